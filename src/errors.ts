@@ -1,0 +1,146 @@
+/**
+ * Everything that can go wrong, by stable code. The code is the contract: scripts match on it, README lists it, and
+ * its row here decides the exit status. Messages say what happened; hints say what to do next.
+ */
+
+/** Exit statuses of the command line. A signal's second arrival exits 130 without passing through here. */
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  warnings: 3,
+  interrupted: 4,
+  unavailable: 5,
+  integrity: 6,
+  secondInterrupt: 130,
+} as const;
+
+const { failed, usage, interrupted, unavailable, integrity } = EXIT;
+
+/** Code to exit status. Adding a code means adding its line to README's table; a test compares the two. */
+export const CODES = {
+  // What was asked cannot be done as asked; nothing has been touched.
+  usage: usage,
+  'bad-size': usage,
+  'bad-option': usage,
+  'bad-range': usage,
+  'bad-url': usage,
+  'bad-context': usage,
+  'bad-key-file': usage,
+  'no-key': usage,
+  'source-is-directory': usage,
+  'memory-too-small': usage,
+  'too-many-parts': usage,
+  'too-many-frames': usage,
+  'metadata-too-large': usage,
+  'plain-http': usage,
+  'no-region': usage,
+  'node-too-old': usage,
+  'no-such-job': usage,
+  'options-differ': usage,
+
+  // The source.
+  'source-not-found': failed,
+  'source-unreadable': failed,
+  'source-not-a-file': failed,
+  'source-changed': failed,
+
+  // The target and the local disk.
+  'target-exists': failed,
+  'target-changed': failed,
+  'target-unwritable': failed,
+  'disk-full': failed,
+
+  // The store.
+  'object-not-found': failed,
+  'object-changed': failed,
+  'bucket-not-found': failed,
+  'access-denied': failed,
+  'wrong-region': failed,
+  'credentials-missing': failed,
+  'credentials-expired': failed,
+  'upload-lost': failed,
+  'store-error': failed,
+
+  // Keys.
+  'kms-key-not-found': failed,
+  'kms-key-disabled': failed,
+  'kms-access-denied': failed,
+  'kms-error': failed,
+  'wrong-key': failed,
+
+  // The ledger.
+  'job-busy': failed,
+  'ledger-corrupt': failed,
+  'ledger-too-new': failed,
+  'ledger-moved': failed,
+  'state-dir-unsafe': failed,
+
+  // Ours, or nobody's.
+  'not-sealed': failed,
+  internal: failed,
+
+  interrupted: interrupted,
+
+  'store-throttled': unavailable,
+  'store-unavailable': unavailable,
+  'kms-throttled': unavailable,
+  'kms-unavailable': unavailable,
+
+  // Bytes that do not prove themselves. Nothing of them was released to a file.
+  'bad-header': integrity,
+  'unsupported-message': integrity,
+  'bad-frame': integrity,
+  truncated: integrity,
+  'trailing-bytes': integrity,
+  'object-relocated': integrity,
+  'checksum-mismatch': integrity,
+  'kms-answer-mismatch': integrity,
+} as const satisfies Record<string, number>;
+
+export type ErrorCode = keyof typeof CODES;
+
+/** An error as plain data: what crosses threads, and what `--json` prints. */
+export interface ErrorData {
+  code: ErrorCode;
+  message: string;
+  hint: string;
+  exit: number;
+}
+
+export class SealiftError extends Error {
+  readonly code: ErrorCode;
+  /** What the reader can do next: a whole sentence, or '' where the message already says it. */
+  readonly hint: string;
+
+  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause });
+    this.name = 'SealiftError';
+    this.code = code;
+    this.hint = options.hint ?? '';
+  }
+
+  /** The process's exit status for this error. */
+  get exit(): number {
+    return CODES[this.code];
+  }
+
+  toJSON(): ErrorData {
+    return { code: this.code, message: this.message, hint: this.hint, exit: this.exit };
+  }
+
+  /** The inverse of `toJSON`, for errors that crossed a thread as data: structured clone drops class and fields. */
+  static revive(data: ErrorData): SealiftError {
+    return new SealiftError(data.code, data.message, { hint: data.hint });
+  }
+
+  /** Any thrown value as a SealiftError; what we did not foresee becomes `internal`, with its cause kept. */
+  static from(thrown: unknown): SealiftError {
+    if (thrown instanceof SealiftError) return thrown;
+    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    return new SealiftError('internal', message, {
+      hint: 'This is a bug in Sealift. Please report it with the output of the same command with -v.',
+      cause: thrown,
+    });
+  }
+}

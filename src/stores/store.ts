@@ -1,0 +1,124 @@
+/**
+ * A store keeps sealed objects. One small interface: S3 today, a directory later; a limit, a retry or a failure is a
+ * wrapper around it. Every method may be retried inside (transport errors, throttling), each request has a stall
+ * deadline, and every rejection is a SealiftError. Bytes handed in stay the caller's: the store never changes or
+ * keeps them past the returned promise, and a retry sends the same bytes again.
+ */
+
+/** Headers kept with an object. `metadata` is S3's user metadata without its prefix, names in lower case. */
+export interface ObjectHeaders {
+  metadata: Readonly<Record<string, string>>;
+  contentType?: string | undefined;
+  storageClass?: string | undefined;
+  tags?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface ObjectInfo {
+  size: number;
+  etag: string;
+  versionId?: string | undefined;
+  /** User metadata, names in lower case. */
+  metadata: Readonly<Record<string, string>>;
+  /** CRC32 of the whole object as a number, where the store confirms one of type FULL_OBJECT. */
+  crc32?: number | undefined;
+  contentType?: string | undefined;
+  storageClass?: string | undefined;
+  lastModified?: Date | undefined;
+}
+
+/** What an object must (not) be for a write to happen: a new name, or the very object seen before. */
+export type WriteCondition = { ifNoneMatch: '*' } | { ifMatch: string } | Record<string, never>;
+
+export interface StoredPart {
+  number: number;
+  size: number;
+  etag: string;
+  crc32?: number | undefined;
+}
+
+/** A receipt of the store for a finished write. */
+export interface WriteAnswer {
+  etag: string;
+  versionId?: string | undefined;
+  /** As the store confirms it. */
+  crc32?: number | undefined;
+}
+
+export interface CallOptions {
+  signal?: AbortSignal | undefined;
+}
+
+export interface ObjectStream extends AsyncIterable<Uint8Array> {
+  /** First and last byte served, and the whole object's size. */
+  readonly objectSize: number;
+  readonly etag: string;
+  readonly versionId?: string | undefined;
+}
+
+export interface Store {
+  /** `s3://bucket/key`, for messages and results. */
+  url(key: string): string;
+
+  /** Undefined where no such object exists; `bucket-not-found` where there is no bucket. */
+  head(key: string, options?: CallOptions & { versionId?: string | undefined }): Promise<ObjectInfo | undefined>;
+
+  /**
+   * Writes a small object in one request. Throws `target-exists` when the condition fails; `upload-lost` is never
+   * thrown. When the answer was lost the caller asks `head`.
+   */
+  putObject(
+    key: string,
+    body: Uint8Array,
+    options: CallOptions & ObjectHeaders & { crc32: number; condition: WriteCondition },
+  ): Promise<WriteAnswer>;
+
+  /** Starts a multipart upload with a FULL_OBJECT CRC32. Resolves to the upload id. */
+  createUpload(key: string, options: CallOptions & ObjectHeaders): Promise<string>;
+
+  /** Sends one part. Throws `upload-lost` where the upload is gone. */
+  sendPart(
+    key: string,
+    part: { uploadId: string; number: number; body: Uint8Array; crc32: number },
+    options?: CallOptions,
+  ): Promise<{ etag: string }>;
+
+  /** All parts the store holds, by number. Throws `upload-lost` where the upload is gone. */
+  listParts(key: string, uploadId: string, options?: CallOptions): AsyncIterable<StoredPart>;
+
+  /** Uploads in progress under exactly this key. */
+  listUploads(key: string, options?: CallOptions): AsyncIterable<{ uploadId: string; initiated: Date }>;
+
+  /**
+   * Completes an upload; `size` and `crc32` are the whole object's, checked by the store. Throws `target-exists` when
+   * the condition fails, `upload-lost` where the upload is gone or must be started again (409).
+   */
+  completeUpload(
+    key: string,
+    upload: {
+      uploadId: string;
+      parts: readonly { number: number; etag: string; crc32: number }[];
+      size: number;
+      crc32: number;
+      condition: WriteCondition;
+    },
+    options?: CallOptions,
+  ): Promise<WriteAnswer>;
+
+  /** Frees an upload's parts. An upload that is gone already is success. */
+  abortUpload(key: string, uploadId: string, options?: CallOptions): Promise<void>;
+
+  /**
+   * Opens a stream over bytes `first` to `last` (inclusive; both may be past the end as S3 allows) of one version of
+   * an object. Throws `object-changed` when `ifMatch` fails, `object-not-found`. The stream rejects on a stall or a
+   * short body; it is not resumed inside: the caller reads again from where it stopped. Breaking out of the loop frees
+   * the connection.
+   */
+  read(
+    key: string,
+    range: { first: number; last: number },
+    options?: CallOptions & { ifMatch?: string | undefined; versionId?: string | undefined },
+  ): Promise<ObjectStream>;
+
+  /** Lets sockets go. */
+  close(): void;
+}

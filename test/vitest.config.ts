@@ -1,0 +1,18 @@
+import { defineConfig } from 'vitest/config';
+
+/** `npm test` runs everything but test/long; `npm run test:long` runs test/long alone. */
+const long = process.env['SEALIFT_LONG'] === '1';
+
+export default defineConfig({
+  root: new URL('..', import.meta.url).pathname,
+  test: {
+    include: long ? ['test/long/**/*.test.ts'] : ['test/**/*.test.ts'],
+    exclude: long ? [] : ['test/long/**'],
+    pool: 'forks',
+    maxWorkers: 2,
+    fileParallelism: !long,
+    testTimeout: long ? 1_800_000 : 30_000,
+    hookTimeout: 60_000,
+    reporters: ['default'],
+  },
+});
