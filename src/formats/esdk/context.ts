@@ -1,0 +1,93 @@
+/**
+ * The encryption context: visible name-value pairs that the header authenticates and that wrapping keys are bound to.
+ * Both sides must turn it into the same bytes, so pairs are sorted by the bytes of their names, whatever their order
+ * in the record.
+ */
+import { SealiftError } from '../../errors.ts';
+import { Cursor } from './cursor.ts';
+
+/** The header gives the encoded context's size in two bytes. */
+const MAX_CONTEXT_SIZE = 0xffff;
+/** Names the ESDK keeps for itself. */
+const RESERVED_PREFIX = 'aws-crypto-';
+
+/** Throws `bad-context` where a writer may not use this context. */
+export function checkEncryptionContext(context: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(context)) {
+    if (name === '') throw badContext('a name in the encryption context is empty');
+    if (name.startsWith(RESERVED_PREFIX)) {
+      throw badContext(`${JSON.stringify(name)}: names that begin with ${RESERVED_PREFIX} belong to AWS`);
+    }
+    // Lone surrogates have no UTF-8: they would be sealed as something else than what was asked.
+    if (!name.isWellFormed() || !value.isWellFormed()) {
+      throw badContext(`${JSON.stringify(name)}: name or value is not well-formed Unicode`);
+    }
+  }
+  const size = encodedSize(context);
+  if (size > MAX_CONTEXT_SIZE) throw badContext(`it takes ${size} bytes, and a header has room for ${MAX_CONTEXT_SIZE}`);
+}
+
+/**
+ * The context as bytes: a count, then each name and value behind its size; nothing at all for an empty context. This is
+ * what wrapping keys authenticate; the header puts two bytes of size in front. Call `checkEncryptionContext` first.
+ */
+export function encodeContext(context: Readonly<Record<string, string>>): Buffer {
+  const pairs = Object.entries(context).map(([name, value]) => [Buffer.from(name), Buffer.from(value)] as const);
+  if (pairs.length === 0) return Buffer.alloc(0);
+  pairs.sort(([a], [b]) => Buffer.compare(a, b));
+  const fields = pairs.flatMap(([name, value]) => [u16(name.length), name, u16(value.length), value]);
+  return Buffer.concat([u16(pairs.length), ...fields]);
+}
+
+/**
+ * The inverse of `encodeContext`. Pairs may come in any order, because some old writers sorted otherwise; a name given
+ * twice is refused. Throws `bad-header`.
+ */
+export function decodeContext(bytes: Uint8Array): Record<string, string> {
+  if (bytes.length === 0) return {};
+  const cursor = new Cursor(bytes, () => badHeader('its encryption context is cut short'));
+  const count = cursor.u16();
+  if (count === 0) throw badHeader('its encryption context has a size but no pairs');
+  const pairs = new Map<string, string>();
+  for (let index = 0; index < count; index++) {
+    const name = decodeUtf8(cursor.sized());
+    if (pairs.has(name)) throw badHeader(`its encryption context names ${JSON.stringify(name)} twice`);
+    pairs.set(name, decodeUtf8(cursor.sized()));
+  }
+  if (!cursor.done) throw badHeader('its encryption context is longer than its pairs');
+  return Object.fromEntries(pairs);
+}
+
+/** Exact or not at all: a replaced or dropped character would be another context. Throws `bad-header`. */
+export function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw badHeader('a text in it is not UTF-8', cause);
+  }
+}
+
+export function u16(value: number): Buffer {
+  const bytes = Buffer.alloc(2);
+  bytes.writeUInt16BE(value);
+  return bytes;
+}
+
+export function badHeader(what: string, cause?: unknown): SealiftError {
+  return new SealiftError('bad-header', `the message header is damaged: ${what}`, {
+    hint: 'The object was changed or damaged after it was sealed, or it is not an AWS Encryption SDK message.',
+    cause,
+  });
+}
+
+function encodedSize(context: Readonly<Record<string, string>>): number {
+  const entries = Object.entries(context);
+  const size = entries.reduce((sum, pair) => sum + 4 + Buffer.byteLength(pair[0]) + Buffer.byteLength(pair[1]), 0);
+  return entries.length === 0 ? 0 : 2 + size;
+}
+
+function badContext(message: string): SealiftError {
+  return new SealiftError('bad-context', `encryption context: ${message}`, {
+    hint: 'Give short names and values with --context NAME=VALUE. They are stored in the clear.',
+  });
+}

@@ -1,0 +1,336 @@
+/**
+ * Frames: each is one AES-256-GCM call over a piece of the plain bytes. What it authenticates besides them is the
+ * message, its place in the message, whether it is the last, and its size; so frames cannot be moved, dropped,
+ * repeated, or cut off at the end.
+ *
+ *   frame:        number 4 ‖ nonce 12 ‖ sealed bytes ‖ tag 16
+ *   final frame:  FFFFFFFF ‖ number 4 ‖ nonce 12 ‖ size 4 ‖ sealed bytes ‖ tag 16
+ *
+ * A nonce is the frame's number and comes from nowhere else. Whole parts pass through a buffer of the caller's, and
+ * nothing of their size is allocated here.
+ */
+import { type Cipheriv, createCipheriv, createDecipheriv, type Decipheriv } from 'node:crypto';
+import { SealiftError } from '../../errors.ts';
+import { KiB } from '../../units.ts';
+import type { MessageKeys } from './keys.ts';
+import { frameRange, type Layout, type Part, plainSizeOfFrame } from './layout.ts';
+
+export const TAG_SIZE = 16;
+
+const NONCE_SIZE = 12;
+const END_MARKER = 0xffffffff;
+const HEAD_SIZE = 4 + NONCE_SIZE;
+const FINAL_HEAD_SIZE = 4 + HEAD_SIZE + 4;
+const FRAME_LABEL = Buffer.from('AWSKMSEncryptionClient Frame');
+const FINAL_LABEL = Buffer.from('AWSKMSEncryptionClient Final Frame');
+
+/** Bytes given to a cipher at once. Its output stays in the processor's cache until it is copied. */
+const SLICE_SIZE = 256 * KiB;
+
+/** Seals one part's plain bytes, given all at once. `size` counts the bytes written, `tags` holds 16 a frame. */
+export function sealFrames(input: PartSealerInput & { plain: Uint8Array }): { size: number; tags: Buffer } {
+  const sealer = new PartSealer(input);
+  sealer.push(input.plain);
+  return sealer.finish();
+}
+
+export interface PartSealerInput {
+  keys: Pick<MessageKeys, 'frameKey'>;
+  messageId: Uint8Array;
+  layout: Layout;
+  part: Part;
+  /** Takes the frames, from `offset`. In the first part the header stands before them: the caller writes it. */
+  sealed: Buffer;
+  offset: number;
+}
+
+/** Seals one part as its plain bytes arrive, in pieces of any size. */
+export class PartSealer {
+  readonly #frameKey: MessageKeys['frameKey'];
+  readonly #authenticated: AuthenticatedData;
+  readonly #layout: Layout;
+  readonly #lastFrame: number;
+  readonly #sealed: Buffer;
+  readonly #start: number;
+  readonly #tags: Buffer;
+  #tagsSize = 0;
+  #position: number;
+  #number: number;
+  #cipher: Cipheriv | undefined;
+  /** Plain bytes still to come in the frame that `#cipher` seals. */
+  #left = 0;
+
+  constructor({ keys, messageId, layout, part, sealed, offset }: PartSealerInput) {
+    const framesSize = part.sealedSize - (part.isFirst ? layout.headerSize : 0);
+    checkRoom({ name: 'sealed', buffer: sealed, offset, size: framesSize });
+    this.#frameKey = keys.frameKey;
+    this.#authenticated = new AuthenticatedData(messageId, layout);
+    this.#layout = layout;
+    this.#number = part.firstFrame;
+    this.#lastFrame = part.firstFrame + part.frameCount - 1;
+    this.#sealed = sealed;
+    this.#start = this.#position = offset;
+    this.#tags = Buffer.alloc(part.frameCount * TAG_SIZE);
+  }
+
+  push(plain: Uint8Array): void {
+    let rest = plain;
+    while (rest.length > 0) {
+      this.#cipher ??= this.#openFrame();
+      const piece = rest.subarray(0, this.#left);
+      transform(this.#cipher, piece, this.#sealed, this.#position);
+      this.#position += piece.length;
+      this.#left -= piece.length;
+      rest = rest.subarray(piece.length);
+      if (this.#left === 0) this.#closeFrame(this.#cipher);
+    }
+  }
+
+  /** Throws RangeError unless exactly the part's plain bytes were pushed. */
+  finish(): { size: number; tags: Buffer } {
+    // Only the frame of an empty message has no bytes that would have opened it.
+    if (this.#layout.plainSize === 0 && this.#number === this.#lastFrame) this.#closeFrame(this.#openFrame());
+    if (this.#number <= this.#lastFrame) throw new RangeError('plain: expected more bytes in this part');
+    return { size: this.#position - this.#start, tags: this.#tags };
+  }
+
+  #openFrame(): Cipheriv {
+    const number = this.#number;
+    if (number > this.#lastFrame) throw new RangeError('plain: expected fewer bytes in this part');
+    const nonce = Buffer.alloc(NONCE_SIZE);
+    nonce.writeUInt32BE(number, NONCE_SIZE - 4);
+    const size = plainSizeOfFrame(this.#layout, number);
+    const isFinal = number === this.#layout.frameCount;
+    if (isFinal) this.#writeU32(END_MARKER);
+    this.#writeU32(number);
+    this.#position += nonce.copy(this.#sealed, this.#position);
+    if (isFinal) this.#writeU32(size);
+    this.#left = size;
+    const cipher = createCipheriv('aes-256-gcm', this.#frameKey, nonce, { authTagLength: TAG_SIZE });
+    return cipher.setAAD(this.#authenticated.of(number, size));
+  }
+
+  #closeFrame(cipher: Cipheriv): void {
+    cipher.final();
+    const tag = cipher.getAuthTag();
+    this.#position += tag.copy(this.#sealed, this.#position);
+    this.#tagsSize += tag.copy(this.#tags, this.#tagsSize);
+    this.#cipher = undefined;
+    this.#number += 1;
+  }
+
+  #writeU32(value: number): void {
+    this.#position = this.#sealed.writeUInt32BE(value, this.#position);
+  }
+}
+
+export interface FrameOpenerInput {
+  keys: Pick<MessageKeys, 'frameKey'>;
+  messageId: Uint8Array;
+  layout: Layout;
+  /** Sequence numbers, from 1, both inclusive. */
+  firstFrame: number;
+  lastFrame: number;
+  /** Takes the frames' plain bytes, from `offset`. What is not verified in it is not the caller's to read. */
+  plain: Buffer;
+  offset: number;
+}
+
+/**
+ * Opens neighbouring frames as their bytes arrive, in pieces of any size. Plain bytes are written straight into the
+ * caller's buffer; `verifiedSize` says how many of them are proven. When a frame fails, its plain bytes are wiped, and
+ * the opener throws the same error ever after: `bad-frame`, `truncated` or `trailing-bytes`.
+ */
+export class FrameOpener {
+  readonly #frameKey: MessageKeys['frameKey'];
+  readonly #authenticated: AuthenticatedData;
+  readonly #layout: Layout;
+  readonly #lastFrame: number;
+  readonly #plain: Buffer;
+  readonly #start: number;
+  readonly #head = new Field(FINAL_HEAD_SIZE);
+  readonly #tag = new Field(TAG_SIZE);
+  #number: number;
+  #position: number;
+  #verified: number;
+  #decipher: Decipheriv | undefined;
+  /** Sealed bytes still to come in the frame that `#decipher` opens. */
+  #left = 0;
+  #failure: SealiftError | undefined;
+
+  constructor({ keys, messageId, layout, firstFrame, lastFrame, plain, offset }: FrameOpenerInput) {
+    const { plainSize } = frameRange(layout, { firstFrame, lastFrame });
+    checkRoom({ name: 'plain', buffer: plain, offset, size: plainSize });
+    this.#frameKey = keys.frameKey;
+    this.#authenticated = new AuthenticatedData(messageId, layout);
+    this.#layout = layout;
+    this.#number = firstFrame;
+    this.#lastFrame = lastFrame;
+    this.#plain = plain;
+    this.#start = this.#position = this.#verified = offset;
+  }
+
+  /** Plain bytes proven so far, counted from `offset`. They are whole frames. */
+  get verifiedSize(): number {
+    return this.#verified - this.#start;
+  }
+
+  /** Takes the next sealed bytes. Returns `verifiedSize`. */
+  push(sealed: Uint8Array): number {
+    if (this.#failure) throw this.#failure;
+    let rest = sealed;
+    while (rest.length > 0) rest = rest.subarray(this.#take(rest));
+    return this.verifiedSize;
+  }
+
+  /** Throws `truncated` unless every frame came to its end. */
+  finish(): void {
+    if (this.#failure) throw this.#failure;
+    if (this.#number <= this.#lastFrame) throw this.#fail('truncated', 'the object ends before this frame does');
+  }
+
+  /** Takes bytes off the front of `sealed`, as far as one field of a frame goes. Returns how many. */
+  #take(sealed: Uint8Array): number {
+    if (this.#number > this.#lastFrame) throw this.#fail('trailing-bytes', 'bytes follow the last frame');
+    if (!this.#decipher) {
+      const taken = this.#head.fill(sealed, this.#isFinal ? FINAL_HEAD_SIZE : HEAD_SIZE);
+      if (this.#head.full) this.#decipher = this.#openFrame(this.#head.take());
+      return taken;
+    }
+    if (this.#left > 0) {
+      const piece = sealed.subarray(0, this.#left);
+      transform(this.#decipher, piece, this.#plain, this.#position);
+      this.#position += piece.length;
+      this.#left -= piece.length;
+      return piece.length;
+    }
+    const taken = this.#tag.fill(sealed, TAG_SIZE);
+    if (this.#tag.full) this.#closeFrame(this.#decipher, this.#tag.take());
+    return taken;
+  }
+
+  get #isFinal(): boolean {
+    return this.#number === this.#layout.frameCount;
+  }
+
+  #openFrame(head: Buffer): Decipheriv {
+    const size = plainSizeOfFrame(this.#layout, this.#number);
+    this.#checkHead(head, size);
+    this.#left = size;
+    // Some writers choose other nonces than the frame's number: what stands in the frame counts.
+    const nonceOffset = this.#isFinal ? 8 : 4;
+    const nonce = head.subarray(nonceOffset, nonceOffset + NONCE_SIZE);
+    const decipher = createDecipheriv('aes-256-gcm', this.#frameKey, nonce, { authTagLength: TAG_SIZE });
+    return decipher.setAAD(this.#authenticated.of(this.#number, size));
+  }
+
+  /** The frame must be the one that belongs here, and be final exactly where the object's size says so. */
+  #checkHead(head: Buffer, size: number): void {
+    const first = head.readUInt32BE(0);
+    if (!this.#isFinal) {
+      if (first === END_MARKER) throw this.#fail('trailing-bytes', 'it says that it is the last, but more bytes follow');
+      if (first !== this.#number) throw this.#fail('bad-frame', 'another frame stands in its place');
+      return;
+    }
+    if (first === this.#number && first !== END_MARKER) throw this.#fail('truncated', 'it is not the last, but the object ends with it');
+    if (first !== END_MARKER || head.readUInt32BE(4) !== this.#number) {
+      throw this.#fail('bad-frame', 'another frame stands in its place');
+    }
+    const claimed = head.readUInt32BE(FINAL_HEAD_SIZE - 4);
+    if (claimed > size) throw this.#fail('truncated', `it should hold ${claimed} bytes, but the object has only ${size} of them`);
+    if (claimed < size) throw this.#fail('trailing-bytes', `it should hold ${claimed} bytes, but the object has ${size}`);
+  }
+
+  #closeFrame(decipher: Decipheriv, tag: Buffer): void {
+    decipher.setAuthTag(tag);
+    try {
+      decipher.final();
+    } catch (cause) {
+      throw this.#fail('bad-frame', 'it does not match its authentication tag', cause);
+    }
+    this.#decipher = undefined;
+    this.#verified = this.#position;
+    this.#number += 1;
+  }
+
+  #fail(code: 'bad-frame' | 'truncated' | 'trailing-bytes', what: string, cause?: unknown): SealiftError {
+    this.#plain.fill(0, this.#verified, this.#position);
+    const place = `frame ${Math.min(this.#number, this.#lastFrame)} of ${this.#layout.frameCount}`;
+    this.#failure = new SealiftError(code, `${place}: ${what}`, {
+      hint: 'The object was changed or damaged after it was sealed. Nothing from this frame on was released.',
+      cause,
+    });
+    return this.#failure;
+  }
+}
+
+/** A small field of a frame, gathered from as many pieces as it comes in. */
+class Field {
+  readonly #bytes: Buffer;
+  #size = 0;
+  #filled = 0;
+
+  constructor(maxSize: number) {
+    this.#bytes = Buffer.alloc(maxSize);
+  }
+
+  get full(): boolean {
+    return this.#filled === this.#size;
+  }
+
+  /** Copies from the front of `source` until the field has `size` bytes. Returns how many it took. */
+  fill(source: Uint8Array, size: number): number {
+    const piece = source.subarray(0, size - this.#filled);
+    this.#bytes.set(piece, this.#filled);
+    this.#size = size;
+    this.#filled += piece.length;
+    return piece.length;
+  }
+
+  /** The full field, valid until the next `fill`. */
+  take(): Buffer {
+    this.#filled = 0;
+    return this.#bytes.subarray(0, this.#size);
+  }
+}
+
+/** What a frame's tag covers besides its bytes. Written into one buffer a kind, because ciphers copy it at once. */
+class AuthenticatedData {
+  readonly #layout: Layout;
+  readonly #regular: Buffer;
+  readonly #final: Buffer;
+
+  constructor(messageId: Uint8Array, layout: Layout) {
+    this.#layout = layout;
+    this.#regular = Buffer.concat([messageId, FRAME_LABEL, Buffer.alloc(12)]);
+    this.#final = Buffer.concat([messageId, FINAL_LABEL, Buffer.alloc(12)]);
+  }
+
+  /** Valid until the next call. */
+  of(number: number, size: number): Buffer {
+    const data = number === this.#layout.frameCount ? this.#final : this.#regular;
+    data.writeUInt32BE(number, data.length - 12);
+    // The size takes eight bytes; a frame's never needs the upper four, which stay zero.
+    data.writeUInt32BE(size, data.length - 4);
+    return data;
+  }
+}
+
+/**
+ * Runs `input` through a cipher into `target`. A cipher allocates its output; once copied, that memory is given back at
+ * once, which spares the collector and keeps page faults away (measured in bench/frames.ts).
+ */
+function transform(cipher: Cipheriv | Decipheriv, input: Uint8Array, target: Buffer, offset: number): void {
+  for (let start = 0; start < input.length; start += SLICE_SIZE) {
+    const output = cipher.update(input.subarray(start, start + SLICE_SIZE));
+    target.set(output, offset + start);
+    if (output.buffer.byteLength === output.length) output.buffer.transfer(0);
+  }
+}
+
+function checkRoom(room: { name: string; buffer: Buffer; offset: number; size: number }): void {
+  const { name, buffer, offset, size } = room;
+  if (offset < 0 || buffer.length - offset < size) {
+    throw new RangeError(`${name}: expected room for ${size} bytes from ${offset}, got ${buffer.length} in all`);
+  }
+}

@@ -1,0 +1,256 @@
+/**
+ * The arithmetic of the cut: where every frame and every part of a message begins and ends, on the plain and on the
+ * sealed side. All of it follows from four numbers, so that parts can be sealed in any order on any thread.
+ *
+ *   sealed:  header ‖ frame 1 ‖ frame 2 ‖ … ‖ final frame          a frame adds 32 bytes, the final frame 40
+ *   parts:   ├─ part 1: header and whole frames ─┼─ part 2: as many frames ─┼─ … ─┤
+ *
+ * Sizes and offsets are doubles, which hold integers exactly below 2^53; the largest object has less than 2^46 bytes.
+ */
+import { SealiftError } from '../../errors.ts';
+import { formatSize, GiB, KiB, MiB } from '../../units.ts';
+
+/** What a frame adds to its plain bytes: sequence number 4, nonce 12, tag 16. */
+export const FRAME_OVERHEAD = 32;
+/** What the final frame adds beyond that: end marker 4, size 4. */
+export const FINAL_OVERHEAD = 8;
+/** Sequence numbers are 32 bits and start at 1. */
+export const MAX_FRAME_COUNT = 2 ** 32 - 1;
+
+/** Fastest to seal: larger ones miss the cache, smaller ones pay for their set-up. Measured in bench/frames.ts. */
+export const DEFAULT_FRAME_SIZE = 256 * KiB;
+export const DEFAULT_PART_SIZE = 8 * MiB;
+
+/** Below, frames cost more than their bytes; above, a reader must hold too much before it may release any of it. */
+export const MIN_FRAME_SIZE = KiB;
+export const MAX_FRAME_SIZE = 64 * MiB;
+
+/** S3's limits. The last part of an object has no least size. */
+export const MIN_PART_SIZE = 5 * MiB;
+export const MAX_PART_SIZE = 5 * GiB;
+export const MAX_PART_COUNT = 10_000;
+/** What is planned for while parts can still grow: the rest is room to move. */
+const COMFORTABLE_PART_COUNT = 9_500;
+
+export interface Layout {
+  /** Plain bytes of the message. */
+  plainSize: number;
+  /** Plain bytes in every frame but the last. */
+  frameSize: number;
+  /** Bytes of the header with its tag. */
+  headerSize: number;
+  frameCount: number;
+  /** Frames in every part but the last. */
+  partFrameCount: number;
+  partCount: number;
+  /** Bytes of the message. */
+  sealedSize: number;
+}
+
+/** Neighbouring frames and the bytes they take on both sides. The header is in none of them. */
+export interface FrameRange {
+  /** Sequence numbers, from 1, both inclusive. */
+  firstFrame: number;
+  lastFrame: number;
+  plainOffset: number;
+  plainSize: number;
+  sealedOffset: number;
+  sealedSize: number;
+}
+
+export interface Part {
+  number: number;
+  index: number;
+  /** Sequence number, from 1. */
+  firstFrame: number;
+  frameCount: number;
+  plainOffset: number;
+  plainSize: number;
+  /** The first part begins with the header. */
+  sealedOffset: number;
+  sealedSize: number;
+  isFirst: boolean;
+  isLast: boolean;
+}
+
+interface Cut {
+  frameSize: number;
+  headerSize: number;
+}
+
+/** Throws `bad-size` unless frames of this size may be written. */
+export function checkFrameSize(frameSize: number): void {
+  if (Number.isInteger(frameSize) && frameSize >= MIN_FRAME_SIZE && frameSize <= MAX_FRAME_SIZE) return;
+  throw new SealiftError('bad-size', `frame size ${frameSize} is not within ${bytes(MIN_FRAME_SIZE)} and ${bytes(MAX_FRAME_SIZE)}`, {
+    hint: `Leave --frame-size out: ${bytes(DEFAULT_FRAME_SIZE)} is fastest.`,
+  });
+}
+
+/**
+ * Plans a message to write. Parts are whole frames: of `partSize` plain bytes rounded up, or else of 8 MiB or what
+ * 9,500 parts need, as long as a part stays within 5 GiB. Throws `bad-size`, `too-many-parts`, `too-many-frames`.
+ */
+export function planLayout(input: Cut & { plainSize: number; partSize?: number | undefined }): Layout {
+  const { plainSize, frameSize, headerSize, partSize } = input;
+  checkFrameSize(frameSize);
+  if (!Number.isSafeInteger(plainSize) || plainSize < 0) {
+    throw new RangeError(`plainSize: expected a size in whole bytes, got ${plainSize}`);
+  }
+  const frameCount = Math.max(1, Math.ceil(plainSize / frameSize));
+  if (frameCount > MAX_FRAME_COUNT) {
+    throw new SealiftError('too-many-frames', `${bytes(plainSize)} are more than ${MAX_FRAME_COUNT} frames of ${bytes(frameSize)}`, {
+      hint: `The least --frame-size that works is ${Math.ceil(plainSize / MAX_FRAME_COUNT)} bytes.`,
+    });
+  }
+  const mostFrames = maxPartFrameCount({ frameSize, headerSize });
+  const leastFrames = Math.ceil(frameCount / MAX_PART_COUNT);
+  if (leastFrames > mostFrames) {
+    throw new SealiftError('too-many-parts', `${bytes(plainSize)} are more than one object can hold`, {
+      hint: `With this frame size an object holds up to ${bytes(maxPlainSize({ frameSize, headerSize }))}.`,
+    });
+  }
+  const partFrameCount =
+    partSize === undefined
+      ? Math.min(mostFrames, Math.max(Math.ceil(DEFAULT_PART_SIZE / frameSize), Math.ceil(frameCount / COMFORTABLE_PART_COUNT)))
+      : checkedPartFrameCount({ partSize, frameSize, leastFrames, mostFrames });
+  return layoutOf({ plainSize, frameSize, headerSize, frameCount, partFrameCount });
+}
+
+function checkedPartFrameCount(input: {
+  partSize: number;
+  frameSize: number;
+  leastFrames: number;
+  mostFrames: number;
+}): number {
+  const { partSize, frameSize, leastFrames, mostFrames } = input;
+  const frames = Math.ceil(partSize / frameSize);
+  if (!Number.isSafeInteger(partSize) || partSize < MIN_PART_SIZE || frames > mostFrames) {
+    throw new SealiftError('bad-size', `part size ${bytes(partSize)} cannot be used: S3 takes parts of 5 MiB to 5 GiB`, {
+      hint: `With this frame size, --part-size can be ${bytes(MIN_PART_SIZE)} to ${bytes(mostFrames * frameSize)}.`,
+    });
+  }
+  if (frames < leastFrames) {
+    throw new SealiftError('too-many-parts', `parts of ${bytes(partSize)} would be more than ${MAX_PART_COUNT}`, {
+      hint: `The least --part-size that works is ${bytes(leastFrames * frameSize)}; without it a size is chosen for you.`,
+    });
+  }
+  return frames;
+}
+
+/** The most frames a part can have wherever it stands: with the header in front and the final frame at its end. */
+function maxPartFrameCount({ frameSize, headerSize }: Cut): number {
+  return Math.floor((MAX_PART_SIZE - headerSize - FINAL_OVERHEAD) / (frameSize + FRAME_OVERHEAD));
+}
+
+/** The most plain bytes one object can hold. */
+export function maxPlainSize({ frameSize, headerSize }: Cut): number {
+  const frames = Math.min(MAX_FRAME_COUNT, MAX_PART_COUNT * maxPartFrameCount({ frameSize, headerSize }));
+  return frames * frameSize;
+}
+
+/**
+ * The layout of a message of which only the sealed size and the header are known; the inverse of `planLayout`. It reads
+ * what other writers write: frames of any size, an empty final frame after full ones. `partSize` is plain bytes a part
+ * to read, rounded up to whole frames: S3's limits are on writers. Throws `truncated` where no message has this size.
+ */
+export function layoutOfObject(input: Cut & { sealedSize: number; partSize?: number | undefined }): Layout {
+  const { sealedSize, headerSize, frameSize, partSize = DEFAULT_PART_SIZE } = input;
+  const full = frameSize + FRAME_OVERHEAD;
+  const behindHeader = sealedSize - headerSize - FRAME_OVERHEAD - FINAL_OVERHEAD;
+  const fullFrames = Math.floor(behindHeader / full);
+  const lastSize = behindHeader - fullFrames * full;
+  if (behindHeader < 0 || lastSize > frameSize || fullFrames >= MAX_FRAME_COUNT) {
+    throw new SealiftError('truncated', `no message with this header is ${sealedSize} bytes long: its end is missing`, {
+      hint: 'The object was cut short, or was not written to its end. Fetch or seal it again.',
+    });
+  }
+  return layoutOf({
+    plainSize: fullFrames * frameSize + lastSize,
+    frameSize,
+    headerSize,
+    frameCount: fullFrames + 1,
+    partFrameCount: Math.max(1, Math.ceil(partSize / frameSize)),
+  });
+}
+
+function layoutOf(input: Omit<Layout, 'partCount' | 'sealedSize'>): Layout {
+  const { plainSize, headerSize, frameCount, partFrameCount } = input;
+  return {
+    ...input,
+    partCount: Math.ceil(frameCount / partFrameCount),
+    sealedSize: headerSize + frameCount * FRAME_OVERHEAD + FINAL_OVERHEAD + plainSize,
+  };
+}
+
+/** The size of the message we write for so many plain bytes. */
+export function sealedSizeOf({ plainSize, frameSize, headerSize }: Cut & { plainSize: number }): number {
+  const frameCount = Math.max(1, Math.ceil(plainSize / frameSize));
+  return headerSize + frameCount * FRAME_OVERHEAD + FINAL_OVERHEAD + plainSize;
+}
+
+/** The plain bytes in a message of this size, whoever wrote it. Throws `truncated` where no message has this size. */
+export function plainSizeOf(input: Cut & { sealedSize: number }): number {
+  return layoutOfObject(input).plainSize;
+}
+
+/** Part `number`, from 1. The parts of a layout tile it on both sides. */
+export function partOf(layout: Layout, number: number): Part {
+  if (!Number.isInteger(number) || number < 1 || number > layout.partCount) {
+    throw new RangeError(`number: expected a part from 1 to ${layout.partCount}, got ${number}`);
+  }
+  const index = number - 1;
+  const firstFrame = index * layout.partFrameCount + 1;
+  const lastFrame = Math.min(layout.frameCount, number * layout.partFrameCount);
+  const frames = frameRange(layout, { firstFrame, lastFrame });
+  const isFirst = index === 0;
+  return {
+    number,
+    index,
+    firstFrame,
+    frameCount: lastFrame - firstFrame + 1,
+    plainOffset: frames.plainOffset,
+    plainSize: frames.plainSize,
+    sealedOffset: isFirst ? 0 : frames.sealedOffset,
+    sealedSize: frames.sealedSize + (isFirst ? layout.headerSize : 0),
+    isFirst,
+    isLast: number === layout.partCount,
+  };
+}
+
+/** The bytes that frames `firstFrame` to `lastFrame` take. */
+export function frameRange(layout: Layout, range: { firstFrame: number; lastFrame: number }): FrameRange {
+  const { firstFrame, lastFrame } = range;
+  if (!(firstFrame >= 1 && firstFrame <= lastFrame && lastFrame <= layout.frameCount)) {
+    throw new RangeError(`frames: expected a range within 1 to ${layout.frameCount}, got ${firstFrame} to ${lastFrame}`);
+  }
+  const plainOffset = (firstFrame - 1) * layout.frameSize;
+  const plainSize = Math.min(lastFrame * layout.frameSize, layout.plainSize) - plainOffset;
+  const overhead = (lastFrame - firstFrame + 1) * FRAME_OVERHEAD + (lastFrame === layout.frameCount ? FINAL_OVERHEAD : 0);
+  const sealedOffset = layout.headerSize + (firstFrame - 1) * (layout.frameSize + FRAME_OVERHEAD);
+  return { firstFrame, lastFrame, plainOffset, plainSize, sealedOffset, sealedSize: plainSize + overhead };
+}
+
+/** Plain bytes in frame `number`, from 1. The last frame of a message may hold less than the others, or nothing. */
+export function plainSizeOfFrame(layout: Layout, number: number): number {
+  return Math.min(layout.frameSize, layout.plainSize - (number - 1) * layout.frameSize);
+}
+
+/**
+ * The frames that hold plain bytes `first` to `last`, inclusive; a `last` past the end means the end. Throws `bad-range`
+ * where none of the bytes exist.
+ */
+export function framesCovering(layout: Layout, { first, last }: { first: number; last: number }): FrameRange {
+  if (!(first >= 0 && first <= last && first < layout.plainSize)) {
+    throw new SealiftError('bad-range', `bytes ${first} to ${last} are not within the object's ${layout.plainSize} plain bytes`, {
+      hint: 'Count from 0; both ends are part of the range.',
+    });
+  }
+  const frameOf = (offset: number) => Math.floor(offset / layout.frameSize) + 1;
+  return frameRange(layout, { firstFrame: frameOf(first), lastFrame: frameOf(Math.min(last, layout.plainSize - 1)) });
+}
+
+/** Exact, for sizes a person may type back. */
+function bytes(size: number): string {
+  const short = formatSize(size);
+  return size < KiB || /\d\.\d/.test(short) ? `${size} bytes` : short;
+}
