@@ -24,7 +24,8 @@ export function checkEncryptionContext(context: Readonly<Record<string, string>>
     }
   }
   const size = encodedSize(context);
-  if (size > MAX_CONTEXT_SIZE) throw badContext(`it takes ${size} bytes, and a header has room for ${MAX_CONTEXT_SIZE}`);
+  if (size > MAX_CONTEXT_SIZE)
+    throw badContext(`it takes ${size} bytes, and a header has room for ${MAX_CONTEXT_SIZE}`);
 }
 
 /**

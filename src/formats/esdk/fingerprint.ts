@@ -4,7 +4,7 @@
  * plain byte anywhere gives another fingerprint.
  */
 import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
-import { TAG_SIZE } from './frames.ts';
+import { TAG_SIZE } from './frame.ts';
 import type { Part } from './layout.ts';
 
 /** Fields in front of the tags, all of fixed width, and the tags last: no two inputs share an encoding. */

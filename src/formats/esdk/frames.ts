@@ -1,31 +1,12 @@
 /**
- * Frames: each is one AES-256-GCM call over a piece of the plain bytes. What it authenticates besides them is the
- * message, its place in the message, whether it is the last, and its size; so frames cannot be moved, dropped,
- * repeated, or cut off at the end.
- *
- *   frame:        number 4 ‖ nonce 12 ‖ sealed bytes ‖ tag 16
- *   final frame:  FFFFFFFF ‖ number 4 ‖ nonce 12 ‖ size 4 ‖ sealed bytes ‖ tag 16
- *
- * A nonce is the frame's number and comes from nowhere else. Whole parts pass through a buffer of the caller's, and
- * nothing of their size is allocated here.
+ * The frames of a part, sealed and opened. A nonce is the frame's number and comes from nowhere else. Plain and sealed
+ * bytes pass through part-sized buffers of the caller's; nothing of their size is allocated here.
  */
-import { type Cipheriv, createCipheriv, createDecipheriv, type Decipheriv } from 'node:crypto';
+import { type CipherGCM, createCipheriv, createDecipheriv, type DecipherGCM } from 'node:crypto';
 import { SealiftError } from '../../errors.ts';
-import { KiB } from '../../units.ts';
+import { AuthenticatedData, END_MARKER, FINAL_HEAD_SIZE, HEAD_SIZE, NONCE_SIZE, TAG_SIZE, transform } from './frame.ts';
 import type { MessageKeys } from './keys.ts';
 import { frameRange, type Layout, type Part, plainSizeOfFrame } from './layout.ts';
-
-export const TAG_SIZE = 16;
-
-const NONCE_SIZE = 12;
-const END_MARKER = 0xffffffff;
-const HEAD_SIZE = 4 + NONCE_SIZE;
-const FINAL_HEAD_SIZE = 4 + HEAD_SIZE + 4;
-const FRAME_LABEL = Buffer.from('AWSKMSEncryptionClient Frame');
-const FINAL_LABEL = Buffer.from('AWSKMSEncryptionClient Final Frame');
-
-/** Bytes given to a cipher at once. Its output stays in the processor's cache until it is copied. */
-const SLICE_SIZE = 256 * KiB;
 
 /** Seals one part's plain bytes, given all at once. `size` counts the bytes written, `tags` holds 16 a frame. */
 export function sealFrames(input: PartSealerInput & { plain: Uint8Array }): { size: number; tags: Buffer } {
@@ -56,7 +37,7 @@ export class PartSealer {
   #tagsSize = 0;
   #position: number;
   #number: number;
-  #cipher: Cipheriv | undefined;
+  #cipher: CipherGCM | undefined;
   /** Plain bytes still to come in the frame that `#cipher` seals. */
   #left = 0;
 
@@ -88,13 +69,14 @@ export class PartSealer {
 
   /** Throws RangeError unless exactly the part's plain bytes were pushed. */
   finish(): { size: number; tags: Buffer } {
-    // Only the frame of an empty message has no bytes that would have opened it.
-    if (this.#layout.plainSize === 0 && this.#number === this.#lastFrame) this.#closeFrame(this.#openFrame());
+    // A final frame without plain bytes was opened by none.
+    const isEmpty = this.#number === this.#lastFrame && plainSizeOfFrame(this.#layout, this.#number) === 0;
+    if (isEmpty) this.#closeFrame(this.#openFrame());
     if (this.#number <= this.#lastFrame) throw new RangeError('plain: expected more bytes in this part');
     return { size: this.#position - this.#start, tags: this.#tags };
   }
 
-  #openFrame(): Cipheriv {
+  #openFrame(): CipherGCM {
     const number = this.#number;
     if (number > this.#lastFrame) throw new RangeError('plain: expected fewer bytes in this part');
     const nonce = Buffer.alloc(NONCE_SIZE);
@@ -110,7 +92,7 @@ export class PartSealer {
     return cipher.setAAD(this.#authenticated.of(number, size));
   }
 
-  #closeFrame(cipher: Cipheriv): void {
+  #closeFrame(cipher: CipherGCM): void {
     cipher.final();
     const tag = cipher.getAuthTag();
     this.#position += tag.copy(this.#sealed, this.#position);
@@ -153,7 +135,7 @@ export class FrameOpener {
   #number: number;
   #position: number;
   #verified: number;
-  #decipher: Decipheriv | undefined;
+  #decipher: DecipherGCM | undefined;
   /** Sealed bytes still to come in the frame that `#decipher` opens. */
   #left = 0;
   #failure: SealiftError | undefined;
@@ -213,7 +195,7 @@ export class FrameOpener {
     return this.#number === this.#layout.frameCount;
   }
 
-  #openFrame(head: Buffer): Decipheriv {
+  #openFrame(head: Buffer): DecipherGCM {
     const size = plainSizeOfFrame(this.#layout, this.#number);
     this.#checkHead(head, size);
     this.#left = size;
@@ -228,20 +210,24 @@ export class FrameOpener {
   #checkHead(head: Buffer, size: number): void {
     const first = head.readUInt32BE(0);
     if (!this.#isFinal) {
-      if (first === END_MARKER) throw this.#fail('trailing-bytes', 'it says that it is the last, but more bytes follow');
+      if (first === END_MARKER)
+        throw this.#fail('trailing-bytes', 'it says that it is the last, but more bytes follow');
       if (first !== this.#number) throw this.#fail('bad-frame', 'another frame stands in its place');
       return;
     }
-    if (first === this.#number && first !== END_MARKER) throw this.#fail('truncated', 'it is not the last, but the object ends with it');
+    if (first === this.#number && first !== END_MARKER)
+      throw this.#fail('truncated', 'it is not the last, but the object ends with it');
     if (first !== END_MARKER || head.readUInt32BE(4) !== this.#number) {
       throw this.#fail('bad-frame', 'another frame stands in its place');
     }
     const claimed = head.readUInt32BE(FINAL_HEAD_SIZE - 4);
-    if (claimed > size) throw this.#fail('truncated', `it should hold ${claimed} bytes, but the object has only ${size} of them`);
-    if (claimed < size) throw this.#fail('trailing-bytes', `it should hold ${claimed} bytes, but the object has ${size}`);
+    if (claimed > size)
+      throw this.#fail('truncated', `it should hold ${claimed} bytes, but the object has only ${size} of them`);
+    if (claimed < size)
+      throw this.#fail('trailing-bytes', `it should hold ${claimed} bytes, but the object has ${size}`);
   }
 
-  #closeFrame(decipher: Decipheriv, tag: Buffer): void {
+  #closeFrame(decipher: DecipherGCM, tag: Buffer): void {
     decipher.setAuthTag(tag);
     try {
       decipher.final();
@@ -291,40 +277,6 @@ class Field {
   take(): Buffer {
     this.#filled = 0;
     return this.#bytes.subarray(0, this.#size);
-  }
-}
-
-/** What a frame's tag covers besides its bytes. Written into one buffer a kind, because ciphers copy it at once. */
-class AuthenticatedData {
-  readonly #layout: Layout;
-  readonly #regular: Buffer;
-  readonly #final: Buffer;
-
-  constructor(messageId: Uint8Array, layout: Layout) {
-    this.#layout = layout;
-    this.#regular = Buffer.concat([messageId, FRAME_LABEL, Buffer.alloc(12)]);
-    this.#final = Buffer.concat([messageId, FINAL_LABEL, Buffer.alloc(12)]);
-  }
-
-  /** Valid until the next call. */
-  of(number: number, size: number): Buffer {
-    const data = number === this.#layout.frameCount ? this.#final : this.#regular;
-    data.writeUInt32BE(number, data.length - 12);
-    // The size takes eight bytes; a frame's never needs the upper four, which stay zero.
-    data.writeUInt32BE(size, data.length - 4);
-    return data;
-  }
-}
-
-/**
- * Runs `input` through a cipher into `target`. A cipher allocates its output; once copied, that memory is given back at
- * once, which spares the collector and keeps page faults away (measured in bench/frames.ts).
- */
-function transform(cipher: Cipheriv | Decipheriv, input: Uint8Array, target: Buffer, offset: number): void {
-  for (let start = 0; start < input.length; start += SLICE_SIZE) {
-    const output = cipher.update(input.subarray(start, start + SLICE_SIZE));
-    target.set(output, offset + start);
-    if (output.buffer.byteLength === output.length) output.buffer.transfer(0);
   }
 }
 

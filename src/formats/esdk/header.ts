@@ -67,7 +67,10 @@ export function encodeHeader(input: {
   const context = encodeContext(encryptionContext);
   const count = encryptedDataKeys.length;
   if (count === 0 || count > DEFAULT_MAX_ENCRYPTED_DATA_KEYS) {
-    throw new SealiftError('bad-option', `a header holds 1 to ${DEFAULT_MAX_ENCRYPTED_DATA_KEYS} wrapped keys, not ${count}`);
+    throw new SealiftError(
+      'bad-option',
+      `a header holds 1 to ${DEFAULT_MAX_ENCRYPTED_DATA_KEYS} wrapped keys, not ${count}`,
+    );
   }
   const body = Buffer.concat([
     Buffer.from([MESSAGE_VERSION]),
@@ -75,15 +78,23 @@ export function encodeHeader(input: {
     messageId,
     sized(context),
     u16(count),
-    ...encryptedDataKeys.flatMap((key) => [sized(Buffer.from(key.providerId)), sized(key.providerInfo), sized(key.ciphertext)]),
+    ...encryptedDataKeys.flatMap((key) => [
+      sized(Buffer.from(key.providerId)),
+      sized(key.providerInfo),
+      sized(key.ciphertext),
+    ]),
     Buffer.from([CONTENT_FRAMED]),
     u32(frameSize),
     keys.commitment,
   ]);
   if (body.length + TAG_SIZE > MAX_HEADER_SIZE) {
-    throw new SealiftError('bad-option', `the header would take ${body.length + TAG_SIZE} bytes, more than ${MAX_HEADER_SIZE}`, {
-      hint: 'Use fewer wrapping keys, or a shorter encryption context.',
-    });
+    throw new SealiftError(
+      'bad-option',
+      `the header would take ${body.length + TAG_SIZE} bytes, more than ${MAX_HEADER_SIZE}`,
+      {
+        hint: 'Use fewer wrapping keys, or a shorter encryption context.',
+      },
+    );
   }
   const cipher = createCipheriv('aes-256-gcm', keys.frameKey, HEADER_NONCE, { authTagLength: TAG_SIZE });
   cipher.setAAD(body);
@@ -134,9 +145,13 @@ function readHeader(bytes: Uint8Array, cursor: Cursor, maxEncryptedDataKeys: num
   const encryptedDataKeys = readEncryptedDataKeys(cursor, maxEncryptedDataKeys);
   const contentType = cursor.u8();
   if (contentType === CONTENT_SINGLE_BLOCK) {
-    throw new SealiftError('unsupported-message', 'the message is one single block without frames, which is not supported', {
-      hint: 'Open it with an AWS Encryption SDK.',
-    });
+    throw new SealiftError(
+      'unsupported-message',
+      'the message is one single block without frames, which is not supported',
+      {
+        hint: 'Open it with an AWS Encryption SDK.',
+      },
+    );
   }
   if (contentType !== CONTENT_FRAMED) throw badHeader(`its content type is ${contentType}`);
   const frameSize = cursor.u32();

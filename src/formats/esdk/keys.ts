@@ -12,7 +12,11 @@ const DERIVED_KEY_SIZE = 32;
 
 /** Labels of the derivation. The suite id stands before DERIVEKEY and not before COMMITKEY: the format says so. */
 const COMMITMENT_LABEL = Buffer.from('COMMITKEY');
-const FRAME_KEY_LABEL = Buffer.from([COMMITTING_SUITE_ID >> 8, COMMITTING_SUITE_ID & 0xff, ...Buffer.from('DERIVEKEY')]);
+const FRAME_KEY_LABEL = Buffer.from([
+  COMMITTING_SUITE_ID >> 8,
+  COMMITTING_SUITE_ID & 0xff,
+  ...Buffer.from('DERIVEKEY'),
+]);
 const LEDGER_KEY_LABEL = Buffer.from('sealift ledger v1');
 
 export interface MessageKeys {

@@ -81,9 +81,13 @@ interface Cut {
 /** Throws `bad-size` unless frames of this size may be written. */
 export function checkFrameSize(frameSize: number): void {
   if (Number.isInteger(frameSize) && frameSize >= MIN_FRAME_SIZE && frameSize <= MAX_FRAME_SIZE) return;
-  throw new SealiftError('bad-size', `frame size ${frameSize} is not within ${bytes(MIN_FRAME_SIZE)} and ${bytes(MAX_FRAME_SIZE)}`, {
-    hint: `Leave --frame-size out: ${bytes(DEFAULT_FRAME_SIZE)} is fastest.`,
-  });
+  throw new SealiftError(
+    'bad-size',
+    `frame size ${frameSize} is not within ${bytes(MIN_FRAME_SIZE)} and ${bytes(MAX_FRAME_SIZE)}`,
+    {
+      hint: `Leave --frame-size out: ${bytes(DEFAULT_FRAME_SIZE)} is fastest.`,
+    },
+  );
 }
 
 /**
@@ -98,9 +102,13 @@ export function planLayout(input: Cut & { plainSize: number; partSize?: number |
   }
   const frameCount = Math.max(1, Math.ceil(plainSize / frameSize));
   if (frameCount > MAX_FRAME_COUNT) {
-    throw new SealiftError('too-many-frames', `${bytes(plainSize)} are more than ${MAX_FRAME_COUNT} frames of ${bytes(frameSize)}`, {
-      hint: `The least --frame-size that works is ${Math.ceil(plainSize / MAX_FRAME_COUNT)} bytes.`,
-    });
+    throw new SealiftError(
+      'too-many-frames',
+      `${bytes(plainSize)} are more than ${MAX_FRAME_COUNT} frames of ${bytes(frameSize)}`,
+      {
+        hint: `The least --frame-size that works is ${Math.ceil(plainSize / MAX_FRAME_COUNT)} bytes.`,
+      },
+    );
   }
   const mostFrames = maxPartFrameCount({ frameSize, headerSize });
   const leastFrames = Math.ceil(frameCount / MAX_PART_COUNT);
@@ -111,7 +119,10 @@ export function planLayout(input: Cut & { plainSize: number; partSize?: number |
   }
   const partFrameCount =
     partSize === undefined
-      ? Math.min(mostFrames, Math.max(Math.ceil(DEFAULT_PART_SIZE / frameSize), Math.ceil(frameCount / COMFORTABLE_PART_COUNT)))
+      ? Math.min(
+          mostFrames,
+          Math.max(Math.ceil(DEFAULT_PART_SIZE / frameSize), Math.ceil(frameCount / COMFORTABLE_PART_COUNT)),
+        )
       : checkedPartFrameCount({ partSize, frameSize, leastFrames, mostFrames });
   return layoutOf({ plainSize, frameSize, headerSize, frameCount, partFrameCount });
 }
@@ -125,9 +136,13 @@ function checkedPartFrameCount(input: {
   const { partSize, frameSize, leastFrames, mostFrames } = input;
   const frames = Math.ceil(partSize / frameSize);
   if (!Number.isSafeInteger(partSize) || partSize < MIN_PART_SIZE || frames > mostFrames) {
-    throw new SealiftError('bad-size', `part size ${bytes(partSize)} cannot be used: S3 takes parts of 5 MiB to 5 GiB`, {
-      hint: `With this frame size, --part-size can be ${bytes(MIN_PART_SIZE)} to ${bytes(mostFrames * frameSize)}.`,
-    });
+    throw new SealiftError(
+      'bad-size',
+      `part size ${bytes(partSize)} cannot be used: S3 takes parts of 5 MiB to 5 GiB`,
+      {
+        hint: `With this frame size, --part-size can be ${bytes(MIN_PART_SIZE)} to ${bytes(mostFrames * frameSize)}.`,
+      },
+    );
   }
   if (frames < leastFrames) {
     throw new SealiftError('too-many-parts', `parts of ${bytes(partSize)} would be more than ${MAX_PART_COUNT}`, {
@@ -221,13 +236,22 @@ export function partOf(layout: Layout, number: number): Part {
 export function frameRange(layout: Layout, range: { firstFrame: number; lastFrame: number }): FrameRange {
   const { firstFrame, lastFrame } = range;
   if (!(firstFrame >= 1 && firstFrame <= lastFrame && lastFrame <= layout.frameCount)) {
-    throw new RangeError(`frames: expected a range within 1 to ${layout.frameCount}, got ${firstFrame} to ${lastFrame}`);
+    throw new RangeError(
+      `frames: expected a range within 1 to ${layout.frameCount}, got ${firstFrame} to ${lastFrame}`,
+    );
   }
   const plainOffset = (firstFrame - 1) * layout.frameSize;
   const plainSize = Math.min(lastFrame * layout.frameSize, layout.plainSize) - plainOffset;
-  const overhead = (lastFrame - firstFrame + 1) * FRAME_OVERHEAD + (lastFrame === layout.frameCount ? FINAL_OVERHEAD : 0);
+  const overhead =
+    (lastFrame - firstFrame + 1) * FRAME_OVERHEAD + (lastFrame === layout.frameCount ? FINAL_OVERHEAD : 0);
   const sealedOffset = layout.headerSize + (firstFrame - 1) * (layout.frameSize + FRAME_OVERHEAD);
   return { firstFrame, lastFrame, plainOffset, plainSize, sealedOffset, sealedSize: plainSize + overhead };
+}
+
+/** The same frames as the sealed bytes to ask a store for: first and last, both inclusive. */
+export function sealedRangeOf(layout: Layout, range: { firstFrame: number; lastFrame: number }) {
+  const { sealedOffset, sealedSize } = frameRange(layout, range);
+  return { first: sealedOffset, last: sealedOffset + sealedSize - 1 };
 }
 
 /** Plain bytes in frame `number`, from 1. The last frame of a message may hold less than the others, or nothing. */
@@ -241,9 +265,13 @@ export function plainSizeOfFrame(layout: Layout, number: number): number {
  */
 export function framesCovering(layout: Layout, { first, last }: { first: number; last: number }): FrameRange {
   if (!(first >= 0 && first <= last && first < layout.plainSize)) {
-    throw new SealiftError('bad-range', `bytes ${first} to ${last} are not within the object's ${layout.plainSize} plain bytes`, {
-      hint: 'Count from 0; both ends are part of the range.',
-    });
+    throw new SealiftError(
+      'bad-range',
+      `bytes ${first} to ${last} are not within the object's ${layout.plainSize} plain bytes`,
+      {
+        hint: 'Count from 0; both ends are part of the range.',
+      },
+    );
   }
   const frameOf = (offset: number) => Math.floor(offset / layout.frameSize) + 1;
   return frameRange(layout, { firstFrame: frameOf(first), lastFrame: frameOf(Math.min(last, layout.plainSize - 1)) });

@@ -14,7 +14,8 @@ export const NAME_MARKER = ['sealift-name', '1'] as const;
 
 /** A message id for the object `objectKey`. `random` is 16 fresh random bytes: used twice, it makes one key serve twice. */
 export function boundMessageId({ random, objectKey }: { random: Uint8Array; objectKey: string }): Buffer {
-  if (random.length !== RANDOM_SIZE) throw new RangeError(`random: expected ${RANDOM_SIZE} bytes, got ${random.length}`);
+  if (random.length !== RANDOM_SIZE)
+    throw new RangeError(`random: expected ${RANDOM_SIZE} bytes, got ${random.length}`);
   const hash = createHash('sha256').update(LABEL).update(random).update(objectKey, 'utf8').digest();
   return Buffer.concat([random, hash.subarray(0, MESSAGE_ID_SIZE - RANDOM_SIZE)]);
 }

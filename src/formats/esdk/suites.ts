@@ -42,9 +42,13 @@ export function suiteOf({ id, messageVersion }: { id: number; messageVersion: nu
     });
   }
   if (!suite.supported) {
-    throw new SealiftError('unsupported-message', `the message uses suite ${hex} ${suite.name}, which is not supported`, {
-      hint: 'Open it with an AWS Encryption SDK.',
-    });
+    throw new SealiftError(
+      'unsupported-message',
+      `the message uses suite ${hex} ${suite.name}, which is not supported`,
+      {
+        hint: 'Open it with an AWS Encryption SDK.',
+      },
+    );
   }
   return suite;
 }
