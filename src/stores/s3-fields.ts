@@ -1,0 +1,65 @@
+/**
+ * Sealift's values in S3's terms, and back: checksums, headers, conditions, keys in listings.
+ */
+import type { StorageClass } from '@aws-sdk/client-s3';
+import { SealiftError } from '../errors.ts';
+import type { ObjectHeaders, WriteCondition } from './store.ts';
+
+/** A CRC32 as S3 writes it: base64 of four bytes, the highest first. */
+export function encodeCrc32(crc32: number): string {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(crc32);
+  return bytes.toString('base64');
+}
+
+/** The inverse of `encodeCrc32`. Undefined for anything else, as is the `…-N` of a checksum over checksums. */
+export function decodeCrc32(text: string | undefined): number | undefined {
+  if (text === undefined || !/^[A-Za-z0-9+/]{6}==$/.test(text)) return undefined;
+  return Buffer.from(text, 'base64').readUInt32BE();
+}
+
+/** The CRC32 of a whole object, where an answer holds it. */
+export function fullObjectCrc32(answer: {
+  ChecksumCRC32?: string | undefined;
+  ChecksumType?: string | undefined;
+}): number | undefined {
+  return answer.ChecksumType === 'COMPOSITE' ? undefined : decodeCrc32(answer.ChecksumCRC32);
+}
+
+/** The headers of a new object. Throws `bad-option` for metadata that no HTTP header can carry. */
+export function headerFields({ metadata, contentType, storageClass, tags }: ObjectHeaders) {
+  for (const [name, value] of Object.entries(metadata)) {
+    if (!/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name) || !/^[\x20-\x7e]*$/.test(value)) {
+      throw new SealiftError('bad-option', `S3 cannot keep this metadata: ${JSON.stringify(name)}.`, {
+        hint: 'Names are lower-case letters, digits and hyphens, values are ASCII. Encode others, for example in base64.',
+      });
+    }
+  }
+  const pairs = Object.entries(tags ?? {}).map(
+    ([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
+  );
+  return {
+    Metadata: { ...metadata },
+    ContentType: contentType,
+    StorageClass: storageClass as StorageClass | undefined,
+    Tagging: pairs.length === 0 ? undefined : pairs.join('&'),
+  };
+}
+
+export function conditionFields(condition: WriteCondition): { IfNoneMatch?: string; IfMatch?: string } {
+  if ('ifNoneMatch' in condition) return { IfNoneMatch: '*' };
+  return 'ifMatch' in condition ? { IfMatch: condition.ifMatch } : {};
+}
+
+/** A key out of a listing that was asked for with `EncodingType: 'url'`. */
+export function decodeKey(encoded: string): string {
+  return decodeURIComponent(encoded.replaceAll('+', ' '));
+}
+
+/** A field that S3 always sends. An answer without it is no answer. */
+export function required<Value>(value: Value | undefined, name: string): Value {
+  if (value !== undefined) return value;
+  throw new SealiftError('store-unavailable', `The store's answer lacks ${name}.`, {
+    hint: 'The endpoint may not speak all of S3. sealift doctor s3://BUCKET says more.',
+  });
+}

@@ -1,0 +1,66 @@
+/**
+ * The bytes of one ranged GetObject. What was answered must be what was asked, or nothing is read; a connection that
+ * is lost or stalls midway rejects the loop. Whoever opens a stream must loop over it: until then, and until the loop
+ * ends or is left, it holds a connection.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { GetObjectCommandOutput } from '@aws-sdk/client-s3';
+import { SealiftError } from '../errors.ts';
+import { interrupted } from './s3-errors.ts';
+import type { ObjectStream } from './store.ts';
+
+interface Request {
+  range: { first: number; last: number };
+  url: string;
+  signal?: AbortSignal | undefined;
+}
+
+/** Throws `store-error` and drops the connection where the answer is for another range. */
+export function openS3Stream(answer: GetObjectCommandOutput, request: Request): ObjectStream {
+  const body = answer.Body as unknown as IncomingMessage;
+  const served = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(answer.ContentRange ?? '');
+  const [first, last, objectSize] = (served ?? []).slice(1).map(Number) as [number, number, number];
+  const size = last - first + 1;
+  const { range, url } = request;
+  if (first !== range.first || last !== Math.min(range.last, objectSize - 1) || answer.ContentLength !== size) {
+    body.destroy();
+    throw new SealiftError(
+      'store-error',
+      `GetObject ${url}: asked for bytes ${range.first} to ${range.last}, was answered ${answer.ContentRange ?? 'without a range'}.`,
+      {
+        hint: 'The endpoint, or something before it, does not serve ranges as S3 does.',
+      },
+    );
+  }
+  return {
+    objectSize,
+    etag: answer.ETag ?? '',
+    versionId: answer.VersionId,
+    [Symbol.asyncIterator]: () => readBody(body, size, request),
+  };
+}
+
+async function* readBody(
+  body: IncomingMessage,
+  size: number,
+  { url, signal }: Request,
+): AsyncGenerator<Uint8Array, void> {
+  let received = 0;
+  let cause: unknown;
+  try {
+    for await (const chunk of body) {
+      received += chunk.length;
+      yield chunk;
+    }
+  } catch (thrown) {
+    // Node says "aborted" of the body; the socket knows why.
+    cause = body.socket?.errored ?? thrown;
+  }
+  if (signal?.aborted) throw interrupted(signal, `GetObject ${url}`);
+  if (received === size) return;
+  const why = cause instanceof Error ? cause.message : 'the connection was closed';
+  throw new SealiftError('store-unavailable', `GetObject ${url}: ${received} of ${size} bytes came: ${why}`, {
+    hint: 'Run the same command again; what has arrived is kept.',
+    cause,
+  });
+}
