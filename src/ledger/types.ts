@@ -2,6 +2,7 @@
  * What the ledger remembers, as plain data. A job has objects (one for `put` and `get`, many for a migration later);
  * an object has attempts: one attempt is one message key and at most one upload id. A new upload is a new attempt.
  */
+import type { Layout } from '../formats/esdk/layout.ts';
 
 /** A file as it was when the job was planned; what every thread and every resume compares with. */
 export interface SourceIdentity {
@@ -26,6 +27,80 @@ export interface JobRow {
   /** Milliseconds since the epoch. */
   createdMs: number;
   finishedMs?: number | undefined;
+}
+
+/** A job before it has a ledger. Its id follows from command, source and target: see `jobIdOf`. */
+export type NewJob = Pick<JobRow, 'command' | 'source' | 'target' | 'options'>;
+
+/** One message key and at most one upload id. */
+export interface AttemptRow {
+  /** Counts from 1 within the job; the highest is the current one. */
+  number: number;
+  source: SourceIdentity;
+  /** The random `sealift-id` the object carries in its user metadata. */
+  sealiftId: string;
+  /** Sent by one PutObject: such an attempt has no upload id, no intents, and is never resumed under the same key. */
+  single: boolean;
+  /** Header body and header tag, re-sent byte for byte and never rebuilt. */
+  header: Uint8Array;
+  /** Kept so that a resume cuts exactly as the first run did, whatever the defaults are by then. */
+  layout: Layout;
+  /** What the target must (not) be for the write to happen. */
+  condition: { ifNoneMatch: '*' } | { ifMatch: string } | Record<string, never>;
+  headers: {
+    metadata: Readonly<Record<string, string>>;
+    contentType?: string | undefined;
+    storageClass?: string | undefined;
+    tags?: Readonly<Record<string, string>> | undefined;
+  };
+  uploadId?: string | undefined;
+  state: 'planned' | 'created' | 'completing' | 'done' | 'aborted' | 'lost';
+  /** The store's answer to the finished write. */
+  answer?: { etag: string; versionId?: string | undefined; crc32?: number | undefined } | undefined;
+}
+
+export type NewAttempt = Omit<AttemptRow, 'number' | 'uploadId' | 'state' | 'answer'>;
+
+/** One object being fetched into one temporary file. */
+export interface DownloadRow {
+  /** Counts from 1 within the job; the highest is the current one. */
+  number: number;
+  objectUrl: string;
+  etag: string;
+  versionId?: string | undefined;
+  objectSize: number;
+  tempPath: string;
+  tempInode: string;
+  /** Header body and header tag, as read. */
+  header: Uint8Array;
+  partFrameCount: number;
+  /** Plain bytes wanted, first and last inclusive; all of them where absent. */
+  range?: { first: number; last: number } | undefined;
+  /** Plain bytes that will be written, and the pieces they come in. */
+  plainSize: number;
+  pieceCount: number;
+}
+
+export type NewDownload = Omit<DownloadRow, 'number'>;
+
+/** A job as `jobs` shows it. */
+export interface JobSummary extends JobRow {
+  /** A process holds the job's lock now; its pid where it is known. */
+  running: boolean;
+  pid?: number | undefined;
+  /** Sealed bytes of a put, plain bytes of a get; totals are 0 before the first attempt is planned. */
+  bytesDone: number;
+  bytesTotal: number;
+  partsDone: number;
+  partsTotal: number;
+}
+
+/** A ledger that cannot be read: listed all the same, so that it can be seen and removed. */
+export interface DamagedJob {
+  id: string;
+  state: 'damaged';
+  running: boolean;
+  reason: string;
 }
 
 /** One part as it will be sent: recorded, on disk, before a byte of it leaves the process. */

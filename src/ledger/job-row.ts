@@ -1,0 +1,96 @@
+/** The one row that says what the job is, where its ledger lies, and who had it last. */
+import { realpathSync, statSync } from 'node:fs';
+import type { DatabaseSync } from 'node:sqlite';
+import { SealiftError } from '../errors.ts';
+import { corrupt } from './database.ts';
+import { type JobFiles, jobIdOf } from './files.ts';
+import { checksumOf, type Row, sameBytes } from './row-tags.ts';
+import { machineId } from './state-dir.ts';
+import type { JobRow } from './types.ts';
+
+/** Where a ledger lies. Another place means a copy, which may be older than what its original has done since. */
+export interface LedgerPlace {
+  machineId: string;
+  path: string;
+  inode: string;
+}
+
+export interface StoredJob {
+  job: JobRow;
+  place: LedgerPlace;
+  /** The process that opened the ledger last. */
+  pid: number;
+}
+
+/** As SQLite gives the row; STRICT tables hold the types. */
+interface Columns {
+  id: string;
+  command: JobRow['command'];
+  source: string;
+  target: string;
+  options: string;
+  state: JobRow['state'];
+  created_ms: number;
+  finished_ms: number | null;
+  machine_id: string;
+  path: string;
+  inode: string;
+  pid: number;
+  checksum: Uint8Array;
+}
+
+export function placeOf(files: JobFiles): LedgerPlace {
+  const path = realpathSync(files.db);
+  return { machineId: machineId(), path, inode: String(statSync(path, { bigint: true }).ino) };
+}
+
+/** Throws `ledger-moved` unless the ledger lies where it was made. */
+export function checkPlace(made: LedgerPlace, files: JobFiles): void {
+  const now = placeOf(files);
+  if (made.machineId === now.machineId && made.path === now.path && made.inode === now.inode) return;
+  throw new SealiftError('ledger-moved', `the ledger ${files.db} was copied or moved here from elsewhere`, {
+    hint: 'It may be older than what its original did since. Start again under a new key with --fresh, or cancel the job.',
+  });
+}
+
+/** Writes the row, or writes it again. */
+export function writeJob(db: DatabaseSync, stored: StoredJob): void {
+  const values = valuesOf(stored);
+  const columns = 'id, command, source, target, options, state, created_ms, finished_ms, machine_id, path, inode, pid';
+  db.prepare(
+    `INSERT OR REPLACE INTO job (rowid, ${columns}, checksum) VALUES (1, ${'?, '.repeat(values.length)}?)`,
+  ).run(...values, checksumOf(['job', ...values]));
+}
+
+/** Throws `ledger-corrupt` where the row is not as it was written, or is another job's. */
+export function readJob(db: DatabaseSync, files: JobFiles): StoredJob {
+  const rows = db.prepare('SELECT * FROM job').all() as unknown as Columns[];
+  const row = rows[0];
+  if (!row || rows.length > 1) throw corrupt(files, `it describes ${rows.length} jobs`);
+  const { checksum, ...columns } = row;
+  if (!sameBytes(checksum, checksumOf(['job', ...Object.values(columns)] as unknown as Row))) {
+    throw corrupt(files, "the job's row is not as it was written");
+  }
+  const { id, command, source, target, state, created_ms, finished_ms, machine_id, path, inode, pid } = row;
+  if (id !== files.id || id !== jobIdOf(row)) throw corrupt(files, 'it describes another job');
+  const options = JSON.parse(row.options);
+  const job = {
+    id,
+    command,
+    source,
+    target,
+    options,
+    state,
+    createdMs: created_ms,
+    finishedMs: finished_ms ?? undefined,
+  };
+  return { job, place: { machineId: machine_id, path, inode }, pid };
+}
+
+function valuesOf({ job, place, pid }: StoredJob): (string | number | null)[] {
+  const options = JSON.stringify(job.options);
+  return [
+    ...[job.id, job.command, job.source, job.target, options, job.state, job.createdMs, job.finishedMs ?? null],
+    ...[place.machineId, place.path, place.inode, pid],
+  ];
+}

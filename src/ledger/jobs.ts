@@ -1,0 +1,134 @@
+/**
+ * All jobs of a state folder, seen from outside: without their locks, while other processes may be writing. And the
+ * end of a job: its files removed.
+ */
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import type { DatabaseSync } from 'node:sqlite';
+import { SealiftError } from '../errors.ts';
+import { readAttempt } from './attempt-rows.ts';
+import { guarded, openToRead } from './database.ts';
+import { type JobFiles, jobFiles, jobIdOfFile, noSuchJob, removeLedgerFiles, syncFolder } from './files.ts';
+import { readJob } from './job-row.ts';
+import { JobLock } from './lock.ts';
+import { checkSchema } from './schema.ts';
+import type { DamagedJob, DownloadRow, JobRow, JobSummary, NewAttempt } from './types.ts';
+
+/** Every job of the folder, oldest first; those that cannot be read come last. */
+export function listJobs(stateDir: string): (JobSummary | DamagedJob)[] {
+  const jobs: JobSummary[] = [];
+  const damaged: DamagedJob[] = [];
+  for (const name of readdirSync(stateDir).sort()) {
+    const id = jobIdOfFile(name);
+    if (id === undefined) continue;
+    try {
+      jobs.push(summarizeJob(stateDir, id));
+    } catch (thrown) {
+      const { code, message } = SealiftError.from(thrown);
+      // Removed while we looked, or not made yet.
+      if (code === 'no-such-job') continue;
+      damaged.push({ id, state: 'damaged', running: JobLock.isHeld(jobFiles(stateDir, id).lock), reason: message });
+    }
+  }
+  return [...jobs.sort((a, b) => a.createdMs - b.createdMs), ...damaged];
+}
+
+/** Throws `no-such-job`, `ledger-corrupt`, `ledger-too-new`. */
+export function summarizeJob(stateDir: string, jobId: string): JobSummary {
+  const files = jobFiles(stateDir, jobId);
+  if (!existsSync(files.db)) throw noSuchJob(jobId);
+  return guarded(files, () => {
+    const db = openToRead(files.db);
+    try {
+      // One transaction, so that all of it is read from one commit.
+      db.exec('BEGIN');
+      checkSchema(db, files);
+      const { job, pid } = readJob(db, files);
+      const running = JobLock.isHeld(files.lock);
+      return { ...job, running, ...(running ? { pid } : {}), ...progressOf(db, files, job) };
+    } finally {
+      db.close();
+    }
+  });
+}
+
+/** Removes a job, whatever state its ledger is in. Throws `job-busy`. */
+export function removeJob(stateDir: string, jobId: string): void {
+  const files = jobFiles(stateDir, jobId);
+  using lock = takeJobLock(files);
+  removeJobFiles(files, lock);
+}
+
+/** Removes what a job left; whoever holds its lock may. The lock's own file goes last, and so the lock with it. */
+export function removeJobFiles(files: JobFiles, lock: JobLock): void {
+  guarded(files, () => {
+    removeLedgerFiles(files);
+    rmSync(files.lock, { force: true });
+    syncFolder(files.stateDir);
+  });
+  lock.release();
+}
+
+/** Removes the jobs that ended longer ago than `olderThanMs`. Returns their ids. */
+export function pruneJobs(stateDir: string, { olderThanMs }: { olderThanMs: number }): string[] {
+  const beforeMs = Date.now() - olderThanMs;
+  const isOld = (job: JobSummary | DamagedJob) => job.state !== 'damaged' && (job.finishedMs ?? Infinity) < beforeMs;
+  const ids: string[] = [];
+  for (const { id } of listJobs(stateDir).filter(isOld)) {
+    const files = jobFiles(stateDir, id);
+    using lock = JobLock.take(files.lock);
+    // The same job may have come again since the list was made: only under its lock is it known to be over.
+    if (!lock || !isOld(summarizeJob(stateDir, id))) continue;
+    removeJobFiles(files, lock);
+    ids.push(id);
+  }
+  return ids;
+}
+
+/** Throws `job-busy`, with the holder's pid where its ledger tells it. */
+export function takeJobLock(files: JobFiles): JobLock {
+  const lock = guarded(files, () => JobLock.take(files.lock));
+  if (lock) return lock;
+  const pid = holderOf(files);
+  throw new SealiftError('job-busy', `job ${files.id} is in use by ${pid ? `process ${pid}` : 'another process'}`, {
+    hint: 'Wait for it to end, or interrupt it: its work is kept.',
+  });
+}
+
+function holderOf(files: JobFiles): number | undefined {
+  try {
+    return summarizeJob(files.stateDir, files.id).pid;
+  } catch {
+    return undefined;
+  }
+}
+
+type Progress = Pick<JobSummary, 'bytesDone' | 'bytesTotal' | 'partsDone' | 'partsTotal'>;
+
+function progressOf(db: DatabaseSync, files: JobFiles, job: JobRow): Progress {
+  const attempt = readAttempt(db, files);
+  if (!attempt) return { bytesDone: 0, bytesTotal: 0, partsDone: 0, partsTotal: 0 };
+  if (job.command === 'put') {
+    const { sealedSize, partCount } = (JSON.parse(attempt.plan) as NewAttempt).layout;
+    const { parts, bytes } = counted(
+      db,
+      'SELECT count(*) AS parts, total(sealed_size) AS bytes FROM receipts',
+      attempt,
+    );
+    const done = job.state === 'done';
+    return {
+      bytesDone: done ? sealedSize : bytes,
+      bytesTotal: sealedSize,
+      partsDone: done ? partCount : parts,
+      partsTotal: partCount,
+    };
+  }
+  const { plainSize, pieceCount } = JSON.parse(attempt.plan) as DownloadRow;
+  const { parts } = counted(db, 'SELECT count(*) AS parts, 0 AS bytes FROM pieces', attempt);
+  // Pieces are of one size but for the last.
+  const bytesDone = pieceCount === 0 ? plainSize : Math.round((plainSize * parts) / pieceCount);
+  return { bytesDone, bytesTotal: plainSize, partsDone: parts, partsTotal: pieceCount };
+}
+
+function counted(db: DatabaseSync, select: string, attempt: { number: number }): { parts: number; bytes: number } {
+  return db.prepare(`${select} WHERE attempt = ?`).get(attempt.number) as { parts: number; bytes: number };
+}

@@ -1,0 +1,284 @@
+/**
+ * The durable memory of a job: what was promised (attempts, intents) before it was done, and what was done (receipts,
+ * pieces). Every method that returns, and every promise that resolves, has its rows on disk: WAL with a sync for each
+ * commit. One process has a ledger open to write, and holds `JOB.lock`; others may read it meanwhile (`Ledger.list`).
+ *
+ *   JOB.db ── job ─┬─ attempt 1 ── intents, receipts          one attempt: one message key, one upload id at most
+ *                  └─ attempt 2 ── intents, receipts          only the last one counts
+ *
+ * A ledger may be older than the truth: a torn log loses its last commits, a backup more. What is there is whole,
+ * in order, and ours: SQLite's checksums drop a half-written commit, our tags and checksums show altered rows.
+ */
+import type { KeyObject } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import type { DatabaseSync } from 'node:sqlite';
+import { SealiftError } from '../errors.ts';
+import { readAttempt, type StoredAttempt, writeAttempt } from './attempt-rows.ts';
+import { checkPages, guarded, ledgerError, openToWrite } from './database.ts';
+import {
+  createPrivateFile,
+  type JobFiles,
+  jobFiles,
+  jobIdOf,
+  noSuchJob,
+  removeLedgerFiles,
+  syncFolder,
+} from './files.ts';
+import { GroupCommit } from './group-commit.ts';
+import { checkPlace, placeOf, readJob, type StoredJob, writeJob } from './job-row.ts';
+import { listJobs, pruneJobs, removeJob, removeJobFiles, summarizeJob, takeJobLock } from './jobs.ts';
+import type { JobLock } from './lock.ts';
+import { PartRows } from './part-rows.ts';
+import { checkSchema, takeSteps } from './schema.ts';
+import type { AttemptRow, DownloadRow, Intent, JobRow, NewAttempt, NewDownload, NewJob, Receipt } from './types.ts';
+
+export { jobIdOf } from './files.ts';
+export type * from './types.ts';
+
+export class Ledger implements Disposable {
+  static readonly list = listJobs;
+  static readonly summary = summarizeJob;
+  static readonly remove = removeJob;
+  static readonly prune = pruneJobs;
+
+  readonly #files: JobFiles;
+  readonly #lock: JobLock;
+  readonly #db: DatabaseSync;
+  readonly #commits: GroupCommit;
+  #stored: StoredJob;
+  #key: KeyObject | undefined;
+  #parts: PartRows | undefined;
+
+  private constructor(files: JobFiles, lock: JobLock, db: DatabaseSync, stored: StoredJob) {
+    this.#files = files;
+    this.#lock = lock;
+    this.#db = db;
+    this.#commits = new GroupCommit(db, (thrown) => ledgerError(files, thrown));
+    this.#stored = stored;
+  }
+
+  /**
+   * Makes the ledger of a new job, in place of one that has ended. Throws `job-busy` where one is in use or
+   * unfinished, and what `open` throws where one cannot be read: `Ledger.remove` gets rid of any.
+   */
+  static create(stateDir: string, newJob: NewJob): Ledger {
+    const id = jobIdOf(newJob);
+    const files = jobFiles(stateDir, id);
+    return locked(files, (lock) => {
+      refuseUnfinished(files);
+      removeLedgerFiles(files);
+      createPrivateFile(files.db);
+      syncFolder(stateDir);
+      const job: JobRow = { ...newJob, id, state: 'running', createdMs: Date.now() };
+      return Ledger.#opened(files, lock, () => ({ job, place: placeOf(files), pid: process.pid }));
+    });
+  }
+
+  /**
+   * Opens the ledger of a job, in whatever state the job is. Throws `no-such-job`, `job-busy`, `ledger-corrupt`,
+   * `ledger-too-new`, and `ledger-moved` where the file is not where it was made. A moved one may be older than its
+   * original: with `evenIfMoved` it opens, to abort its upload or to start over, never to go on.
+   */
+  static open(stateDir: string, jobId: string, { evenIfMoved = false } = {}): Ledger {
+    const files = jobFiles(stateDir, jobId);
+    if (!existsSync(files.db)) throw noSuchJob(jobId);
+    return locked(files, (lock) =>
+      Ledger.#opened(files, lock, (db) => {
+        checkSchema(db, files);
+        checkPages(db, files);
+        const { job, place } = readJob(db, files);
+        if (!evenIfMoved) checkPlace(place, files);
+        return { job, place, pid: process.pid };
+      }),
+    );
+  }
+
+  /** Opens the database, and writes what `prepare` finds or makes of the job, with the pid of its new holder. */
+  static #opened(files: JobFiles, lock: JobLock, prepare: (db: DatabaseSync) => StoredJob): Ledger {
+    const db = openToWrite(files.db);
+    try {
+      const stored = prepare(db);
+      const ledger = new Ledger(files, lock, db, stored);
+      ledger.#commits.writeNow(() => {
+        takeSteps(db);
+        writeJob(db, stored);
+      });
+      return ledger;
+    } catch (thrown) {
+      db.close();
+      throw thrown;
+    }
+  }
+
+  get job(): JobRow {
+    return this.#stored.job;
+  }
+
+  /** Transactions committed since this ledger was opened. */
+  get commitCount(): number {
+    return this.#commits.count;
+  }
+
+  /** The job is over. The ledger stays, for `jobs` to show, until it is pruned or the same job comes again. */
+  finish(state: Exclude<JobRow['state'], 'running'>): void {
+    const stored = { ...this.#stored, job: { ...this.job, state, finishedMs: Date.now() } };
+    this.#commits.writeNow(() => writeJob(this.#db, stored));
+    this.#stored = stored;
+  }
+
+  /** Closes the ledger and removes it: for a job that came to nothing before anything was promised. */
+  discard(): void {
+    this.#commits.flush();
+    this.#db.close();
+    removeJobFiles(this.#files, this.#lock);
+  }
+
+  /** Commits what still waits, and lets the job go. May be called again. */
+  close(): void {
+    if (!this.#db.isOpen) return;
+    this.#commits.flush();
+    this.#db.close();
+    this.#lock.release();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Begins a put's next attempt, under its own ledger key, unlocked. */
+  startAttempt(attempt: NewAttempt, key: KeyObject): AttemptRow {
+    this.#start(attempt, key);
+    return this.attempt()!;
+  }
+
+  /** A put's current attempt. Only after `unlock` is it known that nobody altered it. */
+  attempt(): AttemptRow | undefined {
+    const stored = this.#attempt();
+    if (!stored) return undefined;
+    const { number, header, uploadId, state, answer } = stored;
+    const plan = JSON.parse(stored.plan) as Omit<NewAttempt, 'header'>;
+    return { ...plan, number, header, uploadId, state, answer: answer === undefined ? undefined : JSON.parse(answer) };
+  }
+
+  /** Begins a get's next download, under its own ledger key, unlocked. */
+  startDownload(download: NewDownload, key: KeyObject): DownloadRow {
+    this.#start(download, key);
+    return this.download()!;
+  }
+
+  /** A get's current download. Only after `unlock` is it known that nobody altered it. */
+  download(): DownloadRow | undefined {
+    const stored = this.#attempt();
+    if (!stored) return undefined;
+    const plan = JSON.parse(stored.plan) as Omit<NewDownload, 'header'>;
+    return { ...plan, number: stored.number, header: stored.header };
+  }
+
+  /**
+   * Gives the key of the current attempt or download, which its header leads to. Throws `ledger-corrupt` where the
+   * row was not written under it.
+   */
+  unlock(key: KeyObject): void {
+    this.#use(
+      guarded(this.#files, () => readAttempt(this.#db, this.#files, key)),
+      key,
+    );
+  }
+
+  setUploadId(uploadId: string): void {
+    this.#change({ uploadId, state: 'created' });
+  }
+
+  /** `aborted` and `lost` need no unlocking; such an attempt can never be unlocked afterwards. */
+  setState(state: AttemptRow['state'], answer?: AttemptRow['answer']): void {
+    this.#change({ state, ...(answer ? { answer: JSON.stringify(answer) } : {}) });
+  }
+
+  /** Resolves once on disk. Rejects with `source-changed` where the part has another intent already. */
+  recordIntent(intent: Intent): Promise<void> {
+    const parts = this.#unlocked();
+    return this.#commits.write(() => parts.addIntent(intent));
+  }
+
+  /** Resolves once on disk, a few milliseconds later than it could, to share another write's sync. */
+  recordReceipt(receipt: Receipt): Promise<void> {
+    const parts = this.#unlocked();
+    return this.#commits.writeUnhurried(() => parts.addReceipt(receipt));
+  }
+
+  /** Pieces whose bytes the caller has already synced to the temporary file. Resolves once on disk. */
+  recordPieces(numbers: readonly number[]): Promise<void> {
+    const parts = this.#unlocked();
+    return this.#commits.writeUnhurried(() => {
+      for (const number of numbers) parts.addPiece(number);
+    });
+  }
+
+  /** Of the current attempt, by part number, every row verified. Throws `ledger-corrupt`. */
+  intents(): Map<number, Intent> {
+    return guarded(this.#files, () => this.#unlocked().intents());
+  }
+
+  /** As `intents`; every receipt has its intent. */
+  receipts(): Map<number, Receipt> {
+    return guarded(this.#files, () => this.#unlocked().receipts());
+  }
+
+  /** Of the current download, every row verified. Throws `ledger-corrupt`. */
+  pieces(): Set<number> {
+    return guarded(this.#files, () => this.#unlocked().pieces());
+  }
+
+  #start({ header, ...plan }: NewAttempt | NewDownload, key: KeyObject): void {
+    const number = (this.#attempt()?.number ?? 0) + 1;
+    const fresh = { uploadId: undefined, state: 'planned', answer: undefined } as const;
+    const attempt: StoredAttempt = { number, plan: JSON.stringify(plan), header, ...fresh };
+    this.#commits.writeNow(() => writeAttempt(this.#db, this.#files, attempt, key));
+    this.#use(attempt, key);
+  }
+
+  #attempt(): StoredAttempt | undefined {
+    return guarded(this.#files, () => readAttempt(this.#db, this.#files, this.#key));
+  }
+
+  #use(attempt: StoredAttempt | undefined, key: KeyObject): void {
+    if (!attempt) throw new SealiftError('internal', 'unlock: expected an attempt, got none');
+    this.#key = key;
+    this.#parts = new PartRows(this.#db, this.#files, attempt.number, key);
+  }
+
+  #change(change: Partial<Pick<StoredAttempt, 'uploadId' | 'state' | 'answer'>>): void {
+    const attempt = this.#attempt();
+    const isOver = change.state === 'aborted' || change.state === 'lost';
+    if (!attempt || !(this.#key || isOver)) throw new SealiftError('internal', 'the attempt is not unlocked');
+    this.#commits.writeNow(() => writeAttempt(this.#db, this.#files, { ...attempt, ...change }, this.#key));
+  }
+
+  #unlocked(): PartRows {
+    if (!this.#parts) throw new SealiftError('internal', 'the attempt is not unlocked');
+    return this.#parts;
+  }
+}
+
+/** Takes the job's lock for `work`, which hands it on to a ledger; where it throws, the lock is free again. */
+function locked(files: JobFiles, work: (lock: JobLock) => Ledger): Ledger {
+  const lock = takeJobLock(files);
+  try {
+    return guarded(files, () => work(lock));
+  } catch (thrown) {
+    lock.release();
+    throw thrown;
+  }
+}
+
+function refuseUnfinished(files: JobFiles): void {
+  try {
+    if (summarizeJob(files.stateDir, files.id).state !== 'running') return;
+  } catch (thrown) {
+    if (thrown instanceof SealiftError && thrown.code === 'no-such-job') return;
+    throw thrown;
+  }
+  throw new SealiftError('job-busy', `job ${files.id} is unfinished`, {
+    hint: `Run \`sealift resume ${files.id}\` to go on with it, or \`sealift cancel ${files.id}\` to drop it.`,
+  });
+}

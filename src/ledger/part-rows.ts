@@ -1,0 +1,134 @@
+/**
+ * The rows of one attempt's parts, written and read under its key: intents and receipts of a put, pieces of a get.
+ * The rows of other attempts are not seen.
+ */
+import type { KeyObject } from 'node:crypto';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { SealiftError } from '../errors.ts';
+import { corrupt } from './database.ts';
+import type { JobFiles } from './files.ts';
+import { type Row, sameBytes, tagOf } from './row-tags.ts';
+import type { Intent, Receipt } from './types.ts';
+
+interface Columns {
+  number: number;
+  sealed_size: number;
+  crc32: number;
+  tag: Uint8Array;
+}
+type IntentColumns = Columns & { fingerprint: Uint8Array };
+type ReceiptColumns = Columns & { etag: string };
+
+export class PartRows {
+  readonly #files: JobFiles;
+  readonly #attempt: number;
+  readonly #key: KeyObject;
+  readonly #insertIntent: StatementSync;
+  readonly #selectIntent: StatementSync;
+  readonly #selectIntents: StatementSync;
+  readonly #insertReceipt: StatementSync;
+  readonly #selectReceipts: StatementSync;
+  readonly #insertPiece: StatementSync;
+  readonly #selectPieces: StatementSync;
+
+  constructor(db: DatabaseSync, files: JobFiles, attempt: number, key: KeyObject) {
+    this.#files = files;
+    this.#attempt = attempt;
+    this.#key = key;
+    this.#insertIntent = db.prepare('INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?)');
+    this.#selectIntent = db.prepare('SELECT * FROM intents WHERE attempt = ? AND number = ?');
+    this.#selectIntents = db.prepare('SELECT * FROM intents WHERE attempt = ? ORDER BY number');
+    this.#insertReceipt = db.prepare('INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?)');
+    this.#selectReceipts = db.prepare('SELECT * FROM receipts WHERE attempt = ? ORDER BY number');
+    this.#insertPiece = db.prepare('INSERT OR REPLACE INTO pieces VALUES (?, ?, ?)');
+    this.#selectPieces = db.prepare('SELECT * FROM pieces WHERE attempt = ? ORDER BY number');
+  }
+
+  /** A part has one intent for ever. Throws `source-changed` where it has another; neither is printed. */
+  addIntent(intent: Intent): void {
+    const { number, fingerprint, sealedSize, crc32 } = intent;
+    const known = this.#intent(number);
+    if (!known) {
+      const tag = tagOf(this.#key, this.#intentRow(intent));
+      this.#insertIntent.run(this.#attempt, number, fingerprint, sealedSize, crc32, tag);
+    } else if (!sameBytes(known.fingerprint, fingerprint) || known.sealedSize !== sealedSize || known.crc32 !== crc32) {
+      throw new SealiftError('source-changed', `part ${number} is not what was sealed before under this key`, {
+        hint: 'The source has changed since. Start again under a new key with --fresh.',
+      });
+    }
+  }
+
+  /** The newest receipt of a part stands. A receipt without its intent is a bug. */
+  addReceipt(receipt: Receipt): void {
+    const { number, etag, sealedSize, crc32 } = receipt;
+    if (!agree(this.#intent(number), receipt)) {
+      throw new SealiftError('internal', `the receipt of part ${number} has no intent that it agrees with`);
+    }
+    const tag = tagOf(this.#key, this.#receiptRow(receipt));
+    this.#insertReceipt.run(this.#attempt, number, etag, sealedSize, crc32, tag);
+  }
+
+  addPiece(number: number): void {
+    this.#insertPiece.run(this.#attempt, number, tagOf(this.#key, this.#pieceRow(number)));
+  }
+
+  intents(): Map<number, Intent> {
+    const rows = this.#selectIntents.all(this.#attempt) as unknown as IntentColumns[];
+    return new Map(rows.map((columns) => [columns.number, this.#checkedIntent(columns)]));
+  }
+
+  receipts(): Map<number, Receipt> {
+    const intents = this.intents();
+    const receipts = new Map<number, Receipt>();
+    for (const columns of this.#selectReceipts.all(this.#attempt) as unknown as ReceiptColumns[]) {
+      const { number, etag, sealed_size: sealedSize, crc32, tag } = columns;
+      const receipt = { number, etag, sealedSize, crc32 };
+      this.#check(this.#receiptRow(receipt), tag);
+      if (!agree(intents.get(number), receipt))
+        throw corrupt(this.#files, `part ${number} has a receipt but no intent`);
+      receipts.set(number, receipt);
+    }
+    return receipts;
+  }
+
+  pieces(): Set<number> {
+    const pieces = new Set<number>();
+    for (const { number, tag } of this.#selectPieces.all(this.#attempt) as unknown as Columns[]) {
+      this.#check(this.#pieceRow(number), tag);
+      pieces.add(number);
+    }
+    return pieces;
+  }
+
+  #intent(number: number): Intent | undefined {
+    const columns = this.#selectIntent.get(this.#attempt, number) as IntentColumns | undefined;
+    return columns && this.#checkedIntent(columns);
+  }
+
+  #checkedIntent({ number, fingerprint, sealed_size: sealedSize, crc32, tag }: IntentColumns): Intent {
+    const intent = { number, fingerprint, sealedSize, crc32 };
+    this.#check(this.#intentRow(intent), tag);
+    return intent;
+  }
+
+  #check(row: Row, tag: Uint8Array): void {
+    if (sameBytes(tag, tagOf(this.#key, row))) return;
+    throw corrupt(this.#files, `a row of ${row[0]} is not as it was written`);
+  }
+
+  #intentRow({ number, fingerprint, sealedSize, crc32 }: Intent): Row {
+    return ['intents', this.#attempt, number, fingerprint, sealedSize, crc32];
+  }
+
+  #receiptRow({ number, etag, sealedSize, crc32 }: Receipt): Row {
+    return ['receipts', this.#attempt, number, etag, sealedSize, crc32];
+  }
+
+  #pieceRow(number: number): Row {
+    return ['pieces', this.#attempt, number];
+  }
+}
+
+function agree(intent: Intent | undefined, receipt: Receipt): boolean {
+  return intent?.sealedSize === receipt.sealedSize && intent.crc32 === receipt.crc32;
+}

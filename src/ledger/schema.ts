@@ -1,0 +1,65 @@
+/**
+ * The tables of a ledger. `PRAGMA user_version` counts the steps a file has taken; a new version of Sealift appends a
+ * step and an old file catches up when it is opened to be written. A file that has taken more steps than we know is
+ * left alone.
+ */
+import type { DatabaseSync } from 'node:sqlite';
+import { SealiftError } from '../errors.ts';
+import { corrupt } from './database.ts';
+import { type JobFiles, noSuchJob } from './files.ts';
+
+/** What is fixed when an attempt (of a get: a download) is planned is in `plan`, as JSON; the rest has its columns. */
+const STEPS: readonly string[] = [
+  `CREATE TABLE job (
+     id TEXT NOT NULL, command TEXT NOT NULL, source TEXT NOT NULL, target TEXT NOT NULL, options TEXT NOT NULL,
+     state TEXT NOT NULL, created_ms INTEGER NOT NULL, finished_ms INTEGER,
+     machine_id TEXT NOT NULL, path TEXT NOT NULL, inode TEXT NOT NULL, pid INTEGER NOT NULL,
+     checksum BLOB NOT NULL
+   ) STRICT;
+   CREATE TABLE attempts (
+     number INTEGER PRIMARY KEY, plan TEXT NOT NULL, header BLOB NOT NULL,
+     upload_id TEXT, state TEXT NOT NULL, answer TEXT,
+     checksum BLOB NOT NULL, tag BLOB NOT NULL
+   ) STRICT;
+   CREATE TABLE intents (
+     attempt INTEGER NOT NULL, number INTEGER NOT NULL, fingerprint BLOB NOT NULL,
+     sealed_size INTEGER NOT NULL, crc32 INTEGER NOT NULL, tag BLOB NOT NULL,
+     PRIMARY KEY (attempt, number)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE receipts (
+     attempt INTEGER NOT NULL, number INTEGER NOT NULL, etag TEXT NOT NULL,
+     sealed_size INTEGER NOT NULL, crc32 INTEGER NOT NULL, tag BLOB NOT NULL,
+     PRIMARY KEY (attempt, number)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE pieces (
+     attempt INTEGER NOT NULL, number INTEGER NOT NULL, tag BLOB NOT NULL,
+     PRIMARY KEY (attempt, number)
+   ) STRICT, WITHOUT ROWID;`,
+];
+
+/**
+ * Throws `no-such-job` for a file in which nothing was ever committed (its maker died first), `ledger-too-new` and
+ * `ledger-corrupt`.
+ */
+export function checkSchema(db: DatabaseSync, files: JobFiles): void {
+  const version = schemaVersion(db);
+  if (version > STEPS.length) {
+    throw new SealiftError('ledger-too-new', `the ledger ${files.db} was written by a newer Sealift`, {
+      hint: 'Use that version to go on, or run the same command with --fresh to start again under a new key.',
+    });
+  }
+  if (version > 0) return;
+  const tables = db.prepare('SELECT count(*) AS count FROM sqlite_schema').get();
+  if (tables?.count === 0) throw noSuchJob(files.id);
+  throw corrupt(files, 'it has tables but no version');
+}
+
+/** Takes the steps that are missing, all of them for a new file. The caller has begun a transaction. */
+export function takeSteps(db: DatabaseSync): void {
+  for (const step of STEPS.slice(schemaVersion(db))) db.exec(step);
+  db.exec(`PRAGMA user_version = ${STEPS.length}`);
+}
+
+function schemaVersion(db: DatabaseSync): number {
+  return Number(db.prepare('PRAGMA user_version').get()?.user_version);
+}
