@@ -1,0 +1,145 @@
+/**
+ * Whole messages in memory, for tests: sealed part by part through the room's own doors, opened the same way. Frames
+ * may be smaller here than writers may make them, so that small messages have many.
+ */
+import { createCipheriv } from 'node:crypto';
+import { SealiftError } from '../../src/errors.ts';
+import { encodeContext } from '../../src/formats/esdk/context.ts';
+import { FrameOpener, PartSealer } from '../../src/formats/esdk/frames.ts';
+import {
+  authenticateHeader,
+  decodeHeader,
+  type EncryptedDataKey,
+  encodeHeader,
+  headerBytes,
+  type MessageHeader,
+} from '../../src/formats/esdk/header.ts';
+import { deriveMessageKeys, type MessageKeys } from '../../src/formats/esdk/keys.ts';
+import { type Layout, layoutOfObject, partOf, sealedSizeOf } from '../../src/formats/esdk/layout.ts';
+import { boundMessageId } from '../../src/formats/esdk/message-id.ts';
+
+export const DATA_KEY = Buffer.alloc(32, 'data key');
+export const CONTEXT = { purpose: 'test', 'sealift-name': '1' };
+export const OBJECT_KEY = 'folder/object';
+export const SOME_KEYS: EncryptedDataKey[] = [
+  { providerId: 'somewhere', providerInfo: Buffer.from('some key'), ciphertext: Buffer.alloc(48, 'wrapped') },
+];
+
+/** Plain bytes that do not repeat with any power of two. */
+export function somePlain(size: number): Buffer {
+  return Buffer.from(Uint8Array.from({ length: size }, (_, index) => index % 251));
+}
+
+export interface SomeMessage {
+  plain: Buffer;
+  sealed: Buffer;
+  header: MessageHeader;
+  layout: Layout;
+  keys: MessageKeys;
+  /** The tags of each part's frames, by part index. */
+  tags: Buffer[];
+}
+
+export interface SealRequest {
+  plain: Buffer;
+  frameSize: number;
+  /** Plain bytes a part. */
+  partSize?: number;
+  /** Part numbers in the order in which they are sealed. */
+  order?: (partNumbers: number[]) => number[];
+  /** Plain bytes given to a sealer at once. */
+  chunkSize?: number;
+  dataKey?: Buffer;
+  random?: Buffer;
+  objectKey?: string;
+  encryptionContext?: Record<string, string>;
+  encryptedDataKeys?: EncryptedDataKey[];
+  /** Seal as some other writers do: an empty final frame after full ones. */
+  emptyFinalFrame?: boolean;
+}
+
+export function sealMessage(request: SealRequest): SomeMessage {
+  const { plain, frameSize, partSize = 3 * frameSize, order = (numbers) => numbers } = request;
+  const { chunkSize = Number.MAX_SAFE_INTEGER, dataKey = DATA_KEY, random = Buffer.alloc(16, 7) } = request;
+  const messageId = boundMessageId({ random, objectKey: request.objectKey ?? OBJECT_KEY });
+  const keys = deriveMessageKeys({ dataKey, messageId });
+  const header = encodeHeader({
+    messageId,
+    encryptionContext: request.encryptionContext ?? CONTEXT,
+    encryptedDataKeys: request.encryptedDataKeys ?? SOME_KEYS,
+    frameSize,
+    keys,
+  });
+  const bytes = headerBytes(header);
+  const headerSize = bytes.length;
+  const sealedSize =
+    sealedSizeOf({ plainSize: plain.length, frameSize, headerSize }) + (request.emptyFinalFrame ? 32 : 0);
+  const layout = layoutOfObject({ sealedSize, frameSize, headerSize, partSize });
+  const sealed = Buffer.alloc(sealedSize);
+  bytes.copy(sealed);
+  const tags: Buffer[] = [];
+  const numbers = Array.from({ length: layout.partCount }, (_, index) => index + 1);
+  for (const part of order(numbers).map((number) => partOf(layout, number))) {
+    const offset = part.isFirst ? headerSize : part.sealedOffset;
+    const sealer = new PartSealer({ keys, messageId, layout, part, sealed, offset });
+    for (const chunk of chunksOf(plain.subarray(part.plainOffset, part.plainOffset + part.plainSize), chunkSize))
+      sealer.push(chunk);
+    tags[part.index] = sealer.finish().tags;
+  }
+  return { plain, sealed, header, layout, keys, tags };
+}
+
+/** Opens a whole message. Throws what a reader would throw. */
+export function openMessage(sealed: Buffer, { dataKey = DATA_KEY, chunkSize = Number.MAX_SAFE_INTEGER } = {}): Buffer {
+  const header = decodeHeader(sealed);
+  if (!header) throw new SealiftError('truncated', 'the object ends within its header');
+  const keys = deriveMessageKeys({ dataKey, messageId: header.messageId });
+  authenticateHeader(header, keys);
+  const headerSize = headerBytes(header).length;
+  const layout = layoutOfObject({ sealedSize: sealed.length, headerSize, frameSize: header.frameSize });
+  const plain = Buffer.alloc(layout.plainSize);
+  const range = { firstFrame: 1, lastFrame: layout.frameCount };
+  const opener = new FrameOpener({ keys, messageId: header.messageId, layout, ...range, plain, offset: 0 });
+  for (const chunk of chunksOf(sealed.subarray(headerSize), chunkSize)) opener.push(chunk);
+  opener.finish();
+  return plain;
+}
+
+export function chunksOf(bytes: Buffer, size: number): Buffer[] {
+  const chunks: Buffer[] = [];
+  for (let start = 0; start < bytes.length; start += size) chunks.push(bytes.subarray(start, start + size));
+  return chunks;
+}
+
+/** The SealiftError that `action` throws; fails where it throws none. */
+export function errorOf(action: () => unknown): SealiftError {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof SealiftError) return error;
+    throw error;
+  }
+  throw new Error('expected a SealiftError, and nothing was thrown');
+}
+
+/** A data key wrapped under a raw AES key, as every AWS Encryption SDK does it. */
+export function wrapDataKey(input: {
+  dataKey: Buffer;
+  wrappingKey: Buffer;
+  namespace: string;
+  name: string;
+  encryptionContext: Record<string, string>;
+  nonce: Buffer;
+}): EncryptedDataKey {
+  const cipher = createCipheriv('aes-256-gcm', input.wrappingKey, input.nonce, { authTagLength: 16 });
+  cipher.setAAD(encodeContext(input.encryptionContext));
+  const sealedKey = Buffer.concat([cipher.update(input.dataKey), cipher.final(), cipher.getAuthTag()]);
+  const sizes = Buffer.alloc(8);
+  sizes.writeUInt32BE(128, 0);
+  sizes.writeUInt32BE(12, 4);
+  return {
+    providerId: input.namespace,
+    providerInfo: Buffer.concat([Buffer.from(input.name), sizes, input.nonce]),
+    ciphertext: sealedKey,
+  };
+}
