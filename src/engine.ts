@@ -1,0 +1,257 @@
+/**
+ * The engine: the one place that chooses. It knows which store an URL means, whose keys are used and how they are
+ * cached, how fast KMS may be asked, and how many threads and lanes fit into memory. The stories are told elsewhere,
+ * with what is chosen here in their hands.
+ */
+import type { ErrorCode } from './errors.ts';
+import { SealiftError } from './errors.ts';
+import { type GetRequest, get } from './get.ts';
+import { type Inspection, inspect } from './inspect.ts';
+import type { Crew, JobResult, Place, RunOptions, Tools } from './job.ts';
+import { cancelJob } from './jobs.ts';
+import { type CacheStats, type CachingKeyring, cachingKeyring } from './keys/cache.ts';
+import type { Keyring } from './keys/keyring.ts';
+import { kmsKeyring as keyringOverKms } from './keys/kms.ts';
+import { createKmsClient } from './keys/kms-client.ts';
+import { type DamagedJob, type JobSummary, Ledger } from './ledger/ledger.ts';
+import { openStateDir } from './ledger/state-dir.ts';
+import type { Limiter } from './limits/limiter.ts';
+import { kmsQuota } from './limits/quotas.ts';
+import { kmsLimiter } from './limits/token-bucket.ts';
+import { laneSizeOf, MemoryBudget, planMemory, roomForLanes } from './parts/memory.ts';
+import { Threads } from './parts/threads.ts';
+import { type PutRequest, put } from './put.ts';
+import { resolveS3Settings } from './stores/aws-settings.ts';
+import { parseObjectUrl } from './stores/object-url.ts';
+import { S3Store } from './stores/s3.ts';
+
+/** Keys from AWS KMS. Region, credentials and endpoint are AWS's own settings. */
+export interface KmsKeyringOptions {
+  /** Key ids, ARNs or aliases. The first makes data keys, the others can open them too. None: open only, whatever the object names. */
+  keyIds: readonly string[];
+  /** Share of the region's request quota to use at most. Default 0.2. */
+  share?: number | undefined;
+  /** Requests a second at most; overrides `share`. */
+  ratePerSecond?: number | undefined;
+}
+
+export interface EngineOptions {
+  /** From `kmsKeyring` or `rawAesKeyring`. Without one the engine can inspect, list and cancel. */
+  keyring?: Keyring | KmsKeyring | undefined;
+  /** `off` makes a data key for every object. Default: one for up to an hour, 100,000 objects or 1 TiB. */
+  keyReuse?: 'on' | 'off' | undefined;
+  /** Resident bytes of the whole process at most. Default 512 MiB, or three quarters of a smaller container. */
+  maxMemory?: number | undefined;
+  threads?: number | undefined;
+  /** Parts in flight at most, over all threads. */
+  lanes?: number | undefined;
+  /** Folder of the jobs' ledgers. Default `$XDG_STATE_HOME/sealift`. */
+  stateDir?: string | undefined;
+  pathStyle?: boolean | undefined;
+  /** Speak plain HTTP to an S3 endpoint that is not this machine. KMS is never spoken to without TLS. */
+  allowHttp?: boolean | undefined;
+  expectedBucketOwner?: string | undefined;
+}
+
+/** What `kmsKeyring` returns: a wish, which the engine fulfils with its own client, limiter and cache. */
+export interface KmsKeyring {
+  readonly kms: KmsKeyringOptions;
+}
+
+export function kmsKeyring(options: KmsKeyringOptions): KmsKeyring {
+  return { kms: options };
+}
+
+const DEFAULT_KMS_SHARE = 0.2;
+/** Finished ledgers are kept this long, for `jobs` to show. */
+const KEEP_FINISHED_MS = 30 * 24 * 3600 * 1000;
+
+export interface Engine extends AsyncDisposable {
+  /** Seals a file into an object; takes up its own unfinished job. */
+  put(request: PutRequest): Promise<JobResult>;
+  /** Opens an object into a file or a sink; takes up its own unfinished job. */
+  get(request: GetRequest): Promise<JobResult>;
+  /** What an object says about itself. Needs no key. */
+  inspect(url: string, options?: Pick<RunOptions, 'signal'>): Promise<Inspection>;
+  /** All jobs of the state folder, oldest first. */
+  jobs(): (JobSummary | DamagedJob)[];
+  /** One job. Throws `no-such-job`. */
+  job(id: string): JobSummary;
+  /** Aborts a job's upload, or removes its half-written file, and ends it. */
+  cancel(id: string): Promise<void>;
+  /** Data-key cache: calls it answered and calls it passed on. */
+  keyStats(): CacheStats;
+  /** Ends threads, sockets and timers, and zeroes cached keys. */
+  close(): Promise<void>;
+}
+
+/** Makes an engine. Nothing is contacted and no thread starts before the first job. */
+export function createEngine(options: EngineOptions = {}): Engine {
+  return new Workshop(options);
+}
+
+class Workshop implements Engine {
+  readonly #options: EngineOptions;
+  readonly #keys: Keys;
+  readonly #places = new Map<string, Promise<Omit<Place, 'url' | 'key'>>>();
+  readonly #tools: Tools;
+  #threads: Threads | undefined;
+  #pruned = false;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#keys = new Keys(options);
+    const { maxMemory, threadCount } = planMemory(this.#memory(), 0);
+    const budget = new MemoryBudget(roomForLanes({ maxMemory, threadCount }));
+    const stateDir = () => this.#stateDir();
+    this.#tools = {
+      get stateDir() {
+        return stateDir();
+      },
+      keyring: this.#keys,
+      kmsCalls: () => this.#keys.callCount,
+      place: (url) => this.#place(url),
+      crew: (partSize) => this.#crew(partSize, budget),
+      budget,
+    };
+  }
+
+  put(request: PutRequest): Promise<JobResult> {
+    return put(request, this.#tools);
+  }
+
+  get(request: GetRequest): Promise<JobResult> {
+    return get(request, this.#tools);
+  }
+
+  inspect(url: string, options: Pick<RunOptions, 'signal'> = {}): Promise<Inspection> {
+    return inspect(url, this.#tools, options);
+  }
+
+  jobs(): (JobSummary | DamagedJob)[] {
+    return Ledger.list(this.#stateDir());
+  }
+
+  job(id: string): JobSummary {
+    return Ledger.summary(this.#stateDir(), id);
+  }
+
+  cancel(id: string): Promise<void> {
+    return cancelJob(this.#tools, id);
+  }
+
+  keyStats(): CacheStats {
+    return this.#keys.stats();
+  }
+
+  async close(): Promise<void> {
+    await this.#threads?.close();
+    await this.#keys.close();
+    for (const place of this.#places.values()) (await place.catch(() => undefined))?.store.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #memory() {
+    const { maxMemory, threads, lanes } = this.#options;
+    return { maxMemory, threadCount: threads, laneCount: lanes };
+  }
+
+  #stateDir(): string {
+    const path = openStateDir(this.#options.stateDir);
+    if (!this.#pruned) Ledger.prune(path, { olderThanMs: KEEP_FINISHED_MS });
+    this.#pruned = true;
+    return path;
+  }
+
+  async #place(url: string): Promise<Place> {
+    const { bucket, key } = parseObjectUrl(url);
+    let shared = this.#places.get(bucket);
+    if (!shared) {
+      shared = this.#openBucket(bucket);
+      this.#places.set(bucket, shared);
+    }
+    const { store, settings, credentials } = await shared;
+    return { url: store.url(key), key, store, settings, credentials };
+  }
+
+  async #openBucket(bucket: string): Promise<Omit<Place, 'url' | 'key'>> {
+    const { pathStyle, allowHttp, expectedBucketOwner } = this.#options;
+    const { settings, credentials } = await resolveS3Settings({ bucket, pathStyle, allowHttp, expectedBucketOwner });
+    return { settings, credentials, store: new S3Store({ settings, credentials }) };
+  }
+
+  async #crew(partSize: number, budget: MemoryBudget): Promise<Crew> {
+    const plan = planMemory(
+      { ...this.#memory(), threadCount: this.#threads?.count ?? this.#options.threads },
+      partSize,
+    );
+    this.#threads ??= new Threads({ count: plan.threadCount, laneCount: plan.laneCount });
+    return { threads: this.#threads, plan, laneSize: laneSizeOf(partSize), budget };
+  }
+}
+
+/** The engine's keyring: the user's, behind the cache, with KMS's client and limiter made when first needed. */
+class Keys implements Keyring {
+  readonly id: string;
+  readonly #options: EngineOptions;
+  #ready: Promise<CachingKeyring> | undefined;
+  #cache: CachingKeyring | undefined;
+  #limiter: Limiter | undefined;
+  callCount = 0;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.id = 'engine';
+  }
+
+  async makeDataKey(request: Parameters<Keyring['makeDataKey']>[0]) {
+    return (await this.#open()).makeDataKey(request);
+  }
+
+  async openDataKey(request: Parameters<Keyring['openDataKey']>[0]) {
+    return (await this.#open()).openDataKey(request);
+  }
+
+  stats(): CacheStats {
+    return this.#cache?.stats() ?? { hits: 0, misses: 0 };
+  }
+
+  async close(): Promise<void> {
+    await this.#ready?.catch(() => undefined);
+    this.#cache?.close();
+    await this.#limiter?.close();
+  }
+
+  #open(): Promise<CachingKeyring> {
+    this.#ready ??= this.#make();
+    return this.#ready;
+  }
+
+  async #make(): Promise<CachingKeyring> {
+    const { keyring, keyReuse } = this.#options;
+    if (!keyring) throw noKey();
+    const inner = 'kms' in keyring ? await this.#overKms(keyring.kms) : keyring;
+    this.#cache = cachingKeyring(inner, keyReuse === 'off' ? { maxMessages: 1 } : {});
+    return this.#cache;
+  }
+
+  async #overKms({ keyIds, share = DEFAULT_KMS_SHARE, ratePerSecond }: KmsKeyringOptions): Promise<Keyring> {
+    const client = await createKmsClient();
+    const quota = kmsQuota(await client.config.region());
+    this.#limiter = kmsLimiter({ ratePerSecond: ratePerSecond ?? quota * share });
+    const onCall = () => {
+      this.callCount++;
+    };
+    return keyringOverKms({ client, keyIds: [...keyIds], limiter: this.#limiter, onCall });
+  }
+}
+
+function noKey(): SealiftError {
+  const code: ErrorCode = 'no-key';
+  return new SealiftError(code, 'No key was named', {
+    hint: 'Give --kms-key with a KMS key, or --raw-key with a key file (`sealift keygen FILE` makes one).',
+  });
+}

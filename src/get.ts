@@ -1,0 +1,79 @@
+/**
+ * `get`: a sealed object comes back, in parallel, and only what has been verified is released. To a file the parts are
+ * written in place under a random name, and an interrupted get goes on where it stopped; to a pipe they are handed on
+ * in order, each after all its frames have been verified.
+ */
+import { SealiftError } from './errors.ts';
+import { toFile } from './get/file.ts';
+import { findObject, type SealedObject, unlockObject } from './get/object.ts';
+import { type ByteRange, piecesOf } from './get/pieces.ts';
+import { toPipe } from './get/pipe.ts';
+import { checkTarget } from './get/target.ts';
+import { type JobResult, type Place, Progress, type RunOptions, type Tools } from './job.ts';
+import type { Message } from './parts/task.ts';
+
+/** Takes opened bytes in order. The bytes are the callee's until the promise resolves, and no longer. */
+export type PlainSink = (bytes: Uint8Array) => Promise<void>;
+
+export interface GetRequest extends RunOptions {
+  /** `s3://bucket/key`. */
+  source: string;
+  /** Absolute path of a file, or a sink for a pipe. */
+  target: string | PlainSink;
+  /** Plain bytes, both ends inclusive; `last` may be past the end. All of them where absent. */
+  range?: ByteRange | undefined;
+  overwrite?: boolean | undefined;
+  /** Open an object whose message is bound to another name than it has now. */
+  allowRelocated?: boolean | undefined;
+  /** Forget an unfinished job of the same object and target, and start again. */
+  fresh?: boolean | undefined;
+  memo?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** What the parts of this story share. */
+export interface GetRun {
+  request: GetRequest;
+  tools: Tools;
+  place: Place;
+  object: SealedObject;
+  message: Message;
+  /** Plain bytes wanted; `last` < `first` where the object is empty. */
+  range: ByteRange;
+  progress: Progress;
+}
+
+/**
+ * Opens an object. Resolves when all of it is verified and where it was asked for. Rejects with a SealiftError; a
+ * target file then does not exist, a sink has received only verified bytes, but perhaps not all.
+ */
+export async function get(request: GetRequest, tools: Tools): Promise<JobResult> {
+  const progress = new Progress(tools, request);
+  const { signal, allowRelocated, target, overwrite = false } = request;
+  if (typeof target === 'string') await checkTarget(target, { overwrite });
+  const place = await tools.place(request.source);
+  const object = await findObject(place, { signal });
+  const message = await unlockObject(object, place, tools, { allowRelocated, signal });
+  const range = wantedRange(request, object);
+  progress.totalBytes = Math.max(0, range.last - range.first + 1);
+
+  const run: GetRun = { request, tools, place, object, message, range, progress };
+  const job = typeof target === 'string' ? await toFile(run, target) : await toPipe(run, target);
+  return progress.result({
+    command: 'get',
+    job,
+    object: place.url,
+    plainBytes: progress.totalBytes,
+    sealedBytes: object.info.size,
+    parts: piecesOf(run).length,
+  });
+}
+
+function wantedRange({ range }: GetRequest, { layout: { plainSize } }: SealedObject): ByteRange {
+  if (!range) return { first: 0, last: plainSize - 1 };
+  if (range.first > range.last || range.first < 0 || range.first >= plainSize) {
+    throw new SealiftError('bad-range', `Bytes ${range.first}-${range.last} are not within ${plainSize} plain bytes`, {
+      hint: 'Both ends count from 0 and belong to the range.',
+    });
+  }
+  return { first: range.first, last: Math.min(range.last, plainSize - 1) };
+}

@@ -1,0 +1,54 @@
+/** One piece of a get: as a task for a thread, or, where there is only one, opened right here. */
+import type { GetRun } from '../get.ts';
+import { BufferPool } from '../parts/buffers.ts';
+import { openPart } from '../parts/open-part.ts';
+import type { OpenReceipt, OpenTask } from '../parts/task.ts';
+import type { Piece } from './pieces.ts';
+
+export type OpenPiece = (piece: Piece, target: OpenTask['target']) => Promise<OpenReceipt>;
+
+export interface Opener {
+  open: OpenPiece;
+  laneCount: number;
+}
+
+const buffers = new BufferPool();
+
+/** Threads are worth their start for several pieces; a small object is opened on this thread. */
+export async function openerFor(run: GetRun, pieceCount: number): Promise<Opener> {
+  const { place, tools, message } = run;
+  const pieceSize = Math.min(message.layout.partFrameCount, message.layout.frameCount) * message.layout.frameSize;
+  if (pieceCount <= 1) {
+    return {
+      laneCount: 1,
+      open: async (piece, target) => {
+        using _ticket = await tools.budget.take(pieceSize);
+        return openPart(await taskFor(run, piece, target), place.store, buffers);
+      },
+    };
+  }
+  const crew = await tools.crew(pieceSize);
+  return {
+    laneCount: crew.plan.laneCount,
+    open: async (piece, target) => {
+      using _ticket = await crew.budget.take(crew.laneSize);
+      return crew.threads.open(await taskFor(run, piece, target));
+    },
+  };
+}
+
+async function taskFor(run: GetRun, { firstFrame, lastFrame }: Piece, target: OpenTask['target']): Promise<OpenTask> {
+  const { place, object, message, range } = run;
+  return {
+    kind: 'open',
+    store: { settings: place.settings, credentials: await place.credentials() },
+    message,
+    objectKey: place.key,
+    etag: object.info.etag,
+    versionId: object.info.versionId,
+    firstFrame,
+    lastFrame,
+    range,
+    target,
+  };
+}

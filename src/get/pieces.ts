@@ -1,0 +1,43 @@
+/**
+ * A get is cut into pieces as a put is into parts: whole frames, a fixed number of them each. A piece's number is that
+ * of the layout's part it lies in, so a resumed get finds the same pieces again.
+ */
+import { framesCovering, type Layout, partOf } from '../formats/esdk/layout.ts';
+
+/** Plain bytes, both ends inclusive. */
+export interface ByteRange {
+  first: number;
+  last: number;
+}
+
+export interface Piece {
+  number: number;
+  firstFrame: number;
+  lastFrame: number;
+  /** Wanted plain bytes in this piece. */
+  plainSize: number;
+}
+
+/**
+ * The pieces that cover `range`. A range that touches the object's end takes in the final frame even where that is
+ * empty: it is what shows that nothing is missing behind it.
+ */
+export function piecesOf({ message: { layout }, range }: { message: { layout: Layout }; range: ByteRange }): Piece[] {
+  const covering = range.last < range.first ? { firstFrame: 1, lastFrame: 1 } : framesCovering(layout, range);
+  const lastFrame = range.last >= layout.plainSize - 1 ? layout.frameCount : covering.lastFrame;
+  const partNumberOf = (frame: number) => Math.ceil(frame / layout.partFrameCount);
+
+  const pieces: Piece[] = [];
+  for (let number = partNumberOf(covering.firstFrame); number <= partNumberOf(lastFrame); number++) {
+    const part = partOf(layout, number);
+    const first = Math.max(part.plainOffset, range.first);
+    const last = Math.min(part.plainOffset + part.plainSize - 1, range.last);
+    pieces.push({
+      number,
+      firstFrame: Math.max(part.firstFrame, covering.firstFrame),
+      lastFrame: Math.min(part.firstFrame + part.frameCount - 1, lastFrame),
+      plainSize: Math.max(0, last - first + 1),
+    });
+  }
+  return pieces;
+}

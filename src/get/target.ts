@@ -1,0 +1,108 @@
+/**
+ * The file a get writes: a random name beside the target until everything is verified, then renamed. Nobody ever sees
+ * a half-opened or unverified file under the name they asked for.
+ */
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, link, lstat, open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { SealiftError } from '../errors.ts';
+import { targetError } from '../parts/open-part.ts';
+
+export interface TemporaryFile {
+  path: string;
+  inode: string;
+}
+
+/** Throws `target-exists` unless `overwrite`, `target-unwritable` where it is a folder. */
+export async function checkTarget(path: string, { overwrite }: { overwrite: boolean }): Promise<void> {
+  const stats = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw targetError(path, error);
+  });
+  if (stats?.isDirectory()) {
+    throw new SealiftError('target-unwritable', `${path} is a directory`, { hint: 'Name the file to write.' });
+  }
+  if (stats && !overwrite) throw fileExists(path);
+}
+
+/** Creates the temporary file exclusively, for its owner alone, as long as it will be. */
+export async function createTemporary(target: string, size: number): Promise<TemporaryFile> {
+  const name = `.${basename(target).slice(0, 100)}.sealift-${randomBytes(6).toString('hex')}`;
+  const path = join(dirname(target), name);
+  try {
+    const file = await open(path, 'wx', 0o600);
+    try {
+      await file.truncate(size);
+      return { path, inode: String((await file.stat({ bigint: true })).ino) };
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw targetError(target, error as NodeJS.ErrnoException);
+  }
+}
+
+/** Whether the temporary file of an earlier run is still there, untouched by anyone who would replace it. */
+export async function stillThere({ path, inode }: TemporaryFile, size: number): Promise<boolean> {
+  const stats = await lstat(path, { bigint: true }).catch(() => undefined);
+  return stats?.isFile() === true && String(stats.ino) === inode && Number(stats.size) === size;
+}
+
+/** Puts everything written so far on the disk. */
+export async function syncFile(path: string): Promise<void> {
+  await withHandle(path, 'r+', (file) => file.datasync());
+}
+
+/**
+ * Gives the verified file its name, and puts both on the disk. Without `overwrite` the name is taken by a hard link,
+ * which fails where another file has appeared meanwhile; a rename would replace it.
+ */
+export async function publish(temporary: string, target: string, { overwrite }: { overwrite: boolean }): Promise<void> {
+  await withHandle(temporary, 'r+', (file) => file.sync());
+  try {
+    if (overwrite) await rename(temporary, target);
+    else await linkAs(temporary, target);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw fileExists(target);
+    throw targetError(target, error as NodeJS.ErrnoException);
+  }
+  await withHandle(dirname(target), 'r', (folder) => folder.sync());
+}
+
+async function linkAs(temporary: string, target: string): Promise<void> {
+  try {
+    await link(temporary, target);
+  } catch (error) {
+    // A file system without hard links (exFAT, some network ones): look once more, then rename.
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes((error as NodeJS.ErrnoException).code ?? ''))
+      throw error;
+    await checkTarget(target, { overwrite: false });
+    await rename(temporary, target);
+    return;
+  }
+  await rm(temporary);
+}
+
+/** Removes a half-written file. One that is gone already is fine. */
+export async function removeTemporary({ tempPath }: { tempPath: string }): Promise<void> {
+  await rm(tempPath, { force: true });
+}
+
+async function withHandle(path: string, flags: string, work: (file: FileHandle) => Promise<void>): Promise<void> {
+  try {
+    const file = await open(path, flags);
+    try {
+      await work(file);
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw targetError(path, error as NodeJS.ErrnoException);
+  }
+}
+
+function fileExists(path: string): SealiftError {
+  return new SealiftError('target-exists', `${path} exists already`, {
+    hint: 'Give --overwrite to replace it, or choose another name.',
+  });
+}

@@ -1,0 +1,22 @@
+/**
+ * Sealift's front door for programs.
+ *
+ * ```ts
+ * import { createEngine, kmsKeyring } from 'sealift';
+ *
+ * await using engine = createEngine({ keyring: kmsKeyring({ keyIds: ['alias/backups'] }) });
+ * await engine.put({ source: '/data/db.tar', target: 's3://my-bucket/db.tar' });
+ * ```
+ */
+export type { Engine, EngineOptions, KmsKeyring, KmsKeyringOptions } from './engine.ts';
+export { createEngine, kmsKeyring } from './engine.ts';
+export { type ErrorCode, type ErrorData, EXIT, SealiftError } from './errors.ts';
+export type { GetRequest, PlainSink } from './get.ts';
+export type { Inspection } from './inspect.ts';
+export type { JobEvent, JobResult, RunOptions } from './job.ts';
+export type { CacheStats } from './keys/cache.ts';
+export { readKeyFile, writeKeyFile } from './keys/key-file.ts';
+export type { Keyring } from './keys/keyring.ts';
+export { rawAesKeyring } from './keys/raw-aes.ts';
+export type { DamagedJob, JobSummary } from './ledger/ledger.ts';
+export type { PutRequest } from './put.ts';

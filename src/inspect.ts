@@ -1,0 +1,72 @@
+/** `inspect`: what a sealed object says about itself, to anyone, without a key. Nothing here is authenticated. */
+import { headerBytes } from './formats/esdk/header.ts';
+import { NAME_MARKER } from './formats/esdk/message-id.ts';
+import { suiteOf } from './formats/esdk/suites.ts';
+import { findObject } from './get/object.ts';
+import type { Tools } from './job.ts';
+
+export interface Inspection {
+  object: string;
+  format: 'esdk';
+  messageVersion: number;
+  suite: string;
+  messageId: string;
+  encryptionContext: Record<string, string>;
+  /** Who can open it. `key` is a KMS key's ARN or a raw key's name. */
+  keys: { provider: string; key: string }[];
+  /** The message says it is bound to the object's name. */
+  boundToName: boolean;
+  frameSize: number;
+  frames: number;
+  headerBytes: number;
+  plainBytes: number;
+  sealedBytes: number;
+  etag: string;
+  versionId: string | null;
+  /** Hexadecimal, as the store confirms it. */
+  crc32: string | null;
+  storageClass: string | null;
+  contentType: string | null;
+  lastModified: string | null;
+  metadata: Readonly<Record<string, string>>;
+}
+
+export async function inspect(
+  url: string,
+  tools: Tools,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<Inspection> {
+  const place = await tools.place(url);
+  const { info, header, layout } = await findObject(place, options);
+  const suite = suiteOf({ id: header.suiteId, messageVersion: 2 });
+  return {
+    object: place.url,
+    format: 'esdk',
+    messageVersion: suite.messageVersion,
+    suite: suite.name,
+    messageId: header.messageId.toString('hex'),
+    encryptionContext: header.encryptionContext,
+    keys: header.encryptedDataKeys.map((key) => ({ provider: key.providerId, key: keyName(key) })),
+    boundToName: header.encryptionContext[NAME_MARKER[0]] === NAME_MARKER[1],
+    frameSize: layout.frameSize,
+    frames: layout.frameCount,
+    headerBytes: headerBytes(header).length,
+    plainBytes: layout.plainSize,
+    sealedBytes: layout.sealedSize,
+    etag: info.etag,
+    versionId: info.versionId ?? null,
+    crc32: info.crc32?.toString(16).padStart(8, '0') ?? null,
+    storageClass: info.storageClass ?? null,
+    contentType: info.contentType ?? null,
+    lastModified: info.lastModified?.toISOString() ?? null,
+    metadata: info.metadata,
+  };
+}
+
+/** A raw AES key's info is its name followed by 20 bytes of parameters; others' is the name alone. */
+function keyName({ providerId, providerInfo }: { providerId: string; providerInfo: Buffer }): string {
+  if (providerId === 'aws-kms') return providerInfo.toString();
+  const parameters = providerInfo.subarray(-20);
+  const isRawAes = providerInfo.length > 20 && parameters.readUInt32BE(0) === 128 && parameters.readUInt32BE(4) === 12;
+  return (isRawAes ? providerInfo.subarray(0, -20) : providerInfo).toString();
+}

@@ -1,0 +1,141 @@
+/**
+ * What every story is given and what it gives back: the tools an engine has ready, the events a job reports, and its
+ * result. The result's fields are the command line's `--json` contract.
+ */
+import type { Keyring } from './keys/keyring.ts';
+import type { MemoryBudget, MemoryPlan } from './parts/memory.ts';
+import type { Threads } from './parts/threads.ts';
+import type { Credentials, S3Settings } from './stores/aws-settings.ts';
+import type { Store } from './stores/store.ts';
+
+export type JobEvent =
+  /** The job has its plan. `resumed` when an unfinished one was taken up. */
+  | { type: 'start'; job: string; command: 'put' | 'get'; object: string; resumed: boolean; totalBytes: number }
+  /** Plain bytes whose sealed form the other side has acknowledged, kept ones included. At most one in 100 ms. */
+  | { type: 'progress'; ackedBytes: number; totalBytes: number; reusedBytes: number; seconds: number }
+  /** On resume, for every part: kept, or sent again, and why. */
+  | { type: 'part'; number: number; size: number; kept: boolean; reason: string }
+  /** The object is started again under a new key. */
+  | { type: 'restart'; reason: string }
+  /** Something the user should know; the result counts it and the command exits 3. */
+  | { type: 'warning'; message: string };
+
+export interface JobResult {
+  command: 'put' | 'get';
+  job: string;
+  object: string;
+  objects: number;
+  failed: number;
+  skipped: number;
+  plainBytes: number;
+  sealedBytes: number;
+  parts: number;
+  partsReused: number;
+  seconds: number;
+  cpuSeconds: number;
+  peakRssBytes: number;
+  kmsCalls: number;
+  /** What the store did not confirm, in words. */
+  warnings: string[];
+}
+
+export interface RunOptions {
+  /** Stops the job: no new part starts, parts in flight finish, the job stays resumable. */
+  signal?: AbortSignal | undefined;
+  onEvent?: ((event: JobEvent) => void) | undefined;
+}
+
+/** One object's place in a store, reachable from this thread and from others. */
+export interface Place {
+  url: string;
+  key: string;
+  store: Store;
+  settings: S3Settings;
+  /** Fresh credentials for a task. */
+  credentials: () => Promise<Credentials>;
+}
+
+/** What an engine has ready for a story. */
+export interface Tools {
+  stateDir: string;
+  keyring: Keyring;
+  /** KMS calls made so far by this engine. */
+  kmsCalls: () => number;
+  place: (url: string) => Promise<Place>;
+  /** Threads, lanes and the budget for parts of this many sealed bytes. Starts the threads on first use. */
+  crew: (partSize: number) => Promise<Crew>;
+  /** Tickets for parts handled on the main thread. */
+  budget: MemoryBudget;
+}
+
+export interface Crew {
+  threads: Threads;
+  plan: MemoryPlan;
+  /** Bytes of the budget one lane takes. */
+  laneSize: number;
+  budget: MemoryBudget;
+}
+
+/** Counts a job's progress and tells it, seldom enough to cost nothing. */
+export class Progress {
+  readonly #options: RunOptions;
+  readonly #started = performance.now();
+  readonly #cpu = process.cpuUsage();
+  readonly #kmsCalls: number;
+  readonly #tools: Tools;
+  #lastMs = Number.NEGATIVE_INFINITY;
+  ackedBytes = 0;
+  reusedBytes = 0;
+  partsReused = 0;
+  totalBytes = 0;
+  readonly warnings: string[] = [];
+
+  constructor(tools: Tools, options: RunOptions) {
+    this.#options = options;
+    this.#tools = tools;
+    this.#kmsCalls = tools.kmsCalls();
+  }
+
+  emit(event: JobEvent): void {
+    if (event.type === 'warning') this.warnings.push(event.message);
+    this.#options.onEvent?.(event);
+  }
+
+  /** Nothing counts any more: the object is started again. */
+  restart(reason: string): void {
+    this.ackedBytes = this.reusedBytes = this.partsReused = 0;
+    this.emit({ type: 'restart', reason });
+  }
+
+  kept(size: number): void {
+    this.reusedBytes += size;
+    this.partsReused++;
+    this.acked(size);
+  }
+
+  acked(size: number): void {
+    this.ackedBytes += size;
+    const now = performance.now();
+    if (now - this.#lastMs < 100 && this.ackedBytes < this.totalBytes) return;
+    this.#lastMs = now;
+    const { ackedBytes, totalBytes, reusedBytes } = this;
+    this.emit({ type: 'progress', ackedBytes, totalBytes, reusedBytes, seconds: (now - this.#started) / 1000 });
+  }
+
+  result(fixed: Pick<JobResult, 'command' | 'job' | 'object' | 'plainBytes' | 'sealedBytes' | 'parts'>): JobResult {
+    const cpu = process.cpuUsage(this.#cpu);
+    return {
+      ...fixed,
+      objects: 1,
+      failed: 0,
+      skipped: 0,
+      partsReused: this.partsReused,
+      seconds: (performance.now() - this.#started) / 1000,
+      cpuSeconds: (cpu.user + cpu.system) / 1e6,
+      // maxRSS is in KiB whatever the platform's own unit is.
+      peakRssBytes: process.resourceUsage().maxRSS * 1024,
+      kmsCalls: this.#tools.kmsCalls() - this.#kmsCalls,
+      warnings: this.warnings,
+    };
+  }
+}

@@ -1,0 +1,20 @@
+/**
+ * Part-sized buffers of one thread. A fresh 8 MiB allocation costs 2,048 page faults before its first use; a buffer
+ * that goes back into the pool costs none. A buffer has one owner at a time, and the owner gives it back.
+ */
+export class BufferPool {
+  readonly #free: Buffer[] = [];
+
+  /** A buffer of at least `size` bytes with unspecified content. Smaller pooled ones are dropped. */
+  take(size: number): Buffer {
+    for (;;) {
+      const buffer = this.#free.pop();
+      if (!buffer) return Buffer.allocUnsafeSlow(size);
+      if (buffer.length >= size) return buffer;
+    }
+  }
+
+  give(buffer: Buffer): void {
+    this.#free.push(buffer);
+  }
+}

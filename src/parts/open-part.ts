@@ -1,0 +1,91 @@
+/**
+ * The life of one part on its way down: fetch, open, write. Bytes are written only after every frame they come from
+ * has been verified. A fetch that breaks is tried again from the start of the part; nothing else is.
+ */
+import { open } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SealiftError } from '../errors.ts';
+import { FrameOpener } from '../formats/esdk/frames.ts';
+import { sealedRangeOf } from '../formats/esdk/layout.ts';
+import type { Store } from '../stores/store.ts';
+import type { BufferPool } from './buffers.ts';
+import type { OpenReceipt, OpenTask } from './task.ts';
+
+/** Tries a part gets. The store has already retried what fails before the first byte; these are for broken bodies. */
+const ATTEMPT_COUNT = 5;
+const FIRST_PAUSE_MS = 200;
+
+export async function openPart(task: OpenTask, store: Store, buffers: BufferPool): Promise<OpenReceipt> {
+  const { layout } = task.message;
+  const frameOffset = (task.firstFrame - 1) * layout.frameSize;
+  const size = Math.min(task.lastFrame * layout.frameSize, layout.plainSize) - frameOffset;
+  const pooled = 'path' in task.target;
+  const plain = 'path' in task.target ? buffers.take(size) : bufferOver(task.target, size);
+  try {
+    await fetchAndOpen(task, store, plain);
+    const first = Math.max(task.range.first - frameOffset, 0);
+    const wanted = plain.subarray(first, Math.max(first, Math.min(task.range.last + 1 - frameOffset, size)));
+    if ('path' in task.target) {
+      await writeAt(task.target.path, wanted, frameOffset + first - task.range.first);
+      return { plainSize: wanted.length };
+    }
+    if (first > 0) plain.copyWithin(0, first, first + wanted.length);
+    return { plainSize: wanted.length, plain: plain.buffer as ArrayBuffer };
+  } finally {
+    if (pooled) buffers.give(plain);
+  }
+}
+
+/** The buffer that came down with the task, where it is large enough, else a new one. */
+function bufferOver({ buffer }: { buffer: ArrayBuffer | undefined }, size: number): Buffer {
+  return buffer && buffer.byteLength >= size ? Buffer.from(buffer) : Buffer.allocUnsafeSlow(size);
+}
+
+async function fetchAndOpen(task: OpenTask, store: Store, plain: Buffer): Promise<void> {
+  const { first, last } = sealedRangeOf(task.message.layout, task);
+  for (let attempt = 1; ; attempt++) {
+    const opener = new FrameOpener({ ...task.message, ...task, plain, offset: 0 });
+    try {
+      const body = await store.read(
+        task.objectKey,
+        { first, last },
+        { ifMatch: task.etag, ...(task.versionId === undefined ? {} : { versionId: task.versionId }) },
+      );
+      for await (const chunk of body) opener.push(chunk);
+      opener.finish();
+      return;
+    } catch (error) {
+      const passing = error instanceof SealiftError && error.code === 'store-unavailable';
+      if (!passing || attempt === ATTEMPT_COUNT) throw error;
+      await sleep(FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + Math.random()));
+    }
+  }
+}
+
+async function writeAt(path: string, bytes: Buffer, position: number): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
+      done += bytesWritten;
+    }
+  } catch (error) {
+    throw targetError(path, error as NodeJS.ErrnoException);
+  } finally {
+    await file.close();
+  }
+}
+
+/** What a failed write to the local disk means. */
+export function targetError(path: string, error: NodeJS.ErrnoException): SealiftError {
+  if (error.code === 'ENOSPC' || error.code === 'EDQUOT') {
+    return new SealiftError('disk-full', `No space left for ${path}`, {
+      hint: 'Free some space and run the same command again: it goes on where it stopped.',
+      cause: error,
+    });
+  }
+  return new SealiftError('target-unwritable', `${path} cannot be written: ${error.message}`, {
+    hint: 'Check that its folder exists and that you may write there.',
+    cause: error,
+  });
+}

@@ -1,0 +1,108 @@
+/**
+ * The source file, and the one question asked of it again and again: is this still the file that was planned? Size,
+ * modification time and inode say it is another one; a change of device or change time alone (a remount, a chmod, a
+ * restored copy) only makes it doubtful. The last word is the fingerprint's: a file can change through a memory map
+ * without its times moving.
+ */
+import { type BigIntStats, constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { SealiftError } from '../errors.ts';
+import type { SourceIdentity } from '../ledger/types.ts';
+
+export type SourceVerdict = 'same' | 'doubtful' | 'changed';
+
+export function compareSource(planned: SourceIdentity, now: SourceIdentity): SourceVerdict {
+  if (planned.size !== now.size || planned.mtimeNs !== now.mtimeNs || planned.inode !== now.inode) return 'changed';
+  return planned.device === now.device && planned.ctimeNs === now.ctimeNs ? 'same' : 'doubtful';
+}
+
+/**
+ * Opens the file at `path` for reading and says what it is. The caller closes the handle. Throws source-not-found,
+ * source-is-directory, source-not-a-file, source-unreadable.
+ */
+export async function openSource(path: string): Promise<{ file: FileHandle; identity: SourceIdentity }> {
+  let file: FileHandle;
+  try {
+    // Non-blocking, so that a FIFO is refused below instead of hanging here. It changes nothing for a regular file.
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    throw sourceError(path, error as NodeJS.ErrnoException);
+  }
+  try {
+    const stats = await file.stat({ bigint: true });
+    if (stats.isDirectory()) throw directoryError(path);
+    if (!stats.isFile()) {
+      throw new SealiftError('source-not-a-file', `${path} is not a regular file`, {
+        hint: 'Sealift reads its source at many places at once and again after a crash, which only a file allows.',
+      });
+    }
+    return { file, identity: identityOf(path, stats) };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** Opens the source as planned, for one part. Throws `source-changed` unless it is the planned file. */
+export async function openPlannedSource(planned: SourceIdentity): Promise<FileHandle> {
+  const { file, identity } = await openSource(planned.path);
+  if (compareSource(planned, identity) === 'changed') {
+    await file.close();
+    throw sourceChanged(planned, identity);
+  }
+  return file;
+}
+
+/** Throws `source-changed` unless the open file is still the planned one. To be called after reading. */
+export async function checkStillPlanned(planned: SourceIdentity, file: FileHandle): Promise<void> {
+  const identity = identityOf(planned.path, await file.stat({ bigint: true }));
+  if (compareSource(planned, identity) === 'changed') throw sourceChanged(planned, identity);
+}
+
+export function sourceChanged(planned: SourceIdentity, now?: SourceIdentity): SealiftError {
+  let how = 'its bytes are not those that were sealed before';
+  if (now && now.size !== planned.size) how = `its size went from ${planned.size} to ${now.size} bytes`;
+  else if (now && now.inode !== planned.inode) how = 'another file has taken its place';
+  else if (now && now.mtimeNs !== planned.mtimeNs) how = 'it was written to';
+  return new SealiftError('source-changed', `${planned.path} changed while it was being sealed: ${how}`, {
+    hint: 'Nothing was completed. Stop whatever writes to the file, or take a snapshot of it, and run the command again.',
+  });
+}
+
+function identityOf(path: string, stats: BigIntStats): SourceIdentity {
+  return {
+    path,
+    size: Number(stats.size),
+    mtimeNs: String(stats.mtimeNs),
+    ctimeNs: String(stats.ctimeNs),
+    inode: String(stats.ino),
+    device: String(stats.dev),
+  };
+}
+
+function directoryError(path: string): SealiftError {
+  return new SealiftError('source-is-directory', `${path} is a directory`, {
+    hint: '`put` seals one file. `sealift migrate` seals everything under a directory.',
+  });
+}
+
+function sourceError(path: string, error: NodeJS.ErrnoException): SealiftError {
+  switch (error.code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return new SealiftError('source-not-found', `There is no file ${path}`, {
+        hint: 'Check the spelling; a relative path is taken from the folder the command was started in.',
+        cause: error,
+      });
+    case 'EISDIR':
+      return directoryError(path);
+    case 'ENXIO':
+    case 'ENODEV':
+      return new SealiftError('source-not-a-file', `${path} is not a regular file`, { cause: error });
+    default:
+      return new SealiftError('source-unreadable', `${path} cannot be read: ${error.message}`, {
+        hint: 'Check its permissions (`ls -l`) and who you are (`id`).',
+        cause: error,
+      });
+  }
+}

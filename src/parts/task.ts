@@ -1,0 +1,71 @@
+/**
+ * What goes down to a thread and what comes up again. Tasks are small: offsets, keys as KeyObjects, where to read and
+ * where to send. The bytes of a part never cross, but for a part opened towards a pipe, whose ArrayBuffer is moved.
+ */
+import type { ErrorData } from '../errors.ts';
+import type { MessageKeys } from '../formats/esdk/keys.ts';
+import type { Layout } from '../formats/esdk/layout.ts';
+import type { Intent, Receipt, SourceIdentity } from '../ledger/types.ts';
+import type { Credentials, S3Settings } from '../stores/aws-settings.ts';
+
+/** One message: what every part of it shares. */
+export interface Message {
+  layout: Layout;
+  messageId: Uint8Array;
+  keys: MessageKeys;
+}
+
+/** How a thread reaches the store. The main thread resolves credentials and puts fresh ones into every task. */
+export interface StoreAccess {
+  settings: S3Settings;
+  credentials: Credentials;
+}
+
+export interface SealTask {
+  kind: 'seal';
+  store: StoreAccess;
+  message: Message;
+  source: SourceIdentity;
+  /** Header body and tag, as the ledger has them; they lead the first part. */
+  header: Uint8Array;
+  number: number;
+  objectKey: string;
+  uploadId: string;
+  /** Seal, compare with the ledger, send nothing: for a kept part whose source has become doubtful. */
+  compareOnly: boolean;
+}
+
+export interface OpenTask {
+  kind: 'open';
+  store: StoreAccess;
+  message: Message;
+  objectKey: string;
+  etag: string;
+  versionId?: string | undefined;
+  /** Frames to open, as sequence numbers, inclusive. */
+  firstFrame: number;
+  lastFrame: number;
+  /** Plain bytes wanted, inclusive; bytes of the frames outside are dropped. `last` < `first` wants none. */
+  range: { first: number; last: number };
+  /** Where the opened bytes go: into a file at their place in the range, or up to the main thread. */
+  target: { path: string } | { buffer: ArrayBuffer | undefined };
+}
+
+export type PartTask = SealTask | OpenTask;
+
+/** What the thread needs back from the main thread before it may send. */
+export interface Link {
+  /** Resolves once the intent is on disk. Rejects where the ledger refuses it; nothing may be sent then. */
+  announce(intent: Intent): Promise<void>;
+}
+
+export interface OpenReceipt {
+  plainSize: number;
+  /** The opened bytes, with `size` of them used, where the task asked for them. */
+  plain?: ArrayBuffer | undefined;
+}
+
+/** Errors cross as data: structured clone drops an error's class and fields. */
+export type TaskAnswer<T> = { value: T } | { error: ErrorData };
+
+export type { Receipt };

@@ -1,0 +1,84 @@
+/**
+ * The pool of threads, seen from the main thread. A task goes down with a port of its own; intents come up on it and
+ * the go, or the ledger's refusal, goes down. Threads start when the first task comes and stay until `close`.
+ */
+import { extname } from 'node:path';
+import { MessageChannel } from 'node:worker_threads';
+import { FixedQueue, Piscina } from 'piscina';
+import { SealiftError } from '../errors.ts';
+import type { Intent, Receipt } from '../ledger/types.ts';
+import type { OpenReceipt, OpenTask, SealTask, TaskAnswer } from './task.ts';
+
+/** Young generation of a thread. Parts live outside the heap, so a small one collects the SDK's garbage just as well. */
+const YOUNG_GENERATION_MB = 8;
+
+export class Threads {
+  readonly count: number;
+  readonly #pool: Piscina;
+
+  constructor({ count, laneCount }: { count: number; laneCount: number }) {
+    this.count = count;
+    this.#pool = new Piscina({
+      filename: workerUrl(),
+      minThreads: count,
+      maxThreads: count,
+      concurrentTasksPerWorker: Math.ceil(laneCount / count),
+      // Workers hold sockets: they must never sleep in Atomics.wait, nor be taken down between tasks.
+      atomics: 'disabled',
+      idleTimeout: Number.POSITIVE_INFINITY,
+      maxQueue: laneCount,
+      taskQueue: new FixedQueue(),
+      recordTiming: false,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+    });
+  }
+
+  /** Seals and sends one part. `announce` must resolve only when the intent is on disk. */
+  async seal(task: SealTask, announce: (intent: Intent) => Promise<void>): Promise<Receipt> {
+    return (await this.#run(task, (intent, reply) => {
+      announce(intent as Intent).then(
+        () => reply('go'),
+        (error) => reply(SealiftError.from(error).toJSON()),
+      );
+    })) as Receipt;
+  }
+
+  /** Opens one part. Where the task's target is a buffer, the answer owns the ArrayBuffer with the plain bytes. */
+  async open(task: OpenTask): Promise<OpenReceipt> {
+    let plain: ArrayBuffer | undefined;
+    const arrived = Promise.withResolvers<void>();
+    const receipt = (await this.#run(task, (buffer) => {
+      plain = buffer as ArrayBuffer;
+      arrived.resolve();
+    })) as OpenReceipt;
+    if ('path' in task.target) return receipt;
+    await arrived.promise;
+    return { ...receipt, plain };
+  }
+
+  /** Stops the threads at once, whatever they do. Callers wait for their lanes first. */
+  async close(): Promise<void> {
+    await this.#pool.destroy();
+  }
+
+  async #run(
+    task: SealTask | OpenTask,
+    onMessage: (message: unknown, reply: (message: unknown) => void) => void,
+  ): Promise<Receipt | OpenReceipt> {
+    const { port1, port2 } = new MessageChannel();
+    port1.on('message', (message) => onMessage(message, (reply) => port1.postMessage(reply)));
+    const transferList: ArrayBuffer[] =
+      task.kind === 'open' && 'buffer' in task.target && task.target.buffer ? [task.target.buffer] : [];
+    const answer: TaskAnswer<Receipt | OpenReceipt> = await this.#pool.run(
+      { task, port: port2 },
+      { transferList: [port2, ...transferList] },
+    );
+    if ('error' in answer) throw SealiftError.revive(answer.error);
+    return answer.value;
+  }
+}
+
+/** The worker's file beside this one: TypeScript in a checkout, JavaScript in the package. */
+function workerUrl(): string {
+  return new URL(`../../workers/part${extname(import.meta.filename)}`, import.meta.url).href;
+}

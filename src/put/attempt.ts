@@ -1,0 +1,109 @@
+/**
+ * An attempt: one message key, one header, at most one upload. Everything about it is decided here and written to the
+ * ledger before the store hears of it.
+ */
+import { SealiftError } from '../errors.ts';
+import { checkEncryptionContext, encodeHeader, headerBytes } from '../formats/esdk/header.ts';
+import { deriveMessageKeys } from '../formats/esdk/keys.ts';
+import { DEFAULT_FRAME_SIZE, planLayout } from '../formats/esdk/layout.ts';
+import { boundMessageId, NAME_MARKER } from '../formats/esdk/message-id.ts';
+import type { AttemptRow, SourceIdentity } from '../ledger/types.ts';
+import type { Message } from '../parts/task.ts';
+import type { PutRun } from '../put.ts';
+import type { ObjectHeaders, WriteCondition } from '../stores/store.ts';
+import { freshRandom } from './random.ts';
+
+/** What a user decides about how an object is sealed and kept. */
+export interface SealOptions {
+  frameSize?: number | undefined;
+  partSize?: number | undefined;
+  context?: Readonly<Record<string, string>> | undefined;
+  overwrite?: boolean | undefined;
+  contentType?: string | undefined;
+  storageClass?: string | undefined;
+  metadata?: Readonly<Record<string, string>> | undefined;
+  tags?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface Attempt {
+  row: AttemptRow;
+  message: Message;
+  resumed: boolean;
+  /** Parts whose receipts hold: not to be sent. */
+  kept: ReadonlySet<number>;
+  /** The source may not be the file that was sealed: kept parts are sealed again and compared, not trusted. */
+  doubtful: boolean;
+}
+
+/** User metadata that names the writing of one object: what tells our object from somebody else's. */
+export const ID_METADATA = 'sealift-id';
+
+/** The header's size is known only with its keys; this much is assumed when a plan is checked before they are made. */
+const TYPICAL_HEADER_SIZE = 1024;
+
+/**
+ * Plans the object, looks at the target, makes the message key and header, and records all of it. Throws usage errors
+ * and `target-exists` before anything is sent or asked of KMS.
+ */
+export async function beginAttempt(run: PutRun, source: SourceIdentity): Promise<Attempt> {
+  const { request, place, tools, ledger } = run;
+  const frameSize = request.frameSize ?? DEFAULT_FRAME_SIZE;
+  const plan = { plainSize: source.size, frameSize, partSize: request.partSize };
+  planLayout({ ...plan, headerSize: TYPICAL_HEADER_SIZE });
+  const encryptionContext = { ...request.context, [NAME_MARKER[0]]: NAME_MARKER[1] };
+  checkEncryptionContext(encryptionContext);
+  const condition = await conditionFor(run);
+
+  using materials = await tools.keyring.makeDataKey({
+    encryptionContext,
+    plainSize: source.size,
+    signal: request.signal,
+  });
+  const messageId = boundMessageId({ random: freshRandom(16), objectKey: place.key });
+  const keys = deriveMessageKeys({ dataKey: materials.dataKey.bytes, messageId });
+  const { encryptedDataKeys } = materials;
+  const header = headerBytes(encodeHeader({ messageId, encryptionContext, encryptedDataKeys, frameSize, keys }));
+  const layout = planLayout({ ...plan, headerSize: header.length });
+
+  const sealiftId = freshRandom(16).toString('hex');
+  const row = ledger.startAttempt(
+    {
+      source,
+      sealiftId,
+      single: layout.partCount === 1,
+      header,
+      layout,
+      condition,
+      headers: headersFor(request, source, sealiftId),
+    },
+    keys.ledgerKey,
+  );
+  return { row, message: { layout, messageId, keys }, resumed: false, kept: new Set(), doubtful: false };
+}
+
+/** The object must still be what it was at the start: absent, or with `overwrite` the very one seen. */
+async function conditionFor({ request, place }: PutRun): Promise<WriteCondition> {
+  const there = await place.store.head(place.key, { signal: request.signal });
+  if (!there) return { ifNoneMatch: '*' };
+  if (!request.overwrite) throw targetExists(place.url);
+  return { ifMatch: there.etag };
+}
+
+export function targetExists(url: string): SealiftError {
+  return new SealiftError('target-exists', `${url} exists already`, {
+    hint: 'Give --overwrite to replace it, or choose another name.',
+  });
+}
+
+function headersFor(request: SealOptions, source: SourceIdentity, sealiftId: string): ObjectHeaders {
+  const metadata = { ...request.metadata, mtime: mtimeText(source.mtimeNs), [ID_METADATA]: sealiftId };
+  const { contentType, storageClass, tags } = request;
+  return { metadata, contentType, storageClass, tags };
+}
+
+/** Modification time as rclone keeps it: seconds since the epoch with nine decimals. */
+function mtimeText(mtimeNs: string): string {
+  const negative = mtimeNs.startsWith('-');
+  const digits = mtimeNs.slice(negative ? 1 : 0).padStart(10, '0');
+  return `${negative ? '-' : ''}${digits.slice(0, -9)}.${digits.slice(-9)}`;
+}

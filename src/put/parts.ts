@@ -1,0 +1,75 @@
+/** Sends the parts of a multipart upload that are not there yet, several at a time. */
+import { SealiftError } from '../errors.ts';
+import { type Part, partOf } from '../formats/esdk/layout.ts';
+import { runLanes } from '../parts/lanes.ts';
+import type { SealTask } from '../parts/task.ts';
+import type { PutRun } from '../put.ts';
+import type { Attempt } from './attempt.ts';
+import { StartOver } from './start-over.ts';
+
+/** Resolves to false when the run was stopped before all parts were acknowledged. */
+export async function sendParts(run: PutRun, attempt: Attempt): Promise<boolean> {
+  const { ledger, place, tools, request, progress } = run;
+  const { message, row } = attempt;
+  const crew = await tools.crew(partOf(message.layout, 1).sealedSize);
+  const uploadId = row.uploadId ?? (await createUpload(run, attempt));
+
+  async function send(part: Part): Promise<void> {
+    using _ticket = await crew.budget.take(crew.laneSize);
+    const compareOnly = attempt.kept.has(part.number);
+    const task: SealTask = {
+      kind: 'seal',
+      store: { settings: place.settings, credentials: await place.credentials() },
+      message,
+      source: row.source,
+      header: row.header,
+      number: part.number,
+      objectKey: place.key,
+      uploadId,
+      compareOnly,
+    };
+    const receipt = await crew.threads.seal(task, (intent) => ledger.recordIntent(intent));
+    if (compareOnly) {
+      progress.kept(part.plainSize);
+      return;
+    }
+    await ledger.recordReceipt(receipt);
+    progress.acked(part.plainSize);
+  }
+
+  try {
+    return await runLanes({
+      items: partsToDo(run, attempt),
+      count: crew.plan.laneCount,
+      stop: request.signal,
+      work: send,
+    });
+  } catch (error) {
+    throw afterFailure(attempt, error);
+  }
+}
+
+async function createUpload({ place, ledger, request }: PutRun, { row }: Attempt): Promise<string> {
+  const uploadId = await place.store.createUpload(place.key, { ...row.headers, signal: request.signal });
+  ledger.setUploadId(uploadId);
+  return uploadId;
+}
+
+/** Parts not kept, in order. Kept ones are sealed again and compared where the source has become doubtful. */
+function* partsToDo({ progress }: PutRun, { message, kept, doubtful }: Attempt): Generator<Part> {
+  for (let number = 1; number <= message.layout.partCount; number++) {
+    const part = partOf(message.layout, number);
+    if (!kept.has(number) || doubtful) yield part;
+    else progress.kept(part.plainSize);
+  }
+}
+
+/** What cannot be mended under this key, but can under a new one. */
+function afterFailure(attempt: Attempt, error: unknown): unknown {
+  if (!(error instanceof SealiftError)) return error;
+  if (error.code === 'upload-lost') return new StartOver('The upload is gone: it was aborted elsewhere', error);
+  if (error.code === 'source-changed' && attempt.resumed) {
+    return new StartOver('The source changed since the job was interrupted', error);
+  }
+  return error;
+}

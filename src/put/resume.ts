@@ -1,0 +1,146 @@
+/**
+ * What is left of an interrupted put? The ledger says what was meant, the store what it has, the file whether it is
+ * still the same. The ledger may be older than the truth (a backup, a copied folder, a torn tail): a part in the store
+ * that it knows nothing of, or knows otherwise, means that this key has sealed bytes we cannot account for, and the
+ * only safe answer is a new key.
+ */
+import { SealiftError } from '../errors.ts';
+import { authenticateHeader, decodeHeader } from '../formats/esdk/header.ts';
+import { checkCommitment, deriveMessageKeys, type MessageKeys } from '../formats/esdk/keys.ts';
+import { partOf } from '../formats/esdk/layout.ts';
+import type { AttemptRow, Receipt, SourceIdentity } from '../ledger/types.ts';
+import { compareSource, sourceChanged } from '../parts/source.ts';
+import type { PutRun } from '../put.ts';
+import type { StoredPart } from '../stores/store.ts';
+import type { Attempt } from './attempt.ts';
+import { type Expected, expectedObject, isOurs } from './finish.ts';
+import { StartOver } from './start-over.ts';
+
+/**
+ * The ledger's attempt, ready to go on; 'done' where it had succeeded and only the answer was lost; undefined where
+ * there is none. Throws StartOver where it cannot be gone on with.
+ */
+export async function resumeAttempt(run: PutRun, source: SourceIdentity): Promise<Attempt | 'done' | undefined> {
+  const { ledger, progress } = run;
+  const row = ledger.attempt();
+  if (!row || row.state === 'aborted') return undefined;
+  const { messageId, keys } = await unlock(run, row);
+  const attempt = { row, message: { layout: row.layout, messageId, keys }, resumed: true, kept: new Set<number>() };
+  progress.totalBytes = row.layout.plainSize;
+
+  const verdict = compareSource(row.source, source);
+  const receipts = ledger.receipts();
+  if (row.single || row.uploadId === undefined) {
+    if (row.single && (await arrived(run, { ...attempt, doubtful: false }, receipts))) return 'done';
+    throw new StartOver('The job was interrupted before anything was acknowledged', undefined);
+  }
+
+  const stored = await storedParts(run, row.uploadId);
+  if (!stored) {
+    if (await arrived(run, { ...attempt, doubtful: false }, receipts)) return 'done';
+    throw new StartOver('The upload is gone: it was aborted or completed elsewhere', lost(run));
+  }
+  if (verdict === 'changed') {
+    throw new StartOver('The source changed since the job was interrupted', sourceChanged(row.source, source));
+  }
+  refuseStaleLedger(run, stored, receipts);
+  return { ...attempt, kept: keptParts(run, row, stored, receipts), doubtful: verdict === 'doubtful' };
+}
+
+/** The message's keys, from the stored header, and with them the ledger's rows. */
+async function unlock(
+  { tools, ledger, request }: PutRun,
+  row: AttemptRow,
+): Promise<{ messageId: Buffer; keys: MessageKeys }> {
+  const header = decodeHeader(row.header);
+  if (!header) throw new SealiftError('ledger-corrupt', 'The job holds half a header', { hint: 'Use --fresh.' });
+  const { encryptionContext, encryptedDataKeys, messageId } = header;
+  using dataKey = await tools.keyring.openDataKey({ encryptionContext, encryptedDataKeys, signal: request.signal });
+  const keys = deriveMessageKeys({ dataKey: dataKey.bytes, messageId });
+  checkCommitment(header, keys);
+  authenticateHeader(header, keys);
+  ledger.unlock(keys.ledgerKey);
+  return { messageId, keys };
+}
+
+/** Whether our object is there already: Complete or PutObject had its effect and the answer was lost. */
+async function arrived(run: PutRun, attempt: Attempt, receipts: Map<number, Receipt>): Promise<boolean> {
+  const { place, ledger, progress, request } = run;
+  const { row, message } = attempt;
+  const there = await place.store.head(place.key, { signal: request.signal });
+  const sizes = row.single
+    ? [...ledger.intents().values()].map((intent) => ({ ...intent, etag: '' }))
+    : [...receipts.values()];
+  const expected: Expected = expectedObject(
+    attempt,
+    sizes.toSorted((a, b) => a.number - b.number),
+  );
+  if (!there || !isOurs(there, expected)) return false;
+  for (let number = 1; number <= message.layout.partCount; number++) {
+    progress.kept(partOf(message.layout, number).plainSize);
+  }
+  ledger.finish('done');
+  return true;
+}
+
+/** What the store has of the upload; undefined where the upload is gone. */
+async function storedParts({ place, request }: PutRun, uploadId: string): Promise<Map<number, StoredPart> | undefined> {
+  const stored = new Map<number, StoredPart>();
+  try {
+    for await (const part of place.store.listParts(place.key, uploadId, { signal: request.signal })) {
+      stored.set(part.number, part);
+    }
+  } catch (error) {
+    if (SealiftError.from(error).code === 'upload-lost') return undefined;
+    throw error;
+  }
+  return stored;
+}
+
+function lost({ place }: PutRun): SealiftError {
+  return new SealiftError('upload-lost', `The upload of ${place.url} is gone`, { hint: 'Run the same command again.' });
+}
+
+function refuseStaleLedger({ ledger }: PutRun, stored: Map<number, StoredPart>, receipts: Map<number, Receipt>): void {
+  const intents = ledger.intents();
+  for (const part of stored.values()) {
+    const receipt = receipts.get(part.number);
+    if (intents.has(part.number) && (!receipt || agrees(receipt, part))) continue;
+    throw new StartOver(
+      'The ledger is older than the upload (a restored copy?): the upload is dropped',
+      new SealiftError('ledger-corrupt', `The store holds a part ${part.number} that the ledger does not know`, {
+        hint: 'Run the same command with --fresh.',
+      }),
+    );
+  }
+}
+
+function agrees(receipt: Receipt, part: StoredPart): boolean {
+  return (
+    receipt.etag === part.etag &&
+    receipt.sealedSize === part.size &&
+    (part.crc32 === undefined || part.crc32 === receipt.crc32)
+  );
+}
+
+/** Decides for each part, and says why. */
+function keptParts(
+  run: PutRun,
+  row: AttemptRow,
+  stored: Map<number, StoredPart>,
+  receipts: Map<number, Receipt>,
+): Set<number> {
+  const { ledger, progress } = run;
+  const intents = ledger.intents();
+  const kept = new Set<number>();
+  for (let number = 1; number <= row.layout.partCount; number++) {
+    const keep = receipts.has(number) && stored.has(number);
+    if (keep) kept.add(number);
+    let reason = 'not sent before';
+    if (keep) reason = 'acknowledged, and the store has it';
+    else if (receipts.has(number)) reason = 'acknowledged, but the store no longer has it';
+    else if (intents.has(number)) reason = 'started, but not acknowledged';
+    progress.emit({ type: 'part', number, size: partOf(row.layout, number).plainSize, kept: keep, reason });
+  }
+  return kept;
+}

@@ -1,0 +1,42 @@
+/**
+ * A file of no more than one part: sealed on this thread, one PutObject. It is never resumed under its key; after a
+ * crash HEAD tells whether it arrived, and if not it is sealed again under a new one.
+ */
+import { partOf } from '../formats/esdk/layout.ts';
+import { BufferPool } from '../parts/buffers.ts';
+import { sealInto } from '../parts/seal-part.ts';
+import type { PutRun } from '../put.ts';
+import type { WriteAnswer } from '../stores/store.ts';
+import type { Attempt } from './attempt.ts';
+import { checkAnswer, decideByHead, expectedObject } from './finish.ts';
+
+const buffers = new BufferPool();
+
+export async function sendWhole(run: PutRun, attempt: Attempt): Promise<void> {
+  const { place, tools, progress, ledger } = run;
+  const { message, row } = attempt;
+  const part = partOf(message.layout, 1);
+  using _ticket = await tools.budget.take(part.sealedSize);
+  const buffer = buffers.take(part.sealedSize);
+  try {
+    const { sealed, intent } = await sealInto(buffer, { message, source: row.source, header: row.header, part });
+    await ledger.recordIntent(intent);
+    const receipt = { number: 1, sealedSize: sealed.length, crc32: intent.crc32, etag: '' };
+    const expected = expectedObject(attempt, [receipt]);
+    let answer: WriteAnswer | undefined;
+    try {
+      const { crc32 } = intent;
+      answer = await place.store.putObject(place.key, sealed, { ...row.headers, crc32, condition: row.condition });
+    } catch (error) {
+      await decideByHead(run, expected, error);
+    }
+    checkAnswer(place.url, expected, answer);
+    if (answer && answer.crc32 === undefined) {
+      progress.emit({ type: 'warning', message: `${place.url} is written, but the server confirmed no checksum` });
+    }
+    await ledger.recordReceipt({ ...receipt, etag: answer?.etag ?? '' });
+    progress.acked(part.plainSize);
+  } finally {
+    buffers.give(buffer);
+  }
+}
