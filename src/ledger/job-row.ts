@@ -36,7 +36,6 @@ interface Columns {
   path: string;
   inode: string;
   pid: number;
-  checksum: Uint8Array;
 }
 
 export function placeOf(files: JobFiles): LedgerPlace {
@@ -54,43 +53,42 @@ export function checkPlace(made: LedgerPlace, files: JobFiles): void {
 }
 
 /** Writes the row, or writes it again. */
-export function writeJob(db: DatabaseSync, stored: StoredJob): void {
-  const values = valuesOf(stored);
-  const columns = 'id, command, source, target, options, state, created_ms, finished_ms, machine_id, path, inode, pid';
-  db.prepare(
-    `INSERT OR REPLACE INTO job (rowid, ${columns}, checksum) VALUES (1, ${'?, '.repeat(values.length)}?)`,
-  ).run(...values, checksumOf(['job', ...values]));
+export function writeJob(db: DatabaseSync, { job, place, pid }: StoredJob): void {
+  const row = rowOf({
+    ...job,
+    options: JSON.stringify(job.options),
+    created_ms: job.createdMs,
+    finished_ms: job.finishedMs ?? null,
+    machine_id: place.machineId,
+    path: place.path,
+    inode: place.inode,
+    pid,
+  });
+  const [, ...values] = row;
+  const marks = '?, '.repeat(values.length);
+  db.prepare(`INSERT OR REPLACE INTO job VALUES (1, ${marks}?)`).run(...values, checksumOf(row));
 }
 
 /** Throws `ledger-corrupt` where the row is not as it was written, or is another job's. */
 export function readJob(db: DatabaseSync, files: JobFiles): StoredJob {
-  const rows = db.prepare('SELECT * FROM job').all() as unknown as Columns[];
-  const row = rows[0];
-  if (!row || rows.length > 1) throw corrupt(files, `it describes ${rows.length} jobs`);
-  const { checksum, ...columns } = row;
-  if (!sameBytes(checksum, checksumOf(['job', ...Object.values(columns)] as unknown as Row))) {
+  const rows = db.prepare('SELECT * FROM job').all() as unknown as (Columns & { checksum: Uint8Array })[];
+  const columns = rows[0];
+  if (!columns || rows.length > 1) throw corrupt(files, `it describes ${rows.length} jobs`);
+  if (!sameBytes(columns.checksum, checksumOf(rowOf(columns)))) {
     throw corrupt(files, "the job's row is not as it was written");
   }
-  const { id, command, source, target, state, created_ms, finished_ms, machine_id, path, inode, pid } = row;
-  if (id !== files.id || id !== jobIdOf(row)) throw corrupt(files, 'it describes another job');
-  const options = JSON.parse(row.options);
-  const job = {
-    id,
-    command,
-    source,
-    target,
-    options,
-    state,
-    createdMs: created_ms,
-    finishedMs: finished_ms ?? undefined,
-  };
-  return { job, place: { machineId: machine_id, path, inode }, pid };
+  const { id, command, source, target, state } = columns;
+  if (id !== files.id || id !== jobIdOf(columns)) throw corrupt(files, 'it describes another job');
+  const options = JSON.parse(columns.options);
+  const { created_ms: createdMs, finished_ms: finishedMs, machine_id: machineId, path, inode, pid } = columns;
+  const job = { id, command, source, target, options, state, createdMs, finishedMs: finishedMs ?? undefined };
+  return { job, place: { machineId, path, inode }, pid };
 }
 
-function valuesOf({ job, place, pid }: StoredJob): (string | number | null)[] {
-  const options = JSON.stringify(job.options);
-  return [
-    ...[job.id, job.command, job.source, job.target, options, job.state, job.createdMs, job.finishedMs ?? null],
-    ...[place.machineId, place.path, place.inode, pid],
-  ];
+/** Read by name, in the order of the table. */
+function rowOf(columns: Columns) {
+  const { id, command, source, target, options, state, created_ms, finished_ms, machine_id, path, inode, pid } =
+    columns;
+  const job = [id, command, source, target, options, state, created_ms, finished_ms] as const;
+  return ['job', ...job, machine_id, path, inode, pid] as const satisfies Row;
 }

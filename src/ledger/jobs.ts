@@ -109,11 +109,7 @@ function progressOf(db: DatabaseSync, files: JobFiles, job: JobRow): Progress {
   if (!attempt) return { bytesDone: 0, bytesTotal: 0, partsDone: 0, partsTotal: 0 };
   if (job.command === 'put') {
     const { sealedSize, partCount } = (JSON.parse(attempt.plan) as NewAttempt).layout;
-    const { parts, bytes } = counted(
-      db,
-      'SELECT count(*) AS parts, total(sealed_size) AS bytes FROM receipts',
-      attempt,
-    );
+    const { parts, bytes } = counted(db, 'SELECT count(*) AS parts, total(sealed_size) AS bytes FROM receipts');
     const done = job.state === 'done';
     return {
       bytesDone: done ? sealedSize : bytes,
@@ -123,12 +119,12 @@ function progressOf(db: DatabaseSync, files: JobFiles, job: JobRow): Progress {
     };
   }
   const { plainSize, pieceCount } = JSON.parse(attempt.plan) as DownloadRow;
-  const { parts } = counted(db, 'SELECT count(*) AS parts, 0 AS bytes FROM pieces', attempt);
+  const { parts } = counted(db, 'SELECT count(*) AS parts, 0 AS bytes FROM pieces');
   // Pieces are of one size but for the last.
   const bytesDone = pieceCount === 0 ? plainSize : Math.round((plainSize * parts) / pieceCount);
   return { bytesDone, bytesTotal: plainSize, partsDone: parts, partsTotal: pieceCount };
 }
 
-function counted(db: DatabaseSync, select: string, attempt: { number: number }): { parts: number; bytes: number } {
-  return db.prepare(`${select} WHERE attempt = ?`).get(attempt.number) as { parts: number; bytes: number };
+function counted(db: DatabaseSync, select: string): { parts: number; bytes: number } {
+  return db.prepare(select).get() as { parts: number; bytes: number };
 }

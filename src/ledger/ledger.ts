@@ -3,8 +3,8 @@
  * pieces). Every method that returns, and every promise that resolves, has its rows on disk: WAL with a sync for each
  * commit. One process has a ledger open to write, and holds `JOB.lock`; others may read it meanwhile (`Ledger.list`).
  *
- *   JOB.db ── job ─┬─ attempt 1 ── intents, receipts          one attempt: one message key, one upload id at most
- *                  └─ attempt 2 ── intents, receipts          only the last one counts
+ *   JOB.db ── job ─┬─ attempt 1                        an attempt: one message key, at most one upload id
+ *                  └─ attempt 2 ── intents, receipts   only the last one counts, and has rows of parts
  *
  * A ledger may be older than the truth: a torn log loses its last commits, a backup more. What is there is whole,
  * in order, and ours: SQLite's checksums drop a half-written commit, our tags and checksums show altered rows.
@@ -145,7 +145,7 @@ export class Ledger implements Disposable {
     this.close();
   }
 
-  /** Begins a put's next attempt, under its own ledger key, unlocked. */
+  /** Begins a put's next attempt, under its own ledger key, unlocked; what the one before knew of parts is gone. */
   startAttempt(attempt: NewAttempt, key: KeyObject): AttemptRow {
     this.#start(attempt, key);
     return this.attempt()!;
@@ -179,10 +179,7 @@ export class Ledger implements Disposable {
    * row was not written under it.
    */
   unlock(key: KeyObject): void {
-    this.#use(
-      guarded(this.#files, () => readAttempt(this.#db, this.#files, key)),
-      key,
-    );
+    guarded(this.#files, () => this.#use(readAttempt(this.#db, this.#files, key), key));
   }
 
   setUploadId(uploadId: string): void {
@@ -233,7 +230,10 @@ export class Ledger implements Disposable {
     const number = (this.#attempt()?.number ?? 0) + 1;
     const fresh = { uploadId: undefined, state: 'planned', answer: undefined } as const;
     const attempt: StoredAttempt = { number, plan: JSON.stringify(plan), header, ...fresh };
-    this.#commits.writeNow(() => writeAttempt(this.#db, this.#files, attempt, key));
+    this.#commits.writeNow(() => {
+      PartRows.clear(this.#db);
+      writeAttempt(this.#db, this.#files, attempt, key);
+    });
     this.#use(attempt, key);
   }
 

@@ -1,6 +1,6 @@
 /**
- * The rows of one attempt's parts, written and read under its key: intents and receipts of a put, pieces of a get.
- * The rows of other attempts are not seen.
+ * The rows of the current attempt's parts, written and read under its key: intents and receipts of a put, pieces of a
+ * get. There are no others in the tables: a row that belongs elsewhere has a tag that does not fit.
  */
 import type { KeyObject } from 'node:crypto';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
@@ -31,17 +31,22 @@ export class PartRows {
   readonly #insertPiece: StatementSync;
   readonly #selectPieces: StatementSync;
 
+  /** Empties the tables, in the transaction that begins another attempt. */
+  static clear(db: DatabaseSync): void {
+    db.exec('DELETE FROM intents; DELETE FROM receipts; DELETE FROM pieces');
+  }
+
   constructor(db: DatabaseSync, files: JobFiles, attempt: number, key: KeyObject) {
     this.#files = files;
     this.#attempt = attempt;
     this.#key = key;
-    this.#insertIntent = db.prepare('INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?)');
-    this.#selectIntent = db.prepare('SELECT * FROM intents WHERE attempt = ? AND number = ?');
-    this.#selectIntents = db.prepare('SELECT * FROM intents WHERE attempt = ? ORDER BY number');
-    this.#insertReceipt = db.prepare('INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?)');
-    this.#selectReceipts = db.prepare('SELECT * FROM receipts WHERE attempt = ? ORDER BY number');
-    this.#insertPiece = db.prepare('INSERT OR REPLACE INTO pieces VALUES (?, ?, ?)');
-    this.#selectPieces = db.prepare('SELECT * FROM pieces WHERE attempt = ? ORDER BY number');
+    this.#insertIntent = db.prepare('INSERT INTO intents VALUES (?, ?, ?, ?, ?)');
+    this.#selectIntent = db.prepare('SELECT * FROM intents WHERE number = ?');
+    this.#selectIntents = db.prepare('SELECT * FROM intents ORDER BY number');
+    this.#insertReceipt = db.prepare('INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?)');
+    this.#selectReceipts = db.prepare('SELECT * FROM receipts ORDER BY number');
+    this.#insertPiece = db.prepare('INSERT OR REPLACE INTO pieces VALUES (?, ?)');
+    this.#selectPieces = db.prepare('SELECT * FROM pieces ORDER BY number');
   }
 
   /** A part has one intent for ever. Throws `source-changed` where it has another; neither is printed. */
@@ -50,7 +55,7 @@ export class PartRows {
     const known = this.#intent(number);
     if (!known) {
       const tag = tagOf(this.#key, this.#intentRow(intent));
-      this.#insertIntent.run(this.#attempt, number, fingerprint, sealedSize, crc32, tag);
+      this.#insertIntent.run(number, fingerprint, sealedSize, crc32, tag);
     } else if (!sameBytes(known.fingerprint, fingerprint) || known.sealedSize !== sealedSize || known.crc32 !== crc32) {
       throw new SealiftError('source-changed', `part ${number} is not what was sealed before under this key`, {
         hint: 'The source has changed since. Start again under a new key with --fresh.',
@@ -65,22 +70,22 @@ export class PartRows {
       throw new SealiftError('internal', `the receipt of part ${number} has no intent that it agrees with`);
     }
     const tag = tagOf(this.#key, this.#receiptRow(receipt));
-    this.#insertReceipt.run(this.#attempt, number, etag, sealedSize, crc32, tag);
+    this.#insertReceipt.run(number, etag, sealedSize, crc32, tag);
   }
 
   addPiece(number: number): void {
-    this.#insertPiece.run(this.#attempt, number, tagOf(this.#key, this.#pieceRow(number)));
+    this.#insertPiece.run(number, tagOf(this.#key, this.#pieceRow(number)));
   }
 
   intents(): Map<number, Intent> {
-    const rows = this.#selectIntents.all(this.#attempt) as unknown as IntentColumns[];
+    const rows = this.#selectIntents.all() as unknown as IntentColumns[];
     return new Map(rows.map((columns) => [columns.number, this.#checkedIntent(columns)]));
   }
 
   receipts(): Map<number, Receipt> {
     const intents = this.intents();
     const receipts = new Map<number, Receipt>();
-    for (const columns of this.#selectReceipts.all(this.#attempt) as unknown as ReceiptColumns[]) {
+    for (const columns of this.#selectReceipts.all() as unknown as ReceiptColumns[]) {
       const { number, etag, sealed_size: sealedSize, crc32, tag } = columns;
       const receipt = { number, etag, sealedSize, crc32 };
       this.#check(this.#receiptRow(receipt), tag);
@@ -93,7 +98,7 @@ export class PartRows {
 
   pieces(): Set<number> {
     const pieces = new Set<number>();
-    for (const { number, tag } of this.#selectPieces.all(this.#attempt) as unknown as Columns[]) {
+    for (const { number, tag } of this.#selectPieces.all() as unknown as Columns[]) {
       this.#check(this.#pieceRow(number), tag);
       pieces.add(number);
     }
@@ -101,7 +106,7 @@ export class PartRows {
   }
 
   #intent(number: number): Intent | undefined {
-    const columns = this.#selectIntent.get(this.#attempt, number) as IntentColumns | undefined;
+    const columns = this.#selectIntent.get(number) as IntentColumns | undefined;
     return columns && this.#checkedIntent(columns);
   }
 

@@ -8,10 +8,13 @@ import { SealiftError } from '../errors.ts';
 import { corrupt } from './database.ts';
 import { type JobFiles, noSuchJob } from './files.ts';
 
-/** What is fixed when an attempt (of a get: a download) is planned is in `plan`, as JSON; the rest has its columns. */
+/**
+ * What is fixed when an attempt (of a get: a download) is planned is in `plan`, as JSON; the rest has its columns.
+ * Intents, receipts and pieces are those of the last attempt alone.
+ */
 const STEPS: readonly string[] = [
   `CREATE TABLE job (
-     id TEXT NOT NULL, command TEXT NOT NULL, source TEXT NOT NULL, target TEXT NOT NULL, options TEXT NOT NULL,
+     row INTEGER PRIMARY KEY CHECK (row = 1), id TEXT NOT NULL, command TEXT NOT NULL, source TEXT NOT NULL, target TEXT NOT NULL, options TEXT NOT NULL,
      state TEXT NOT NULL, created_ms INTEGER NOT NULL, finished_ms INTEGER,
      machine_id TEXT NOT NULL, path TEXT NOT NULL, inode TEXT NOT NULL, pid INTEGER NOT NULL,
      checksum BLOB NOT NULL
@@ -22,19 +25,14 @@ const STEPS: readonly string[] = [
      checksum BLOB NOT NULL, tag BLOB NOT NULL
    ) STRICT;
    CREATE TABLE intents (
-     attempt INTEGER NOT NULL, number INTEGER NOT NULL, fingerprint BLOB NOT NULL,
-     sealed_size INTEGER NOT NULL, crc32 INTEGER NOT NULL, tag BLOB NOT NULL,
-     PRIMARY KEY (attempt, number)
-   ) STRICT, WITHOUT ROWID;
+     number INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL,
+     sealed_size INTEGER NOT NULL, crc32 INTEGER NOT NULL, tag BLOB NOT NULL
+   ) STRICT;
    CREATE TABLE receipts (
-     attempt INTEGER NOT NULL, number INTEGER NOT NULL, etag TEXT NOT NULL,
-     sealed_size INTEGER NOT NULL, crc32 INTEGER NOT NULL, tag BLOB NOT NULL,
-     PRIMARY KEY (attempt, number)
-   ) STRICT, WITHOUT ROWID;
-   CREATE TABLE pieces (
-     attempt INTEGER NOT NULL, number INTEGER NOT NULL, tag BLOB NOT NULL,
-     PRIMARY KEY (attempt, number)
-   ) STRICT, WITHOUT ROWID;`,
+     number INTEGER PRIMARY KEY, etag TEXT NOT NULL,
+     sealed_size INTEGER NOT NULL, crc32 INTEGER NOT NULL, tag BLOB NOT NULL
+   ) STRICT;
+   CREATE TABLE pieces (number INTEGER PRIMARY KEY, tag BLOB NOT NULL) STRICT;`,
 ];
 
 /**
