@@ -68,9 +68,10 @@ export async function resolveS3Settings(
 ): Promise<{ settings: S3Settings; credentials: CredentialProvider }> {
   const { env } = process;
   // The SDK does not read AWS_DEFAULT_REGION, which the AWS CLI does.
-  const given = options.region ?? (env['AWS_REGION'] || env['AWS_DEFAULT_REGION']);
+  const given = options.region ?? (env.AWS_REGION || env.AWS_DEFAULT_REGION);
   const { config } = new S3Client(given ? { region: given } : {});
-  const endpoint = options.endpoint ?? (await configuredEndpoint(config));
+  // AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL or the profile's endpoint_url, in AWS's order.
+  const endpoint = options.endpoint ?? (await config.serviceConfiguredEndpoint?.());
   const settings: S3Settings = {
     bucket: options.bucket,
     region: await resolveRegion(config),
@@ -78,10 +79,10 @@ export async function resolveS3Settings(
     forcePathStyle: options.pathStyle || needsPathStyle(options.bucket, endpoint),
     expectedBucketOwner: options.expectedBucketOwner,
     allowHttp: options.allowHttp ?? false,
-    caBundle: env['AWS_CA_BUNDLE'] || undefined,
+    caBundle: env.AWS_CA_BUNDLE || undefined,
     stallMs: DEFAULT_STALL_MS,
     maxSockets: DEFAULT_MAX_SOCKETS,
-    maxAttempts: Number(env['AWS_MAX_ATTEMPTS']) || DEFAULT_MAX_ATTEMPTS,
+    maxAttempts: Number(env.AWS_MAX_ATTEMPTS) || DEFAULT_MAX_ATTEMPTS,
   };
   refusePlainHttp(settings);
   return {
@@ -134,18 +135,6 @@ async function resolveRegion(config: S3Client['config']): Promise<string> {
   } catch (thrown) {
     throw new SealiftError('no-region', `No AWS region is set: ${(thrown as Error).message}.`, {
       hint: "Set AWS_REGION, or region in the profile, to the bucket's region. Example: AWS_REGION=eu-central-1.",
-      cause: thrown,
-    });
-  }
-}
-
-/** AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or endpoint_url of the profile, in AWS's order. */
-async function configuredEndpoint(config: S3Client['config']): Promise<string | undefined> {
-  try {
-    return await config.serviceConfiguredEndpoint?.();
-  } catch (thrown) {
-    throw new SealiftError('bad-option', `AWS's shared config cannot be used: ${(thrown as Error).message}`, {
-      hint: 'Look at AWS_PROFILE and AWS_CONFIG_FILE.',
       cause: thrown,
     });
   }

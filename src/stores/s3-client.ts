@@ -2,6 +2,7 @@
  * How a client of S3 is made: one keep-alive agent, the SDK's standard retries, no byte hashed twice, and a stall
  * deadline on every connection.
  */
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type Agent, Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
@@ -102,24 +103,25 @@ function createAgents({
   maxSockets,
 }: S3Settings): { httpAgent: Agent } | { httpsAgent: HttpsAgent } {
   const options = { keepAlive: true, maxSockets, timeout: stallMs };
-  if (URL.parse(endpoint ?? '')?.protocol === 'http:') return { httpAgent: withStallDeadline(new HttpAgent(options)) };
+  if (URL.parse(endpoint ?? '')?.protocol === 'http:')
+    return { httpAgent: withStallDeadline(new HttpAgent(options), stallMs) };
   const trust = caBundle === undefined ? {} : { secureContext: trustAlso(caBundle) };
-  return { httpsAgent: withStallDeadline(new HttpsAgent({ ...options, ...trust })) };
+  return { httpsAgent: withStallDeadline(new HttpsAgent({ ...options, ...trust }), stallMs) };
 }
 
 /**
  * Gives up connections on which no byte moves either way: while connecting, sending, waiting for an answer or reading
  * one. Node's inactivity timer, set on the socket by the agent's `timeout`, sees all of these (a body being sent counts
  * by what the kernel took, so a stall is noticed after one to two `stallMs`). A reader that is slow to take what has
- * arrived pauses the socket, which is no stall. ETIMEDOUT is what the SDK takes for transient, and tries again.
+ * arrived pauses the socket: that is no stall, and the clock starts anew when it comes back. ETIMEDOUT is what the SDK
+ * takes for transient, and tries again.
  */
-function withStallDeadline<AnyAgent extends Agent>(agent: AnyAgent): AnyAgent {
+function withStallDeadline<AnyAgent extends Agent>(agent: AnyAgent, stallMs: number): AnyAgent {
   const connect = agent.createConnection.bind(agent);
   agent.createConnection = (options, callback) => {
     const socket = connect(options, callback) as Socket;
     socket.on('timeout', () => {
-      const stallMs = socket.timeout ?? 0;
-      if (socket.isPaused()) socket.setTimeout(stallMs);
+      if (socket.isPaused()) socket.once('resume', () => socket.setTimeout(stallMs));
       else socket.destroy(Object.assign(new Error(`No byte moved for ${stallMs} ms`), { code: 'ETIMEDOUT' }));
     });
     return socket;
@@ -130,7 +132,10 @@ function withStallDeadline<AnyAgent extends Agent>(agent: AnyAgent): AnyAgent {
 /** AWS_CA_BUNDLE, which the SDK for JavaScript does not read. */
 function trustAlso(caBundle: string): SecureContext {
   try {
-    return createSecureContext({ ca: [...getCACertificates('default'), readFileSync(caBundle, 'utf8')] });
+    const bundle = readFileSync(caBundle, 'utf8');
+    // A context takes nonsense without a word; this reads the first certificate, and throws.
+    new X509Certificate(bundle);
+    return createSecureContext({ ca: [...getCACertificates('default'), bundle] });
   } catch (thrown) {
     throw new SealiftError('bad-option', `AWS_CA_BUNDLE cannot be used: ${(thrown as Error).message}.`, {
       hint: 'It must name a readable file of certificates in PEM form.',

@@ -1,9 +1,9 @@
 /**
  * What S3, the SDK and the network say went wrong, as SealiftError: one code, one message, and what to do next.
  *
- * The codes matter to whoever writes: `target-exists`, `target-changed`, `upload-lost`, `store-throttled` and
- * `store-unavailable` (and `interrupted`) may all follow an earlier attempt that took effect and whose answer was lost.
- * After one of them only `head` knows whether the write happened. Every other code means that it did not.
+ * A write that rejects may have taken effect all the same: requests are tried again, and the answer to an earlier attempt
+ * may have been lost. `target-exists`, `target-changed`, `upload-lost`, `store-throttled` and `store-unavailable` are
+ * what that looks like. Only `head` knows.
  */
 import { type ErrorCode, SealiftError } from '../errors.ts';
 import type { WriteCondition } from './store.ts';
@@ -33,10 +33,7 @@ export interface CallContext {
   condition?: WriteCondition | undefined;
 }
 
-interface Verdict {
-  code: ErrorCode;
-  hint: string;
-}
+type Verdict = readonly [code: ErrorCode, hint: string];
 
 /** What an SDK or a Node error may carry beside its message. */
 interface Failure extends Error {
@@ -53,50 +50,26 @@ const TRY_LATER = 'Sealift tried several times. Run the same command again later
 
 /** Errors that mean the same whatever the call, by S3's name. */
 const BY_NAME: Readonly<Record<string, Verdict>> = {
-  NoSuchBucket: { code: 'bucket-not-found', hint: 'Check the bucket name, or create the bucket first.' },
-  NoSuchVersion: { code: 'object-not-found', hint: 'Check --version-id.' },
-  NoSuchUpload: { code: 'upload-lost', hint: START_OVER },
-  InvalidRange: { code: 'bad-range', hint: 'The object is shorter than the first byte asked for.' },
-  ExpiredToken: { code: 'credentials-expired', hint: 'Renew your AWS credentials and run the same command again.' },
-  RequestExpired: { code: 'credentials-expired', hint: 'Renew your AWS credentials and run the same command again.' },
-  InvalidAccessKeyId: {
-    code: 'access-denied',
-    hint: 'Check AWS_ACCESS_KEY_ID or AWS_PROFILE: this store does not know the key.',
-  },
-  InvalidToken: { code: 'access-denied', hint: 'Check AWS_SESSION_TOKEN: it does not belong to this access key.' },
-  SignatureDoesNotMatch: {
-    code: 'access-denied',
-    hint: 'Check AWS_SECRET_ACCESS_KEY: it does not belong to this access key.',
-  },
-  RequestTimeTooSkewed: {
-    code: 'access-denied',
-    hint: "Set this machine's clock: it differs from the store's by too much.",
-  },
-  BadDigest: {
-    code: 'checksum-mismatch',
-    hint: 'The bytes were damaged on the way, or this machine is faulty. Run the same command again.',
-  },
-  XAmzContentSHA256Mismatch: {
-    code: 'checksum-mismatch',
-    hint: 'The bytes were damaged on the way. Run the same command again.',
-  },
-  MetadataTooLarge: {
-    code: 'metadata-too-large',
-    hint: 'S3 keeps 2 KiB of metadata an object: give fewer or shorter --metadata.',
-  },
-  EntityTooLarge: {
-    code: 'store-error',
-    hint: 'The store takes no part or object of this size: give a smaller --part-size.',
-  },
-  EntityTooSmall: { code: 'store-error', hint: 'S3 wants parts of at least 5 MiB: give a larger --part-size.' },
-  InvalidPart: {
-    code: 'store-error',
-    hint: 'The parts in the store are not those that were sent. Run it again with --fresh.',
-  },
-  InvalidObjectState: {
-    code: 'store-error',
-    hint: 'The object is archived. Restore it first: aws s3api restore-object --help.',
-  },
+  NoSuchBucket: ['bucket-not-found', 'Check the bucket name, or create the bucket first.'],
+  NoSuchVersion: ['object-not-found', 'Check --version-id.'],
+  NoSuchUpload: ['upload-lost', START_OVER],
+  InvalidRange: ['bad-range', 'The object is shorter than the first byte asked for.'],
+  ExpiredToken: ['credentials-expired', 'Renew your AWS credentials and run the same command again.'],
+  RequestExpired: ['credentials-expired', 'Renew your AWS credentials and run the same command again.'],
+  InvalidAccessKeyId: ['access-denied', 'Check AWS_ACCESS_KEY_ID or AWS_PROFILE: this store does not know the key.'],
+  InvalidToken: ['access-denied', 'Check AWS_SESSION_TOKEN: it does not belong to this access key.'],
+  SignatureDoesNotMatch: ['access-denied', 'Check AWS_SECRET_ACCESS_KEY: it does not belong to this access key.'],
+  RequestTimeTooSkewed: ['access-denied', "Set this machine's clock: it differs from the store's by too much."],
+  BadDigest: [
+    'checksum-mismatch',
+    'The bytes were damaged on the way, or this machine is faulty. Run the same command again.',
+  ],
+  XAmzContentSHA256Mismatch: ['checksum-mismatch', 'The bytes were damaged on the way. Run the same command again.'],
+  MetadataTooLarge: ['metadata-too-large', 'S3 keeps 2 KiB of metadata an object: give fewer or shorter --metadata.'],
+  EntityTooLarge: ['store-error', 'The store takes no part or object of this size: give a smaller --part-size.'],
+  EntityTooSmall: ['store-error', 'S3 wants parts of at least 5 MiB: give a larger --part-size.'],
+  InvalidPart: ['store-error', 'The parts in the store are not those that were sent. Run it again with --fresh.'],
+  InvalidObjectState: ['store-error', 'The object is archived. Restore it first: aws s3api restore-object --help.'],
 };
 
 /** Certificates that were not accepted. Nothing was sent. */
@@ -108,10 +81,8 @@ export function s3Error(thrown: unknown, context: CallContext): SealiftError {
   const failure = thrown as Failure;
   const verdict = judge(failure, context);
   if (verdict === undefined) return SealiftError.from(thrown);
-  return new SealiftError(verdict.code, `${context.call} ${context.url}: ${reasonOf(failure)}`, {
-    hint: verdict.hint,
-    cause: thrown,
-  });
+  const [code, hint] = verdict;
+  return new SealiftError(code, `${context.call} ${context.url}: ${reasonOf(failure)}`, { hint, cause: thrown });
 }
 
 /** What a call rejects with once its signal has aborted: the signal's own reason where that is one of our errors. */
@@ -152,16 +123,16 @@ function judge(failure: Failure, context: CallContext): Verdict | undefined {
   );
 }
 
+/** Errors that name the bucket's region; HEAD's have no body, and so no name of their own. */
+const ELSEWHERE = ['AuthorizationHeaderMalformed', 'IllegalLocationConstraintException', 'Unknown'];
+
 function judgeRegion(failure: Failure, status: number | undefined, { region }: CallContext): Verdict | undefined {
-  if (status !== 301 && status !== 307 && status !== 400) return undefined;
   const right = failure.$response?.headers?.['x-amz-bucket-region'] ?? failure.Region;
-  const moved =
-    status === 301 || failure.name === 'PermanentRedirect' || failure.name === 'AuthorizationHeaderMalformed';
-  if (right === region || (right === undefined && !moved)) return undefined;
-  const hint = right
-    ? `The bucket is in ${right}, not in ${region}: set AWS_REGION=${right}.`
-    : `The bucket is not in ${region}: set AWS_REGION.`;
-  return { code: 'wrong-region', hint };
+  const redirected = status === 301 || status === 307;
+  const misplaced = status === 400 && ELSEWHERE.includes(failure.name) && right !== undefined && right !== region;
+  if (!redirected && !misplaced) return undefined;
+  const hint = right ? `The bucket is in ${right}: set AWS_REGION=${right}.` : "Set AWS_REGION to the bucket's region.";
+  return ['wrong-region', hint];
 }
 
 /** What was found under the name is not what the call said it must be. */
@@ -173,53 +144,44 @@ function judgeCondition(
   const writing = condition !== undefined;
   if (writing && failure.name === 'ConditionalRequestConflict') {
     return call === 'CompleteMultipartUpload'
-      ? { code: 'upload-lost', hint: START_OVER }
-      : { code: 'store-unavailable', hint: `Another program is writing this name. ${TRY_LATER}` };
+      ? ['upload-lost', START_OVER]
+      : ['store-unavailable', `Another program is writing this name. ${TRY_LATER}`];
   }
   // With If-Match S3 answers 404 where the object is gone.
   const gone = writing && 'ifMatch' in condition && failure.name === 'NoSuchKey';
   if (status !== 412 && failure.name !== 'PreconditionFailed' && !gone) return undefined;
-  if (!writing)
-    return { code: 'object-changed', hint: 'The object was replaced meanwhile. Run the same command again.' };
+  if (!writing) return ['object-changed', 'The object was replaced meanwhile. Run the same command again.'];
   return 'ifMatch' in condition
-    ? {
-        code: 'target-changed',
-        hint: 'The object was changed by someone else since the start. Look at it before you go on.',
-      }
-    : { code: 'target-exists', hint: 'Choose another name, or replace the object with --overwrite.' };
+    ? ['target-changed', 'The object was changed by someone else since the start. Look at it before you go on.']
+    : ['target-exists', 'Choose another name, or replace the object with --overwrite.'];
 }
 
 function judgeStatus(failure: Failure, status: number, { call }: CallContext): Verdict {
-  if (isThrottling(failure)) return { code: 'store-throttled', hint: TRY_LATER };
+  if (isThrottling(failure)) return ['store-throttled', TRY_LATER];
   // An answer of success that cannot be read is no success, and may have been one.
-  if (status >= 500 || status < 300 || failure.name === 'RequestTimeout')
-    return { code: 'store-unavailable', hint: TRY_LATER };
-  if (status === 404 && call === 'HeadBucket') return BY_NAME['NoSuchBucket']!;
-  if (status === 404)
-    return { code: 'object-not-found', hint: 'Check the bucket and the key: they are case-sensitive.' };
-  if (status === 403) return { code: 'access-denied', hint: `${call} needs ${PERMISSIONS[call]}.` };
-  return { code: 'store-error', hint: 'The store refused the request; its message says why.' };
+  if (status >= 500 || status < 300 || failure.name === 'RequestTimeout') return ['store-unavailable', TRY_LATER];
+  if (status === 404 && call === 'HeadBucket') return BY_NAME.NoSuchBucket!;
+  if (status === 404) return ['object-not-found', 'Check the bucket and the key: they are case-sensitive.'];
+  if (status === 403) return ['access-denied', `${call} needs ${PERMISSIONS[call]}.`];
+  return ['store-error', 'The store refused the request; its message says why.'];
 }
 
 /** Node's errors of names, connections and TLS carry a code; anything else is no network error. */
 function judgeNetwork({ code, name }: Failure): Verdict | undefined {
   if (typeof code !== 'string' && name !== 'TimeoutError') return undefined;
   if (CERTIFICATE.test(String(code))) {
-    return {
-      code: 'store-error',
-      hint: "The endpoint's certificate is not trusted here. If it is yours, set AWS_CA_BUNDLE to its PEM file.",
-    };
+    return [
+      'store-error',
+      "The endpoint's certificate is not trusted here. If it is yours, set AWS_CA_BUNDLE to its PEM file.",
+    ];
   }
   const unreachable = code === 'ENOTFOUND' || code === 'ECONNREFUSED';
-  return {
-    code: 'store-unavailable',
-    hint: unreachable ? `Check the region and the endpoint. ${TRY_LATER}` : TRY_LATER,
-  };
+  return ['store-unavailable', unreachable ? `Check the region and the endpoint. ${TRY_LATER}` : TRY_LATER];
 }
 
-/** S3's own words where it gave any: a HEAD has no body to say more than its status. */
+/** S3's own words where it gave any: the answer to a HEAD has no body to say more than its status. */
 function reasonOf({ name, message, code, $metadata }: Failure): string {
-  if (message && message !== 'UnknownError')
-    return name === 'Error' || message.includes(name) ? message : `${name}: ${message}`;
-  return typeof code === 'string' ? code : `HTTP ${$metadata?.httpStatusCode} ${name}`;
+  const silent = message === '' || message === 'UnknownError';
+  if (name === 'Unknown' || (silent && !code)) return `HTTP ${$metadata?.httpStatusCode}`;
+  return silent ? String(code) : `${name}: ${message}`;
 }

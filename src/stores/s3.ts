@@ -1,9 +1,9 @@
 /**
  * A bucket of S3, or of a server that speaks S3, as a Store.
  *
- * Requests are tried again by the SDK (`maxAttempts` in the settings). A write can therefore have taken effect although
- * it is answered with an error; `s3-errors.ts` lists the codes after which only `head` knows. A retried
- * CreateMultipartUpload may leave an upload behind that nobody knows of: `listUploads` finds it.
+ * Requests are tried again by the SDK (`maxAttempts` in the settings), so a write that rejects may have taken effect all
+ * the same: only `head` knows. A retried CreateMultipartUpload may leave an upload behind that nobody heard of:
+ * `listUploads` finds it.
  */
 import {
   type $Command,

@@ -1,0 +1,353 @@
+/**
+ * What every Store promises, as a suite to run on each. A store's own test file calls `storeContract` and adds what is
+ * its alone.
+ */
+import { randomBytes } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ObjectStream, Store, WriteCondition } from '../../src/stores/store.ts';
+
+export interface StoreUnderTest {
+  store: Store;
+  /** The size the store asks of every part but the last. */
+  minPartSize: number;
+  close(): Promise<void>;
+}
+
+export const NEW: WriteCondition = { ifNoneMatch: '*' };
+
+export async function readAll(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+export async function collect<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const all: Item[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+/** Puts `body` under `key` with nothing beside it. */
+export function put(store: Store, key: string, body: Uint8Array, condition: WriteCondition = {}) {
+  return store.putObject(key, body, { metadata: {}, crc32: crc32(body), condition });
+}
+
+/** Sends `bodies` as the parts of a new upload, the last first, and returns what Complete needs. */
+export async function upload(store: Store, key: string, bodies: readonly Uint8Array[]) {
+  const uploadId = await store.createUpload(key, { metadata: { 'sealift-id': 'abc' }, contentType: 'text/x-sealed' });
+  const parts: { number: number; etag: string; crc32: number }[] = [];
+  for (const [index, body] of [...bodies.entries()].reverse()) {
+    const part = { uploadId, number: index + 1, body, crc32: crc32(body) };
+    parts.unshift({ number: part.number, crc32: part.crc32, ...(await store.sendPart(key, part)) });
+  }
+  const whole = Buffer.concat(bodies);
+  return { uploadId, parts, size: whole.length, crc32: crc32(whole), condition: NEW, whole };
+}
+
+export function storeContract(name: string, makeStore: () => Promise<StoreUnderTest>): void {
+  describe(`the store contract: ${name}`, () => {
+    let under: StoreUnderTest;
+    let store: Store;
+    let bodies: readonly Buffer[];
+    let keys = 0;
+    const newKey = () => `contract/${keys++}`;
+
+    beforeAll(async () => {
+      under = await makeStore();
+      store = under.store;
+      bodies = [randomBytes(under.minPartSize), randomBytes(under.minPartSize), randomBytes(1000)];
+    });
+    afterAll(() => under.close());
+
+    describe('putObject and head', () => {
+      it('keep bytes, headers and checksum', async () => {
+        const key = newKey();
+        const body = randomBytes(5000);
+        const answer = await store.putObject(key, body, {
+          metadata: { 'sealift-id': 'abc', mtime: '1700000000.5' },
+          contentType: 'text/x-sealed',
+          crc32: crc32(body),
+          condition: NEW,
+        });
+        expect(answer.crc32).toBe(crc32(body));
+        const info = await store.head(key);
+        expect(info).toMatchObject({
+          size: 5000,
+          etag: answer.etag,
+          metadata: { 'sealift-id': 'abc', mtime: '1700000000.5' },
+          contentType: 'text/x-sealed',
+          crc32: crc32(body),
+        });
+        expect(Math.abs(Date.now() - info!.lastModified!.getTime())).toBeLessThan(60_000);
+        expect(await readAll(await store.read(key, { first: 0, last: 4999 }))).toEqual(body);
+      });
+
+      it('keep an empty object', async () => {
+        const key = newKey();
+        await put(store, key, new Uint8Array());
+        expect(await store.head(key)).toMatchObject({ size: 0, crc32: 0 });
+      });
+
+      it('know what is not there', async () => {
+        expect(await store.head(newKey())).toBeUndefined();
+      });
+
+      it('leave the caller’s bytes alone', async () => {
+        const body = randomBytes(5000);
+        const before = Buffer.from(body);
+        await put(store, newKey(), body);
+        expect(body).toEqual(before);
+      });
+
+      it('take a view into a larger buffer', async () => {
+        const key = newKey();
+        const body = randomBytes(5000).subarray(1000, 1500);
+        await put(store, key, body);
+        expect(await readAll(await store.read(key, { first: 0, last: 499 }))).toEqual(body);
+      });
+
+      it('refuse bytes that do not have their checksum', async () => {
+        const key = newKey();
+        const options = { metadata: {}, crc32: 1, condition: NEW };
+        await expect(store.putObject(key, randomBytes(10), options)).rejects.toMatchObject({
+          code: 'checksum-mismatch',
+        });
+        expect(await store.head(key)).toBeUndefined();
+      });
+
+      it.each([['café'], ['line\nbreak'], ['\u0000']])(
+        'refuse metadata that no header can carry: %j',
+        async (value) => {
+          const options = { metadata: { note: value }, crc32: 0, condition: NEW };
+          await expect(store.putObject(newKey(), new Uint8Array(), options)).rejects.toMatchObject({
+            code: 'bad-option',
+          });
+          await expect(store.createUpload(newKey(), options)).rejects.toMatchObject({ code: 'bad-option' });
+        },
+      );
+
+      it('keep every key as it stands', async () => {
+        const awkward = [
+          '/leading',
+          'a//b',
+          'a/./b',
+          'a/../b',
+          '..',
+          'dir/',
+          ' space ',
+          '100%25',
+          '%2F',
+          'a+b',
+          'q?x=1&y#z',
+          'quo\'te"',
+          '日本語/é',
+          'e\u0301',
+          '😀',
+          'a\\b',
+          'tab\there',
+        ];
+        for (const key of awkward) await put(store, key, Buffer.from(key));
+        for (const key of awkward) {
+          const body = Buffer.from(key);
+          expect(await readAll(await store.read(key, { first: 0, last: 1000 }))).toEqual(body);
+          expect(await store.head(key)).toMatchObject({ size: body.length });
+        }
+      });
+    });
+
+    describe('conditions', () => {
+      it('a new name is taken only once', async () => {
+        const key = newKey();
+        await put(store, key, Buffer.from('first'), NEW);
+        await expect(put(store, key, Buffer.from('second'), NEW)).rejects.toMatchObject({ code: 'target-exists' });
+        expect(await store.head(key)).toMatchObject({ size: 5 });
+      });
+
+      it('only the very object seen is replaced', async () => {
+        const key = newKey();
+        const seen = await put(store, key, Buffer.from('first'));
+        await put(store, key, Buffer.from('second'), { ifMatch: seen.etag });
+        await expect(put(store, key, Buffer.from('third!'), { ifMatch: seen.etag })).rejects.toMatchObject({
+          code: 'target-changed',
+        });
+        expect(await readAll(await store.read(key, { first: 0, last: 100 }))).toEqual(Buffer.from('second'));
+      });
+
+      it('an object that is gone is not the one seen', async () => {
+        await expect(put(store, newKey(), Buffer.from('x'), { ifMatch: '"0"' })).rejects.toMatchObject({
+          code: 'target-changed',
+        });
+      });
+
+      it('hold for an upload when it completes', async () => {
+        const key = newKey();
+        const first = await upload(store, key, bodies);
+        const second = await upload(store, key, bodies);
+        const done = await store.completeUpload(key, first);
+        await expect(store.completeUpload(key, second)).rejects.toMatchObject({ code: 'target-exists' });
+        const third = { ...(await upload(store, key, bodies.slice(1))), condition: { ifMatch: '"0"' } };
+        await expect(store.completeUpload(key, third)).rejects.toMatchObject({ code: 'target-changed' });
+        await store.completeUpload(key, { ...third, condition: { ifMatch: done.etag } });
+        expect(await store.head(key)).toMatchObject({ size: third.size, crc32: third.crc32 });
+      });
+    });
+
+    describe('an upload', () => {
+      it('in parts becomes one object with one checksum', async () => {
+        const key = newKey();
+        const { whole, ...sent } = await upload(store, key, bodies);
+        expect(await store.head(key)).toBeUndefined();
+        const answer = await store.completeUpload(key, sent);
+        expect(answer.crc32).toBe(sent.crc32);
+        expect(await store.head(key)).toMatchObject({
+          size: whole.length,
+          etag: answer.etag,
+          crc32: sent.crc32,
+          metadata: { 'sealift-id': 'abc' },
+          contentType: 'text/x-sealed',
+        });
+        const read = await readAll(
+          await store.read(key, { first: 0, last: whole.length - 1 }, { ifMatch: answer.etag }),
+        );
+        expect(read.equals(whole)).toBe(true);
+      });
+
+      it('lists its parts by number, the newest of each', async () => {
+        const key = newKey();
+        const { uploadId } = await upload(store, key, bodies);
+        const again = randomBytes(under.minPartSize);
+        const { etag } = await store.sendPart(key, { uploadId, number: 2, body: again, crc32: crc32(again) });
+        const parts = await collect(store.listParts(key, uploadId));
+        expect(parts.map(({ number, size }) => ({ number, size }))).toEqual(
+          bodies.map((body, index) => ({ number: index + 1, size: body.length })),
+        );
+        expect(parts[1]).toEqual({ number: 2, size: again.length, etag, crc32: crc32(again) });
+        await store.abortUpload(key, uploadId);
+      });
+
+      it('refuses a part that does not have its checksum', async () => {
+        const key = newKey();
+        const uploadId = await store.createUpload(key, { metadata: {} });
+        const part = { uploadId, number: 1, body: bodies[0]!, crc32: 1 };
+        await expect(store.sendPart(key, part)).rejects.toMatchObject({ code: 'checksum-mismatch' });
+        expect(await collect(store.listParts(key, uploadId))).toEqual([]);
+        await store.abortUpload(key, uploadId);
+      });
+
+      it.each([
+        ['another size', (sent: { size: number }) => ({ size: sent.size - 1 })],
+        ['another checksum', (sent: { crc32: number }) => ({ crc32: (sent.crc32 ^ 1) >>> 0 })],
+        ['a part left out', (sent: { parts: readonly unknown[] }) => ({ parts: sent.parts.slice(1) })],
+      ] as const)('does not complete with %s', async (_, change) => {
+        const key = newKey();
+        const sent = await upload(store, key, bodies);
+        const wrong = { ...sent, ...(change(sent) as Partial<typeof sent>) };
+        await expect(store.completeUpload(key, wrong)).rejects.toMatchObject({
+          code: expect.stringMatching(/^(store-error|checksum-mismatch)$/),
+        });
+        expect(await store.head(key)).toBeUndefined();
+        await store.abortUpload(key, sent.uploadId);
+      });
+
+      it('that was aborted is lost, and aborting it again is success', async () => {
+        const key = newKey();
+        const sent = await upload(store, key, bodies);
+        const { uploadId } = sent;
+        await store.abortUpload(key, uploadId);
+        await store.abortUpload(key, uploadId);
+        const lost = { code: 'upload-lost' };
+        const part = { uploadId, number: 1, body: bodies[0]!, crc32: crc32(bodies[0]!) };
+        await expect(store.sendPart(key, part)).rejects.toMatchObject(lost);
+        await expect(collect(store.listParts(key, uploadId))).rejects.toMatchObject(lost);
+        await expect(store.completeUpload(key, sent)).rejects.toMatchObject(lost);
+      });
+
+      it('is listed under exactly its key', async () => {
+        const key = `${newKey()} +é%`;
+        const ids = [await store.createUpload(key, { metadata: {} }), await store.createUpload(key, { metadata: {} })];
+        const others = [`${key}x`, `${key}/x`, key.slice(0, -1)];
+        for (const other of others) await store.createUpload(other, { metadata: {} });
+        const listed = await collect(store.listUploads(key));
+        expect(listed.map(({ uploadId }) => uploadId).sort()).toEqual([...ids].sort());
+        expect(Math.abs(Date.now() - listed[0]!.initiated.getTime())).toBeLessThan(60_000);
+      });
+    });
+
+    describe('read', () => {
+      const body = randomBytes(100_000);
+      let key: string;
+      let etag: string;
+
+      beforeAll(async () => {
+        key = newKey();
+        ({ etag } = await put(store, key, body));
+      });
+
+      it('serves any range, cut at the end', async () => {
+        const offsets = fc.tuple(fc.nat(body.length - 1), fc.nat(2 * body.length));
+        await fc.assert(
+          fc.asyncProperty(offsets, async ([first, length]) => {
+            const stream = await store.read(key, { first, last: first + length }, { ifMatch: etag });
+            expect(stream).toMatchObject({ objectSize: body.length, etag });
+            expect(await readAll(stream)).toEqual(body.subarray(first, first + length + 1));
+          }),
+          { numRuns: 30 },
+        );
+      });
+
+      it('refuses a range past the end', async () => {
+        await expect(store.read(key, { first: body.length, last: body.length })).rejects.toMatchObject({
+          code: 'bad-range',
+        });
+      });
+
+      it('refuses another object under the name', async () => {
+        const ifMatch = '"0"';
+        await expect(store.read(key, { first: 0, last: 9 }, { ifMatch })).rejects.toMatchObject({
+          code: 'object-changed',
+        });
+      });
+
+      it('of nothing is object-not-found', async () => {
+        await expect(store.read(newKey(), { first: 0, last: 9 })).rejects.toMatchObject({ code: 'object-not-found' });
+      });
+
+      it('left in the middle frees what it holds', async () => {
+        for (let times = 0; times < 100; times++) {
+          for await (const _ of await store.read(key, { first: 0, last: body.length - 1 })) break;
+        }
+        expect(await readAll(await store.read(key, { first: 5, last: 9 }))).toEqual(body.subarray(5, 10));
+      });
+
+      it('stops with its signal', async () => {
+        const stop = new AbortController();
+        const stream = await store.read(key, { first: 0, last: body.length - 1 }, { signal: stop.signal });
+        stop.abort();
+        await expect(readAll(stream)).rejects.toMatchObject({ code: 'interrupted', exit: 4 });
+      });
+    });
+
+    it('every call stops with its signal', async () => {
+      const signal = AbortSignal.abort();
+      const key = newKey();
+      const part = { uploadId: 'x', number: 1, body: bodies[0]!, crc32: 0 };
+      const sent = { uploadId: 'x', parts: [], size: 0, crc32: 0, condition: NEW };
+      const calls: Record<string, () => Promise<unknown>> = {
+        head: () => store.head(key, { signal }),
+        putObject: () => store.putObject(key, bodies[0]!, { metadata: {}, crc32: 0, condition: NEW, signal }),
+        createUpload: () => store.createUpload(key, { metadata: {}, signal }),
+        sendPart: () => store.sendPart(key, part, { signal }),
+        listParts: () => collect(store.listParts(key, 'x', { signal })),
+        listUploads: () => collect(store.listUploads(key, { signal })),
+        completeUpload: () => store.completeUpload(key, sent, { signal }),
+        abortUpload: () => store.abortUpload(key, 'x', { signal }),
+        read: () => store.read(key, { first: 0, last: 9 }, { signal }) as Promise<ObjectStream>,
+      };
+      for (const [name, call] of Object.entries(calls)) {
+        await expect(call(), name).rejects.toMatchObject({ code: 'interrupted' });
+      }
+    });
+  });
+}
