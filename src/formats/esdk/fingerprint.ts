@@ -24,7 +24,12 @@ export function fingerprint(input: {
   tags: Uint8Array;
 }): Buffer {
   const { ledgerKey, format, part, headerTag, tags } = input;
-  if (part.isFirst !== (headerTag?.length === TAG_SIZE)) throw new RangeError('headerTag: belongs to the first part');
+  const headerTagSize = headerTag?.length ?? 0;
+  if (headerTagSize !== (part.isFirst ? TAG_SIZE : 0)) {
+    throw new RangeError(
+      `headerTag: belongs to the first part alone, got ${headerTagSize} bytes in part ${part.number}`,
+    );
+  }
   if (tags.length !== part.frameCount * TAG_SIZE) {
     throw new RangeError(`tags: expected ${part.frameCount * TAG_SIZE} bytes, got ${tags.length}`);
   }

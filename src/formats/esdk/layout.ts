@@ -17,7 +17,7 @@ export const FINAL_OVERHEAD = 8;
 /** Sequence numbers are 32 bits and start at 1. */
 export const MAX_FRAME_COUNT = 2 ** 32 - 1;
 
-/** Fastest to seal: larger ones miss the cache, smaller ones pay for their set-up. Measured in bench/frames.ts. */
+/** Smaller frames pay for their set-up, larger ones seal hardly faster and are released later (bench/frames.ts). */
 export const DEFAULT_FRAME_SIZE = 256 * KiB;
 export const DEFAULT_PART_SIZE = 8 * MiB;
 
@@ -175,8 +175,8 @@ export function layoutOfObject(input: Cut & { sealedSize: number; partSize?: num
   const fullFrames = Math.floor(behindHeader / full);
   const lastSize = behindHeader - fullFrames * full;
   if (behindHeader < 0 || lastSize > frameSize || fullFrames >= MAX_FRAME_COUNT) {
-    throw new SealiftError('truncated', `no message with this header is ${sealedSize} bytes long: its end is missing`, {
-      hint: 'The object was cut short, or was not written to its end. Fetch or seal it again.',
+    throw new SealiftError('truncated', `no message with this header is ${sealedSize} bytes long`, {
+      hint: 'The object was cut short, or bytes were added to it. Nothing of it was released.',
     });
   }
   return layoutOf({
