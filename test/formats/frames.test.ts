@@ -116,6 +116,21 @@ describe('a part', () => {
     }
   });
 
+  test('never seals a frame of the next part, even where there is room', () => {
+    const { layout, keys, header, plain } = victim();
+    const sealed = Buffer.alloc(1000);
+    const sealer = new PartSealer({
+      keys,
+      messageId: header.messageId,
+      layout,
+      part: partOf(layout, 1),
+      sealed,
+      offset: 0,
+    });
+    expect(() => sealer.push(plain)).toThrow(RangeError);
+    expect(sealed.subarray(3 * FULL)).toEqual(Buffer.alloc(1000 - 3 * FULL));
+  });
+
   test('opens alone, as every range of frames does', () => {
     const message = sealMessage({ plain: somePlain(7 * F + 3), frameSize: F });
     for (let first = 0; first < message.plain.length; first += 19) {

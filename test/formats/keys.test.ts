@@ -29,9 +29,11 @@ describe('message keys', () => {
     expect(new Set(all).size).toBe(6);
   });
 
-  test('a data key has 32 bytes', () => {
-    for (const size of [0, 16, 31, 33])
+  test('a data key has 32 bytes, and so has a message id', () => {
+    for (const size of [0, 16, 31, 33]) {
       expect(() => deriveMessageKeys({ dataKey: Buffer.alloc(size), messageId })).toThrow(RangeError);
+      expect(() => deriveMessageKeys({ dataKey, messageId: Buffer.alloc(size) })).toThrow(RangeError);
+    }
   });
 });
 

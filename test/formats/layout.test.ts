@@ -285,6 +285,22 @@ describe('limits', () => {
     expect(maxPlainSize({ frameSize: KiB, headerSize })).toBe(4 * TiB - KiB);
   });
 
+  test('a part stays within 5 GiB with the header before it and the final frame at its end', () => {
+    const frameSize = 16 * KiB;
+    const mostFrames = Math.floor(MAX_PART_SIZE / (frameSize + 32));
+    const room = MAX_PART_SIZE - mostFrames * (frameSize + 32);
+    for (const [header, partFrameCount] of [
+      [room - 8, mostFrames],
+      [room - 7, mostFrames - 1],
+    ] as const) {
+      const plainSize = partFrameCount * frameSize;
+      const layout = planLayout({ plainSize, frameSize, headerSize: header, partSize: plainSize });
+      expect(layout).toMatchObject({ partFrameCount, partCount: 1 });
+      expect(layout.sealedSize).toBeLessThanOrEqual(MAX_PART_SIZE);
+      expect(maxPlainSize({ frameSize, headerSize: header })).toBe(10_000 * plainSize);
+    }
+  });
+
   test('too many frames: names the least frame size that works, and it works', () => {
     const plainSize = 30 * TiB;
     const error = errorOf(() => planLayout({ plainSize, frameSize: KiB, headerSize }));

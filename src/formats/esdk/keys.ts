@@ -5,6 +5,7 @@
  */
 import { createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { SealiftError } from '../../errors.ts';
+import { MESSAGE_ID_SIZE } from './message-id.ts';
 import { COMMITTING_SUITE_ID } from './suites.ts';
 
 export const DATA_KEY_SIZE = 32;
@@ -32,6 +33,9 @@ export interface MessageKeys {
 export function deriveMessageKeys({ dataKey, messageId }: { dataKey: Uint8Array; messageId: Uint8Array }): MessageKeys {
   if (dataKey.length !== DATA_KEY_SIZE) {
     throw new RangeError(`dataKey: expected ${DATA_KEY_SIZE} bytes, got ${dataKey.length}`);
+  }
+  if (messageId.length !== MESSAGE_ID_SIZE) {
+    throw new RangeError(`messageId: expected ${MESSAGE_ID_SIZE} bytes, got ${messageId.length}`);
   }
   const derive = (label: Buffer) => Buffer.from(hkdfSync('sha512', dataKey, messageId, label, DERIVED_KEY_SIZE));
   return {
