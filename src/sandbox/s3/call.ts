@@ -1,0 +1,77 @@
+/** One request as S3 means it, and one answer. Between these two the operations know nothing of HTTP. */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Readable } from 'node:stream';
+import type { Body } from '../body.ts';
+import type { Catalog, StoredObject } from './catalog.ts';
+import { S3Error } from './errors.ts';
+import type { Storage } from './storage.ts';
+
+export interface Call {
+  readonly operation: string;
+  /** Empty for calls about no bucket. */
+  readonly bucket: string;
+  /** Decoded, taken literally: `..`, `//` and spaces are characters like others. Empty for calls about no object. */
+  readonly key: string;
+  readonly query: URLSearchParams;
+  readonly headers: IncomingHttpHeaders;
+  /** Came over TLS. */
+  readonly secure: boolean;
+  /** Scheme and host as the client wrote them. */
+  readonly origin: string;
+  readonly body: Body;
+}
+
+export interface Answer {
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string | number | undefined>>;
+  /** Text is XML. */
+  readonly body?: string | Readable;
+}
+
+export type Operation = (call: Call, s3: S3) => Answer | Promise<Answer>;
+
+/** All there is behind the operations. */
+export interface S3 {
+  readonly catalog: Catalog;
+  readonly storage: Storage;
+  readonly region: string;
+  readonly accountId: string;
+  readonly minPartSize: number;
+}
+
+/** The object a call is about. */
+export function findObject(call: Call, s3: S3): StoredObject {
+  // Buckets of the sandbox have no versions; the one there is has the id `null` (userguide/versioning-workflows.html).
+  const versionId = call.query.get('versionId');
+  if (versionId !== null && versionId !== 'null') {
+    throw new S3Error('NoSuchVersion', undefined, { fields: { Key: call.key, VersionId: versionId } });
+  }
+  const object = s3.catalog.object(call.bucket, call.key);
+  if (object === undefined) throw new S3Error('NoSuchKey', undefined, { fields: { Key: call.key } });
+  return object;
+}
+
+export function quoted(etag: string): string {
+  return `"${etag}"`;
+}
+
+export function unquoted(etag: string): string {
+  return etag.replace(/^"(.*)"$/, '$1');
+}
+
+/** An integer of a query or header within bounds; `absent` where there is none. */
+export function integerOf(
+  text: string | null | undefined,
+  options: { name: string; min: number; max: number; absent: number },
+): number {
+  if (text === null || text === undefined || text === '') return options.absent;
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= options.min && value <= options.max)) {
+    throw new S3Error(
+      'InvalidArgument',
+      `${options.name} must be an integer between ${options.min} and ${options.max}, inclusive`,
+      { fields: { ArgumentName: options.name, ArgumentValue: text } },
+    );
+  }
+  return value;
+}

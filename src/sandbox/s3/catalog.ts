@@ -1,0 +1,304 @@
+/**
+ * What the sandbox knows: buckets, objects, uploads and their parts, in SQLite, in memory or in a file. SQLite compares
+ * text byte by byte in UTF-8, which is the order S3 lists keys in, and a file survives `kill -9`.
+ *
+ * Every method is one synchronous step, so of two writers to a name one comes first and conditions hold. The bytes of
+ * an object are the parts of its *content*, in order; an object that came in one request is a content of one part.
+ * Methods that drop contents return the blobs nobody needs any more.
+ */
+import { randomUUID } from 'node:crypto';
+import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import type { Attributes } from './attributes.ts';
+import type { Algorithm, Checksum, ChecksumType } from './checksums.ts';
+import type { BlobRange } from './storage.ts';
+
+export interface StoredPart {
+  readonly number: number;
+  readonly size: number;
+  /** Where the part begins in its object; 0 until the upload is complete. */
+  readonly offset: number;
+  readonly blob: string;
+  /** Without quotes. */
+  readonly etag: string;
+  /** Base64; the algorithm is the upload's. */
+  readonly checksum: string | undefined;
+  /** Milliseconds since 1970. */
+  readonly modified: number;
+}
+
+export interface StoredObject {
+  readonly key: string;
+  readonly size: number;
+  readonly etag: string;
+  readonly modified: number;
+  readonly content: string;
+  readonly checksum: Checksum | undefined;
+  /** Undefined for objects that came in one request. */
+  readonly partCount: number | undefined;
+  readonly attributes: Attributes;
+}
+
+export interface StoredUpload {
+  readonly id: string;
+  readonly key: string;
+  readonly initiated: number;
+  readonly checksum: { readonly algorithm: Algorithm; readonly type: ChecksumType } | undefined;
+  readonly attributes: Attributes;
+}
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS buckets (name TEXT PRIMARY KEY, created INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS objects (
+    bucket TEXT NOT NULL, key TEXT NOT NULL, content TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (bucket, key)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS uploads (
+    bucket TEXT NOT NULL, key TEXT NOT NULL, id TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (bucket, key, id)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS parts (
+    content TEXT NOT NULL, number INTEGER NOT NULL, size INTEGER NOT NULL, offset INTEGER NOT NULL, blob TEXT NOT NULL,
+    etag TEXT NOT NULL, checksum TEXT, modified INTEGER NOT NULL, PRIMARY KEY (content, number)
+  ) WITHOUT ROWID;
+`;
+
+export class Catalog {
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, ReturnType<DatabaseSync['prepare']>>();
+
+  /** `path` is a file, or `:memory:`. */
+  constructor(path: string) {
+    this.#db = new DatabaseSync(path);
+    // A sandbox that loses power may lose its last writes; one that is killed does not.
+    this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;');
+    this.#db.exec(SCHEMA);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  // Buckets.
+
+  createBucket(name: string): void {
+    this.#run('INSERT OR IGNORE INTO buckets VALUES (?, ?)', name, Date.now());
+  }
+
+  hasBucket(name: string): boolean {
+    return this.#get('SELECT 1 FROM buckets WHERE name = ?', name) !== undefined;
+  }
+
+  buckets(): { name: string; created: number }[] {
+    return this.#all('SELECT * FROM buckets ORDER BY name') as { name: string; created: number }[];
+  }
+
+  hasObjects(bucket: string): boolean {
+    return this.#get('SELECT 1 FROM objects WHERE bucket = ? LIMIT 1', bucket) !== undefined;
+  }
+
+  /** Drops an empty bucket with its uploads. */
+  deleteBucket(bucket: string): string[] {
+    const uploads = this.#all('SELECT id FROM uploads WHERE bucket = ?', bucket) as { id: string }[];
+    const blobs = uploads.flatMap(({ id }) => this.#dropContent(id));
+    this.#run('DELETE FROM uploads WHERE bucket = ?', bucket);
+    this.#run('DELETE FROM buckets WHERE name = ?', bucket);
+    return blobs;
+  }
+
+  // Objects.
+
+  object(bucket: string, key: string): StoredObject | undefined {
+    const row = this.#get('SELECT record FROM objects WHERE bucket = ? AND key = ?', bucket, key);
+    return row && (JSON.parse(row.record as string) as StoredObject);
+  }
+
+  /** Objects with keys from `from` on and of this prefix, in order, at most `limit`. */
+  objects(bucket: string, options: { prefix: string; from: string; limit: number }): StoredObject[] {
+    const [from, to] = keyRange(options.prefix, options.from);
+    return this.#all(
+      'SELECT record FROM objects WHERE bucket = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?',
+      bucket,
+      from,
+      to,
+      options.limit,
+    ).map((row) => JSON.parse(row.record as string) as StoredObject);
+  }
+
+  /** Puts an object of one blob under its key, in place of any other. */
+  putObject(bucket: string, object: Omit<StoredObject, 'content' | 'partCount'>, blob: string): string[] {
+    const content = randomUUID();
+    return this.#together(() => {
+      const { size, etag, modified } = object;
+      this.#insertPart(content, { number: 1, size, offset: 0, blob, etag, checksum: undefined, modified });
+      return this.#setObject(bucket, { ...object, content, partCount: undefined });
+    });
+  }
+
+  /** Changes what is known of an object, not its bytes. */
+  updateObject(bucket: string, object: StoredObject): void {
+    this.#run('UPDATE objects SET record = ? WHERE bucket = ? AND key = ?', JSON.stringify(object), bucket, object.key);
+  }
+
+  deleteObject(bucket: string, key: string): string[] {
+    const row = this.#get('SELECT content FROM objects WHERE bucket = ? AND key = ?', bucket, key);
+    if (row === undefined) return [];
+    this.#run('DELETE FROM objects WHERE bucket = ? AND key = ?', bucket, key);
+    return this.#dropContent(row.content as string);
+  }
+
+  #setObject(bucket: string, object: StoredObject): string[] {
+    const dropped = this.deleteObject(bucket, object.key);
+    this.#run('INSERT INTO objects VALUES (?, ?, ?, ?)', bucket, object.key, object.content, JSON.stringify(object));
+    return dropped;
+  }
+
+  // Uploads.
+
+  createUpload(bucket: string, upload: StoredUpload): void {
+    this.#run('INSERT INTO uploads VALUES (?, ?, ?, ?)', bucket, upload.key, upload.id, JSON.stringify(upload));
+  }
+
+  upload(bucket: string, key: string, id: string): StoredUpload | undefined {
+    const row = this.#get('SELECT record FROM uploads WHERE bucket = ? AND key = ? AND id = ?', bucket, key, id);
+    return row && (JSON.parse(row.record as string) as StoredUpload);
+  }
+
+  /** Uploads of this prefix after (key, id), in the order of their keys, at most `limit`. */
+  uploads(
+    bucket: string,
+    options: { prefix: string; after: { key: string; id: string }; limit: number },
+  ): StoredUpload[] {
+    const [from, to] = keyRange(options.prefix, options.after.key);
+    return this.#all(
+      'SELECT record FROM uploads WHERE bucket = ? AND key >= ? AND key < ? AND (key, id) > (?, ?) ORDER BY key, id LIMIT ?',
+      bucket,
+      from,
+      to,
+      options.after.key,
+      options.after.id,
+      options.limit,
+    ).map((row) => JSON.parse(row.record as string) as StoredUpload);
+  }
+
+  /** Sets a part of an upload, in place of any other of its number. */
+  putPart(uploadId: string, part: StoredPart): string[] {
+    const old = this.#get('SELECT blob FROM parts WHERE content = ? AND number = ?', uploadId, part.number);
+    this.#insertPart(uploadId, part);
+    return old === undefined ? [] : [old.blob as string];
+  }
+
+  /** Turns an upload into an object made of `parts`; other parts are dropped. */
+  completeUpload(
+    bucket: string,
+    object: Omit<StoredObject, 'content'>,
+    upload: { id: string; parts: readonly StoredPart[] },
+  ): string[] {
+    return this.#together(() => {
+      const used = new Set(upload.parts.map((part) => part.blob));
+      const unused = this.#dropContent(upload.id).filter((blob) => !used.has(blob));
+      let offset = 0;
+      for (const part of upload.parts) {
+        this.#insertPart(upload.id, { ...part, offset });
+        offset += part.size;
+      }
+      this.#run('DELETE FROM uploads WHERE bucket = ? AND key = ? AND id = ?', bucket, object.key, upload.id);
+      return [...unused, ...this.#setObject(bucket, { ...object, content: upload.id })];
+    });
+  }
+
+  abortUpload(bucket: string, key: string, id: string): string[] {
+    this.#run('DELETE FROM uploads WHERE bucket = ? AND key = ? AND id = ?', bucket, key, id);
+    return this.#dropContent(id);
+  }
+
+  // Parts, of uploads and of objects.
+
+  parts(content: string, options: { after?: number; limit?: number } = {}): StoredPart[] {
+    const { after = 0, limit = -1 } = options;
+    return this.#all(
+      'SELECT * FROM parts WHERE content = ? AND number > ? ORDER BY number LIMIT ?',
+      content,
+      after,
+      limit,
+    ) as unknown as StoredPart[];
+  }
+
+  /** Where an object's bytes `first` to `last` (inclusive) are. */
+  rangesOf(content: string, { first, last }: { first: number; last: number }): BlobRange[] {
+    const parts = this.#all(
+      'SELECT blob, offset, size FROM parts WHERE content = ? AND offset <= ? AND offset + size > ? ORDER BY number',
+      content,
+      last,
+      first,
+    ) as { blob: string; offset: number; size: number }[];
+    return parts.map(({ blob, offset, size }) => ({
+      blob,
+      first: Math.max(0, first - offset),
+      last: Math.min(size, last - offset + 1) - 1,
+    }));
+  }
+
+  blobs(): Set<string> {
+    return new Set(this.#all('SELECT blob FROM parts').map((row) => row.blob as string));
+  }
+
+  #insertPart(content: string, part: StoredPart): void {
+    const { number, size, offset, blob, etag, checksum, modified } = part;
+    this.#run(
+      'INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      content,
+      number,
+      size,
+      offset,
+      blob,
+      etag,
+      checksum ?? null,
+      modified,
+    );
+  }
+
+  #dropContent(content: string): string[] {
+    const blobs = this.#all('SELECT blob FROM parts WHERE content = ?', content).map((row) => row.blob as string);
+    this.#run('DELETE FROM parts WHERE content = ?', content);
+    return blobs;
+  }
+
+  // SQL.
+
+  #together<T>(change: () => T): T {
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      const result = change();
+      this.#db.exec('COMMIT');
+      return result;
+    } catch (error) {
+      this.#db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  #prepare(sql: string): ReturnType<DatabaseSync['prepare']> {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#db.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  #run(sql: string, ...values: SQLInputValue[]): void {
+    this.#prepare(sql).run(...values);
+  }
+
+  #get(sql: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
+    return this.#prepare(sql).get(...values);
+  }
+
+  #all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[] {
+    return this.#prepare(sql).all(...values);
+  }
+}
+
+/** First key and first key after, of those that begin with `prefix` and are not below `from`. */
+function keyRange(prefix: string, from: string): [string, string] {
+  // No key holds a code point above this one, so it ends the prefix in the order of UTF-8 bytes.
+  return [Buffer.compare(Buffer.from(prefix), Buffer.from(from)) > 0 ? prefix : from, `${prefix}\u{10ffff}`];
+}
