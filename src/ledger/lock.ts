@@ -25,7 +25,8 @@ export class JobLock implements Disposable {
       const inode = inodeOf(path);
       const db = new DatabaseSync(path, { timeout: TAKE_TIMEOUT_MS });
       try {
-        db.exec('BEGIN EXCLUSIVE');
+        // Nothing is written, so no journal file has to lie beside it.
+        db.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
       } catch (thrown) {
         db.close();
         if (isBusy(thrown)) return undefined;

@@ -1,0 +1,294 @@
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { expect, test, vi } from 'vitest';
+import { jobIdOf, Ledger } from '../../src/ledger/ledger.ts';
+import { ATTEMPT, codeOf, DOWNLOAD, intentOf, JOB, KEY, OTHER_KEY, receiptOf, StateDir } from './fixture.ts';
+
+const id = jobIdOf(JOB);
+const GET_JOB = { ...JOB, command: 'get', source: JOB.target, target: JOB.source } as const;
+
+test('the same command has the same id, and another command another', () => {
+  expect(id).toMatch(/^put-[a-z2-7]{10}$/);
+  expect(jobIdOf({ ...JOB })).toBe(id);
+  const others = [
+    { ...JOB, command: 'get' as const },
+    { ...JOB, source: '/data/film.mo' },
+    { ...JOB, source: `${JOB.source}s3`, target: JOB.target.slice(2) },
+    { ...JOB, target: `${JOB.target} ` },
+  ];
+  expect(new Set([id, ...others.map(jobIdOf)]).size).toBe(5);
+});
+
+test('a job is what it was when it is opened again', () => {
+  using dir = new StateDir();
+  const before = Date.now();
+  const ledger = Ledger.create(dir.path, JOB);
+  const { job } = ledger;
+  expect(job).toMatchObject({ ...JOB, id, state: 'running' });
+  expect(job.createdMs).toBeGreaterThanOrEqual(before);
+  expect(ledger.attempt()).toBeUndefined();
+  ledger.close();
+  ledger.close();
+  using again = Ledger.open(dir.path, id);
+  expect(again.job).toEqual(job);
+});
+
+test("every file is its owner's alone", async () => {
+  using dir = new StateDir();
+  using ledger = Ledger.create(dir.path, JOB);
+  ledger.startAttempt(ATTEMPT, KEY);
+  const modes = readdirSync(dir.path).map((name) => [name, statSync(join(dir.path, name)).mode & 0o777]);
+  expect(Object.fromEntries(modes)).toEqual(
+    Object.fromEntries(['.db', '.db-shm', '.db-wal', '.lock'].map((suffix) => [`${id}${suffix}`, 0o600])),
+  );
+});
+
+test('what is no job, or cannot be one, is no-such-job, and leaves no file behind', () => {
+  using dir = new StateDir();
+  for (const name of [id, 'put-aaaaaaaaaa', '', '../etc/passwd', 'put-AAAAAAAAAA', 'put-aaaaaaaaaa/..']) {
+    expect(codeOf(() => Ledger.open(dir.path, name))).toBe('no-such-job');
+    expect(codeOf(() => Ledger.summary(dir.path, name))).toBe('no-such-job');
+  }
+  expect(readdirSync(dir.path)).toEqual([]);
+});
+
+test('an unfinished job is not replaced, a finished one is', () => {
+  using dir = new StateDir();
+  Ledger.create(dir.path, JOB).close();
+  expect(codeOf(() => Ledger.create(dir.path, JOB))).toBe('job-busy');
+  // The refusal has not kept the lock.
+  using ledger = Ledger.open(dir.path, id);
+  ledger.startAttempt(ATTEMPT, KEY);
+  ledger.finish('done');
+  ledger.close();
+  using again = Ledger.create(dir.path, JOB);
+  expect(again.job.state).toBe('running');
+  expect(again.attempt()).toBeUndefined();
+});
+
+test('a ledger whose maker died before its first commit is no job, and is replaced', () => {
+  using dir = new StateDir();
+  writeFileSync(join(dir.path, `${id}.db`), '', { mode: 0o600 });
+  expect(codeOf(() => Ledger.open(dir.path, id))).toBe('no-such-job');
+  expect(Ledger.list(dir.path)).toEqual([]);
+  using ledger = Ledger.create(dir.path, JOB);
+  expect(ledger.job.id).toBe(id);
+});
+
+test('discard leaves nothing', () => {
+  using dir = new StateDir();
+  using ledger = Ledger.create(dir.path, JOB);
+  ledger.discard();
+  expect(readdirSync(dir.path)).toEqual([]);
+});
+
+test('an attempt comes back byte for byte, through all its states', () => {
+  using dir = new StateDir();
+  const ledger = Ledger.create(dir.path, JOB);
+  const planned = { ...ATTEMPT, number: 1, state: 'planned', uploadId: undefined, answer: undefined };
+  expect(ledger.startAttempt(ATTEMPT, KEY)).toEqual(planned);
+  ledger.setUploadId('upload 1');
+  expect(ledger.attempt()).toEqual({ ...planned, state: 'created', uploadId: 'upload 1' });
+  ledger.setState('completing');
+  const answer = { etag: '"whole-20"', versionId: 'v', crc32: 5 };
+  ledger.setState('done', answer);
+  ledger.close();
+
+  using again = Ledger.open(dir.path, id);
+  const done = { ...planned, state: 'done', uploadId: 'upload 1', answer };
+  expect(again.attempt()).toEqual(done);
+  again.unlock(KEY);
+  expect(again.attempt()).toEqual(done);
+});
+
+test('nothing of an attempt is changed or read without its key', async () => {
+  using dir = new StateDir();
+  const ledger = Ledger.create(dir.path, JOB);
+  expect(codeOf(() => ledger.unlock(KEY))).toBe('internal');
+  ledger.startAttempt(ATTEMPT, KEY);
+  ledger.close();
+  using again = Ledger.open(dir.path, id);
+  expect(codeOf(() => again.intents())).toBe('internal');
+  expect(codeOf(() => again.recordIntent(intentOf(1)))).toBe('internal');
+  expect(codeOf(() => again.setUploadId('u'))).toBe('internal');
+  expect(codeOf(() => again.setState('completing'))).toBe('internal');
+  expect(codeOf(() => again.unlock(OTHER_KEY))).toBe('ledger-corrupt');
+  expect(again.attempt()?.state).toBe('planned');
+});
+
+test('an attempt can be written off without its key, and is then locked for ever', () => {
+  using dir = new StateDir();
+  const ledger = Ledger.create(dir.path, JOB);
+  ledger.startAttempt(ATTEMPT, KEY);
+  ledger.close();
+  using again = Ledger.open(dir.path, id);
+  again.setState('aborted');
+  expect(again.attempt()?.state).toBe('aborted');
+  expect(codeOf(() => again.unlock(KEY))).toBe('ledger-corrupt');
+  again.startAttempt(ATTEMPT, OTHER_KEY);
+  expect(again.attempt()).toMatchObject({ number: 2, state: 'planned' });
+});
+
+test('intents, receipts and pieces come back as they were', async () => {
+  using dir = new StateDir();
+  const record = fc.asyncProperty(
+    fc.uniqueArray(fc.integer({ min: 1, max: 10_000 }), { minLength: 1, maxLength: 20 }),
+    fc.uint8Array({ minLength: 32, maxLength: 32 }),
+    fc.integer({ min: 1, max: 5 * 2 ** 30 }),
+    fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+    async (numbers, fingerprint, sealedSize, crc32) => {
+      using ledger = Ledger.create(dir.path, JOB);
+      ledger.startAttempt(ATTEMPT, KEY);
+      const intents = numbers.map((number) => ({ number, fingerprint, sealedSize, crc32 }));
+      const receipts = intents.slice(0, -1).map(({ number }) => ({ number, etag: `"é${number}"`, sealedSize, crc32 }));
+      await Promise.all(intents.map((intent) => ledger.recordIntent(intent)));
+      await Promise.all(receipts.map((receipt) => ledger.recordReceipt(receipt)));
+      await ledger.recordPieces(numbers);
+      ledger.close();
+      using again = Ledger.open(dir.path, id);
+      again.unlock(KEY);
+      expect(again.intents()).toEqual(new Map(intents.map((intent) => [intent.number, intent])));
+      expect(again.receipts()).toEqual(new Map(receipts.map((receipt) => [receipt.number, receipt])));
+      expect(again.pieces()).toEqual(new Set(numbers));
+      again.finish('cancelled');
+    },
+  );
+  await fc.assert(record, { numRuns: 15 });
+});
+
+test('a part has one intent for ever: the same again is fine, another is source-changed and says no value', async () => {
+  using dir = new StateDir();
+  using ledger = Ledger.create(dir.path, JOB);
+  ledger.startAttempt(ATTEMPT, KEY);
+  const intent = intentOf(3);
+  await ledger.recordIntent(intent);
+  await ledger.recordIntent(intentOf(3));
+  const fingerprint = Uint8Array.from(intent.fingerprint);
+  fingerprint[31]! ^= 1;
+  const others = [
+    { ...intent, fingerprint },
+    { ...intent, fingerprint: intent.fingerprint.subarray(1) },
+    { ...intent, sealedSize: intent.sealedSize + 1 },
+    { ...intent, crc32: intent.crc32 + 1 },
+  ];
+  for (const other of others) {
+    const refusal = await ledger.recordIntent(other).catch((error: unknown) => error as Error);
+    expect(refusal).toMatchObject({ code: 'source-changed', message: expect.stringContaining('part 3') });
+    expect(JSON.stringify(refusal)).not.toMatch(/030303|214|AwMD/);
+  }
+  expect(ledger.intents()).toEqual(new Map([[3, intent]]));
+});
+
+test('a refused intent refuses no other of its group, and two unlike ones in one group make one', async () => {
+  using dir = new StateDir();
+  using ledger = Ledger.create(dir.path, JOB);
+  ledger.startAttempt(ATTEMPT, KEY);
+  const outcomes = await Promise.allSettled([
+    ledger.recordIntent(intentOf(1)),
+    ledger.recordIntent({ ...intentOf(1), crc32: 0 }),
+    ledger.recordIntent(intentOf(2)),
+  ]);
+  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  expect([...ledger.intents().values()]).toEqual([intentOf(1), intentOf(2)]);
+});
+
+test('a receipt needs its intent; the newest receipt of a part stands', async () => {
+  using dir = new StateDir();
+  using ledger = Ledger.create(dir.path, JOB);
+  ledger.startAttempt(ATTEMPT, KEY);
+  await expect(ledger.recordReceipt(receiptOf(1))).rejects.toMatchObject({ code: 'internal' });
+  await ledger.recordIntent(intentOf(1));
+  await expect(ledger.recordReceipt({ ...receiptOf(1), crc32: 1 })).rejects.toMatchObject({ code: 'internal' });
+  await ledger.recordReceipt(receiptOf(1));
+  await ledger.recordReceipt({ ...receiptOf(1), etag: '"newer"' });
+  expect(ledger.receipts().get(1)?.etag).toBe('"newer"');
+});
+
+test('a new attempt knows nothing of the parts of the one before', async () => {
+  using dir = new StateDir();
+  using ledger = Ledger.create(dir.path, JOB);
+  ledger.startAttempt(ATTEMPT, KEY);
+  await ledger.recordIntent(intentOf(1));
+  await ledger.recordReceipt(receiptOf(1));
+  ledger.startAttempt({ ...ATTEMPT, sealiftId: 'second' }, OTHER_KEY);
+  expect(ledger.attempt()).toMatchObject({ number: 2, sealiftId: 'second' });
+  expect([ledger.intents().size, ledger.receipts().size]).toEqual([0, 0]);
+  await ledger.recordIntent({ ...intentOf(1), crc32: 99 });
+  expect(ledger.intents().get(1)?.crc32).toBe(99);
+});
+
+test('a download comes back with its pieces', async () => {
+  using dir = new StateDir();
+  const ledger = Ledger.create(dir.path, GET_JOB);
+  expect(ledger.startDownload(DOWNLOAD, KEY)).toEqual({ ...DOWNLOAD, number: 1 });
+  await ledger.recordPieces([3, 1]);
+  await ledger.recordPieces([3, 2]);
+  ledger.close();
+  expect(Ledger.list(dir.path)).toMatchObject([{ bytesDone: 150, bytesTotal: 1000, partsDone: 3, partsTotal: 20 }]);
+  using again = Ledger.open(dir.path, jobIdOf(GET_JOB));
+  expect(again.download()).toEqual({ ...DOWNLOAD, number: 1 });
+  again.unlock(KEY);
+  expect(again.pieces()).toEqual(new Set([1, 2, 3]));
+  again.startDownload({ ...DOWNLOAD, etag: '"other"' }, OTHER_KEY);
+  expect(again.pieces()).toEqual(new Set());
+});
+
+test('jobs are listed with their progress, the running one with its pid', async () => {
+  using dir = new StateDir();
+  using ledger = Ledger.create(dir.path, JOB);
+  const planned = { bytesDone: 0, bytesTotal: 0, partsDone: 0, partsTotal: 0 };
+  expect(Ledger.list(dir.path)).toEqual([{ ...ledger.job, ...planned, running: true, pid: process.pid }]);
+  ledger.startAttempt(ATTEMPT, KEY);
+  await Promise.all([1, 2].map((number) => ledger.recordIntent(intentOf(number))));
+  await Promise.all([1, 2].map((number) => ledger.recordReceipt(receiptOf(number))));
+  const progress = { bytesDone: 211 + 212, bytesTotal: 4508, partsDone: 2, partsTotal: 20 };
+  expect(Ledger.summary(dir.path, id)).toEqual({ ...ledger.job, ...progress, running: true, pid: process.pid });
+  ledger.finish('done');
+  ledger.close();
+  const done = { bytesDone: 4508, bytesTotal: 4508, partsDone: 20, partsTotal: 20 };
+  expect(Ledger.summary(dir.path, id)).toEqual({ ...ledger.job, ...done, running: false });
+});
+
+test('jobs are listed oldest first; files that are no ledgers are passed over', () => {
+  using dir = new StateDir();
+  const sources = ['/c', '/a', '/b'];
+  vi.useFakeTimers({ toFake: ['Date'] });
+  for (const [index, source] of sources.entries()) {
+    vi.setSystemTime(1_700_000_000_000 + index);
+    Ledger.create(dir.path, { ...JOB, source }).close();
+  }
+  vi.useRealTimers();
+  for (const name of ['notes.db', `${id}.sock`, 'put-x.db']) writeFileSync(join(dir.path, name), 'x');
+  expect(Ledger.list(dir.path).map((job) => job.state !== 'damaged' && job.source)).toEqual(sources);
+});
+
+test('what ended long ago is pruned; what runs, is unfinished or ended lately stays', () => {
+  using dir = new StateDir();
+  const day = 86_400_000;
+  const finished = (source: string, agoMs: number) => {
+    const ledger = Ledger.create(dir.path, { ...JOB, source });
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - agoMs });
+    ledger.finish('done');
+    vi.useRealTimers();
+    ledger.close();
+    return ledger.job.id;
+  };
+  const old = finished('/old', 31 * day);
+  const recent = finished('/recent', 29 * day);
+  const reopened = finished('/reopened', 31 * day);
+  using _ = Ledger.open(dir.path, reopened);
+  Ledger.create(dir.path, JOB).close();
+  expect(Ledger.prune(dir.path, { olderThanMs: 30 * day })).toEqual([old]);
+  expect(Ledger.list(dir.path).map((job) => job.id)).toEqual(expect.arrayContaining([recent, reopened, id]));
+  expect(existsSync(join(dir.path, `${old}.lock`))).toBe(false);
+});
+
+test('remove takes a job away in whatever state it is, and one that is not there without complaint', () => {
+  using dir = new StateDir();
+  Ledger.create(dir.path, JOB).close();
+  Ledger.remove(dir.path, id);
+  expect(readdirSync(dir.path)).toEqual([]);
+  Ledger.remove(dir.path, id);
+  expect(readdirSync(dir.path)).toEqual([]);
+});
