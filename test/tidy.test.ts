@@ -42,6 +42,7 @@ function floorOf(path: string): number {
 /** Files that belong together and may import each other freely. */
 function roomOf(path: string): string {
   const floor = floorOf(path);
+  if (floor === 0) return 'ground';
   if (floor === 4) return 'stories';
   if (floor === 3) return 'parts';
   return FLOORS.find(([prefix]) => path.startsWith(prefix))![0];
@@ -55,7 +56,9 @@ interface Import {
 
 function importsOf(path: string): Import[] {
   const text = readFileSync(join(root, path), 'utf8');
-  const found = text.matchAll(/^\s*(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'(\.[^']+)'|import\('(\.[^']+)'\)/gm);
+  const found = text.matchAll(
+    /^\s*(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'(\.[^']+)'|import\('(\.[^']+)'\)/gm,
+  );
   return [...found].map(([, type, named, dynamic]) => ({
     from: path,
     to: normalize(join(dirname(path), (named ?? dynamic)!)),
@@ -88,7 +91,8 @@ describe('floors', () => {
 
   test('formats do no I/O, have no clock and no randomness of their own', () => {
     const formats = sources.filter((path) => path.startsWith('src/formats/'));
-    const impure = /from 'node:(fs|net|http|https|tls|timers|worker_threads|child_process|os)|randomBytes|randomUUID|Math\.random|Date\.now|performance\.now/;
+    const impure =
+      /from 'node:(fs|net|http|https|tls|timers|worker_threads|child_process|os)|randomBytes|randomUUID|Math\.random|Date\.now|performance\.now/;
     expect(formats.filter((path) => impure.test(readFileSync(join(root, path), 'utf8')))).toEqual([]);
   });
 
@@ -99,7 +103,9 @@ describe('floors', () => {
 
 describe('files', () => {
   test(`no source is longer than ${MAX_LINES} lines`, () => {
-    const lengths = sources.map((path) => [path, readFileSync(join(root, path), 'utf8').split('\n').length - 1] as const);
+    const lengths = sources.map(
+      (path) => [path, readFileSync(join(root, path), 'utf8').split('\n').length - 1] as const,
+    );
     expect(lengths.filter(([, length]) => length > MAX_LINES)).toEqual([]);
   });
 

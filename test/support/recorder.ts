@@ -13,33 +13,38 @@ if (folder) {
   const file = openSync(`${folder}/${process.pid}-${threadId}.jsonl`, 'a');
   const original = crypto.createCipheriv;
 
-  const recording = (algorithm: string, key: CipherKey, nonce: crypto.BinaryLike, options: object) => {
+  // Typed loosely: the original's overloads are many, and each is passed on as it came.
+  // biome-ignore lint/suspicious/noExplicitAny: see above.
+  const recording = (algorithm: string, key: CipherKey, nonce: any, options: any): CipherGCM => {
     const cipher = original(algorithm as 'aes-256-gcm', key, nonce, options) as CipherGCM;
     if (!algorithm.endsWith('-gcm')) return cipher;
     const additional = createHash('sha256');
     const plain = createHash('sha256');
     let size = 0;
-    const { setAAD, update, final } = cipher;
-    cipher.setAAD = (data, ...rest) => {
-      additional.update(data as Uint8Array);
-      return setAAD.call(cipher, data, ...rest);
-    };
-    cipher.update = ((data: Uint8Array, ...rest: []) => {
-      plain.update(data);
-      size += data.length;
-      return update.call(cipher, data as never, ...rest);
-    }) as typeof update;
-    cipher.final = ((...rest: []) => {
-      const note = {
-        key: createHash('sha256').update(bytesOf(key)).digest('hex'),
-        nonce: Buffer.from(nonce as Uint8Array).toString('hex'),
-        additional: additional.digest('hex'),
-        plain: plain.digest('hex'),
-        size,
-      };
-      writeSync(file, `${JSON.stringify(note)}\n`);
-      return final.call(cipher, ...rest);
-    }) as typeof final;
+    // biome-ignore lint/suspicious/noExplicitAny: see above.
+    const { setAAD, update, final } = cipher as any;
+    Object.assign(cipher, {
+      setAAD(data: Uint8Array, ...rest: unknown[]) {
+        additional.update(data);
+        return setAAD.call(cipher, data, ...rest);
+      },
+      update(data: Uint8Array, ...rest: unknown[]) {
+        plain.update(data);
+        size += data.length;
+        return update.call(cipher, data, ...rest);
+      },
+      final(...rest: unknown[]) {
+        const note = {
+          key: createHash('sha256').update(bytesOf(key)).digest('hex'),
+          nonce: Buffer.from(nonce).toString('hex'),
+          additional: additional.digest('hex'),
+          plain: plain.digest('hex'),
+          size,
+        };
+        writeSync(file, `${JSON.stringify(note)}\n`);
+        return final.call(cipher, ...rest);
+      },
+    });
     return cipher;
   };
   crypto.createCipheriv = recording as unknown as typeof original;
@@ -47,5 +52,5 @@ if (folder) {
 }
 
 function bytesOf(key: CipherKey): Uint8Array {
-  return key instanceof KeyObject ? key.export() : Buffer.from(key as Uint8Array);
+  return key instanceof KeyObject ? key.export() : Buffer.from(key as Buffer);
 }
