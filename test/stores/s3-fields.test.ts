@@ -1,0 +1,35 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { decodeCrc32, encodeCrc32, fullObjectCrc32, headerFields } from '../../src/stores/s3-fields.ts';
+
+describe('a CRC32', () => {
+  it.each([
+    [0, 'AAAAAA=='],
+    // The check value of CRC-32: the checksum of "123456789".
+    [0xcbf43926, 'y/Q5Jg=='],
+    [0xffffffff, '/////w=='],
+  ])('%i is %s', (crc32, text) => {
+    expect(encodeCrc32(crc32)).toBe(text);
+  });
+
+  it('comes back as it was', () => {
+    fc.assert(fc.property(fc.nat(0xffffffff), (crc32) => decodeCrc32(encodeCrc32(crc32)) === crc32));
+  });
+
+  it.each([undefined, '', 'y/Q5Jg==-3', 'y/Q5Jg', 'AAAAAAAAAAA='])('is not read out of %s', (text) => {
+    expect(decodeCrc32(text)).toBeUndefined();
+  });
+
+  it('of parts is not one of the whole', () => {
+    const ChecksumCRC32 = 'y/Q5Jg==';
+    expect(fullObjectCrc32({ ChecksumCRC32, ChecksumType: 'FULL_OBJECT' })).toBe(0xcbf43926);
+    expect(fullObjectCrc32({ ChecksumCRC32, ChecksumType: 'COMPOSITE' })).toBeUndefined();
+    expect(fullObjectCrc32({ ChecksumType: 'FULL_OBJECT' })).toBeUndefined();
+  });
+});
+
+it('tags are written as a query', () => {
+  const tags = { team: 'a & b', größe: '1+1=2' };
+  expect(headerFields({ metadata: {}, tags }).Tagging).toBe('team=a%20%26%20b&gr%C3%B6%C3%9Fe=1%2B1%3D2');
+  expect(headerFields({ metadata: {} }).Tagging).toBeUndefined();
+});
