@@ -121,7 +121,10 @@ export function validValue(algorithm: Algorithm, value: string): string {
   return value;
 }
 
-/** Algorithm and type an upload was created with; undefined where it named no algorithm. */
+/**
+ * Algorithm and type an upload is created with; undefined where it names no algorithm. The refusals are as captured
+ * from S3 in floci-io/floci#3093.
+ */
 export function uploadChecksum(headers: IncomingHttpHeaders): { algorithm: Algorithm; type: ChecksumType } | undefined {
   const named = headers['x-amz-checksum-algorithm'];
   const wanted = headers['x-amz-checksum-type'];
@@ -135,7 +138,10 @@ export function uploadChecksum(headers: IncomingHttpHeaders): { algorithm: Algor
     return undefined;
   }
   const algorithm = checksumAlgorithm(String(named));
-  const type = (wanted ?? TYPES[algorithm][0]) as ChecksumType;
+  if (wanted !== undefined && wanted !== 'FULL_OBJECT' && wanted !== 'COMPOSITE') {
+    throw new S3Error('InvalidRequest', 'Value for x-amz-checksum-type header is invalid.');
+  }
+  const type = wanted ?? TYPES[algorithm][0]!;
   if (!TYPES[algorithm].includes(type)) {
     throw new S3Error(
       'InvalidRequest',

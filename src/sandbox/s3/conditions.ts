@@ -44,10 +44,13 @@ function checkConditions(
 }
 
 /**
- * Writes: PutObject, CompleteMultipartUpload, CopyObject (userguide/conditional-writes.html). `current` is the object
+ * Writes and deletes (userguide/conditional-writes.html). `current` is the object
  * under the name now.
  */
-export function checkWriteConditions(headers: IncomingHttpHeaders, current: StoredObject | undefined): void {
+export function checkWriteConditions(
+  headers: Pick<IncomingHttpHeaders, 'if-match' | 'if-none-match'>,
+  current: StoredObject | undefined,
+): void {
   const match = headers['if-match'];
   const noneMatch = headers['if-none-match'];
   if (noneMatch !== undefined) {
@@ -63,7 +66,7 @@ export function checkWriteConditions(headers: IncomingHttpHeaders, current: Stor
 }
 
 /** `list` is `*` or entity tags with commas between. */
-export function matches(list: string, etag: string): boolean {
+function matches(list: string, etag: string): boolean {
   return list.split(',').some((item) => item.trim() === '*' || quoted(unquoted(item.trim())) === quoted(etag));
 }
 

@@ -23,7 +23,7 @@ export function getObjectAttributes(call: Call, s3: S3): Answer {
   const tree = {
     // Alone among answers this one has the ETag without quotes.
     ETag: object.etag,
-    Checksum: checksumElements(object.checksum),
+    Checksum: readChecksum(object),
     ObjectParts: object.partCount === undefined ? undefined : readParts(call, s3, object),
     StorageClass: object.attributes.storageClass,
     ObjectSize: object.size,
@@ -33,6 +33,11 @@ export function getObjectAttributes(call: Call, s3: S3): Answer {
     headers: { 'last-modified': new Date(object.modified).toUTCString() },
     body: writeXml('GetObjectAttributesResponse', chosen, NAMESPACE),
   };
+}
+
+/** A COMPOSITE value goes without its `-N` here, as captured from S3 in floci-io/floci#3083. */
+function readChecksum({ checksum }: StoredObject): XmlTree {
+  return checksumElements(checksum && { ...checksum, value: checksum.value.split('-')[0]! });
 }
 
 function readParts(call: Call, s3: S3, object: StoredObject): XmlTree {

@@ -1,10 +1,10 @@
 /** One object, one request: PutObject, GetObject, HeadObject, DeleteObject, DeleteObjects. */
 import { createHash, randomUUID } from 'node:crypto';
-import { attributeHeaders, readAttributes, refuseArchived } from './attributes.ts';
-import { type Answer, type Call, findObject, integerOf, quoted, type S3 } from './call.ts';
-import type { StoredObject } from './catalog.ts';
+import { attributeHeaders, partNumberOf, readAttributes, refuseArchived } from './attributes.ts';
+import { type Answer, type Call, findObject, quoted, type S3 } from './call.ts';
+import type { StoredObject, StoredPart } from './catalog.ts';
 import { type Algorithm, type Checksum, checksumHeaders } from './checksums.ts';
-import { checkReadConditions, checkWriteConditions, matches } from './conditions.ts';
+import { checkReadConditions, checkWriteConditions } from './conditions.ts';
 import { S3Error } from './errors.ts';
 import { type ByteRange, parseRange } from './range.ts';
 import { receiveBytes, receiveXml } from './receive.ts';
@@ -83,18 +83,20 @@ function readHead(
   const everything = { first: 0, last: size - 1 };
   if (checkReadConditions(call.headers, object)) return { status: 304, headers: base, range: everything };
 
-  const part = partRange(call, s3, object);
-  const range = part ?? parseRange(call.headers.range, size);
+  const part = partAsked(call, s3, object);
+  const range = part ? { first: part.offset, last: part.offset + part.size - 1 } : parseRange(call.headers.range, size);
   const { first, last } = range ?? everything;
-  // API_GetObject.html: the checksum is the whole object's, so S3 tells it only with the whole object.
-  const checksum = call.headers['x-amz-checksum-mode']?.toString().toUpperCase() === 'ENABLED' && range === undefined;
+  const checksum =
+    call.headers['x-amz-checksum-mode']?.toString().toUpperCase() === 'ENABLED'
+      ? answerChecksum(object, { part, ranged: range !== undefined })
+      : undefined;
   return {
     status: range === undefined ? 200 : 206,
     range: range ?? everything,
     headers: {
       ...base,
       ...attributeHeaders(attributes),
-      ...(checksum ? checksumHeaders(object.checksum) : {}),
+      ...checksumHeaders(checksum),
       ...overrides(call.query),
       'accept-ranges': 'bytes',
       'content-length': last - first + 1,
@@ -105,15 +107,28 @@ function readHead(
 }
 
 /** API_GetObject.html, partNumber: "effectively performs a ranged GET request for the part specified". */
-function partRange(call: Call, s3: S3, object: StoredObject): ByteRange | undefined {
+function partAsked(call: Call, s3: S3, object: StoredObject): StoredPart | undefined {
   if (!call.query.has('partNumber')) return undefined;
   if (call.headers.range !== undefined) {
     throw new S3Error('InvalidRequest', 'Cannot specify both Range header and partNumber query parameter');
   }
-  const number = integerOf(call.query.get('partNumber'), { name: 'partNumber', min: 1, max: 10_000, absent: 1 });
+  const number = partNumberOf(call);
   const [part] = s3.catalog.parts(object.content, { after: number - 1, limit: 1 });
   if (part?.number !== number) throw new S3Error('InvalidPartNumber');
-  return { first: part.offset, last: part.offset + part.size - 1 };
+  return part;
+}
+
+/**
+ * A checksum is told only with the bytes it is of: the whole object's with the whole object, and of a COMPOSITE one's
+ * part the part's own (localstack/localstack#12842 compares with S3).
+ */
+function answerChecksum(
+  { checksum }: StoredObject,
+  { part, ranged }: { part: StoredPart | undefined; ranged: boolean },
+): Checksum | undefined {
+  if (!ranged) return checksum;
+  if (checksum?.type !== 'COMPOSITE' || part?.checksum === undefined) return undefined;
+  return { ...checksum, value: part.checksum };
 }
 
 /** API_GetObject.html: `response-content-type` and its like replace headers of the answer. */
@@ -122,13 +137,9 @@ function overrides(query: URLSearchParams): Record<string, string> {
   return Object.fromEntries(headers.map(([name, value]) => [name.slice('response-'.length), value]));
 }
 
+/** Deleting what is not there is success, unless If-Match says it was (userguide/conditional-deletes.html). */
 export function deleteObject(call: Call, s3: S3): Answer {
-  const match = call.headers['if-match'];
-  const object = s3.catalog.object(call.bucket, call.key);
-  // API_DeleteObject.html, If-Match: 412 where the ETag differs; an object that is not there is 204 as ever.
-  if (match !== undefined && object !== undefined && !matches(match, object.etag)) {
-    throw new S3Error('PreconditionFailed');
-  }
+  checkWriteConditions(call.headers, s3.catalog.object(call.bucket, call.key));
   s3.storage.remove(s3.catalog.deleteObject(call.bucket, call.key));
   return { status: 204 };
 }
@@ -141,14 +152,14 @@ export async function deleteObjects(call: Call, s3: S3): Promise<Answer> {
   const deleted: { Key: string }[] = [];
   const errors: { Key: string; Code: string; Message: string }[] = [];
   for (const { Key = '', ETag } of objects) {
-    const current = s3.catalog.object(call.bucket, Key);
-    if (ETag !== undefined && current !== undefined && !matches(ETag, current.etag)) {
-      const { code, message } = new S3Error('PreconditionFailed');
+    try {
+      checkWriteConditions({ 'if-match': ETag }, s3.catalog.object(call.bucket, Key));
+      s3.storage.remove(s3.catalog.deleteObject(call.bucket, Key));
+      deleted.push({ Key });
+    } catch (error) {
+      const { code, message } = S3Error.from(error);
       errors.push({ Key, Code: code, Message: message });
-      continue;
     }
-    s3.storage.remove(s3.catalog.deleteObject(call.bucket, Key));
-    deleted.push({ Key });
   }
   const quiet = tree.Quiet === 'true';
   return { body: writeXml('DeleteResult', { Deleted: quiet ? undefined : deleted, Error: errors }, NAMESPACE) };
