@@ -21,6 +21,8 @@ export interface SealingMaterials extends Disposable {
 export interface KeyringRequest {
   /** Bound to every wrapped copy: must be equal when sealing and opening. */
   encryptionContext: Readonly<Record<string, string>>;
+  /** Plain bytes of the object the data key is for, where known: a data-key cache bounds what one key seals. */
+  plainSize?: number | undefined;
   signal?: AbortSignal | undefined;
 }
 

@@ -1,0 +1,101 @@
+/**
+ * One data key in the cache: on its way or here, until it is retired. It counts what it was used for and who still
+ * waits for it, and zeroes its bytes when it is retired and nobody waits any more.
+ */
+import { copyDataKey, sealingMaterials } from './data-key.ts';
+import { interrupted } from './interrupted.ts';
+import type { SealingMaterials } from './keyring.ts';
+
+/** How much one data key may be used. */
+export interface KeyLimits {
+  maxAgeMs: number;
+  maxMessages: number;
+  maxBytes: number;
+}
+
+/** The longest that a Node timer can wait: some 24 days. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+export class CacheEntry {
+  readonly #limits: KeyLimits;
+  readonly #call = new AbortController();
+  readonly #materials: Promise<SealingMaterials>;
+  readonly #expiry: NodeJS.Timeout;
+  readonly #startedMs = performance.now();
+  #messages = 0;
+  #bytes = 0;
+  #waiting = 0;
+  #retired = false;
+
+  /** Calls `load` at once. `onExpired` is told when the key's time is up, so that it is zeroed though nobody asks. */
+  constructor(options: {
+    limits: KeyLimits;
+    load: (signal: AbortSignal) => Promise<SealingMaterials>;
+    onExpired: () => void;
+  }) {
+    this.#limits = options.limits;
+    this.#expiry = setTimeout(options.onExpired, Math.min(this.#limits.maxAgeMs, LONGEST_TIMER_MS)).unref();
+    this.#materials = options.load(this.#call.signal);
+  }
+
+  hasRoomFor(plainSize: number): boolean {
+    const { maxAgeMs, maxMessages, maxBytes } = this.#limits;
+    const ageMs = performance.now() - this.#startedMs;
+    return ageMs < maxAgeMs && this.#messages < maxMessages && this.#bytes + plainSize <= maxBytes;
+  }
+
+  /** Nobody waits for the key. */
+  get isIdle(): boolean {
+    return this.#waiting === 0;
+  }
+
+  /** Counts one more use, and resolves to copies that the caller owns. Rejects when the call fails or the signal aborts. */
+  async take({ plainSize, signal }: { plainSize: number; signal: AbortSignal | undefined }): Promise<SealingMaterials> {
+    this.#messages += 1;
+    this.#bytes += plainSize;
+    this.#waiting += 1;
+    try {
+      const { dataKey, encryptedDataKeys } = await untilAborted(this.#materials, signal);
+      return sealingMaterials(copyDataKey(dataKey.bytes), encryptedDataKeys);
+    } finally {
+      this.#waiting -= 1;
+      if (this.#retired) this.#zeroWhenIdle();
+    }
+  }
+
+  /** Ends the entry's life: its owner has let go of it. Those who wait still get their copies. */
+  retire(): void {
+    this.#retired = true;
+    clearTimeout(this.#expiry);
+    this.#zeroWhenIdle();
+  }
+
+  /** Retires the entry and gives up its call: those who wait are rejected with `reason`. */
+  abort(reason: Error): void {
+    this.#call.abort(reason);
+    this.retire();
+  }
+
+  #zeroWhenIdle(): void {
+    if (!this.isIdle) return;
+    this.#call.abort();
+    this.#materials.then(
+      (materials) => materials[Symbol.dispose](),
+      () => {
+        // There is no key. Whoever waited has heard why.
+      },
+    );
+  }
+}
+
+async function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
+  if (signal === undefined) return promise;
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(interrupted(signal, 'Waiting for a data key'));
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

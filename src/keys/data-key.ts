@@ -1,0 +1,33 @@
+/**
+ * A data key in plain: bytes of their own, outside Node's shared buffer pool, zeroed by whoever owns them.
+ */
+import { randomFillSync } from 'node:crypto';
+import type { EncryptedDataKey } from '../formats/esdk/header.ts';
+import { DATA_KEY_SIZE } from '../formats/esdk/keys.ts';
+import type { DataKey, SealingMaterials } from './keyring.ts';
+
+/** A fresh data key from the random generator. */
+export function randomDataKey(): DataKey {
+  return own(randomFillSync(Buffer.allocUnsafeSlow(DATA_KEY_SIZE)));
+}
+
+/** A data key with a copy of `bytes`, which stay the caller's. */
+export function copyDataKey(bytes: Uint8Array): DataKey {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copy.set(bytes);
+  return own(copy);
+}
+
+/** A data key with its wrapped copies; disposing of them disposes of the key. */
+export function sealingMaterials(dataKey: DataKey, encryptedDataKeys: readonly EncryptedDataKey[]): SealingMaterials {
+  return { dataKey, encryptedDataKeys, [Symbol.dispose]: () => dataKey[Symbol.dispose]() };
+}
+
+function own(bytes: Buffer): DataKey {
+  return {
+    bytes,
+    [Symbol.dispose]: () => {
+      bytes.fill(0);
+    },
+  };
+}

@@ -1,0 +1,101 @@
+/**
+ * A raw key in a file: `{"type":"raw-aes","namespace":…,"name":…,"key":"<base64>"}`, for its owner's eyes alone.
+ */
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { SealiftError } from '../errors.ts';
+import type { Keyring } from './keyring.ts';
+import { rawAesKeyring } from './raw-aes.ts';
+
+const NAMESPACE = 'sealift';
+const KEY_SIZE = 32;
+/** Far above any key file: whatever is larger is something else. */
+const MAX_FILE_SIZE = 64 * 1024;
+
+/** The keyring of a key file. Throws `bad-key-file`, or `bad-option` for kinds of key this version does not know. */
+export async function readKeyFile(path: string): Promise<Keyring> {
+  const text = await readPrivately(path);
+  const { type, namespace, name, key } = parse(path, text);
+  if (type !== 'raw-aes') {
+    throw new SealiftError('bad-option', `${path} holds a ${JSON.stringify(type)} key`, {
+      hint: 'This version supports keys of type raw-aes only. Make one with: sealift keygen FILE.',
+    });
+  }
+  const isText = typeof namespace === 'string' && typeof name === 'string' && typeof key === 'string';
+  const bytes = isText ? Buffer.from(key, 'base64') : Buffer.alloc(0);
+  if (!isText || bytes.toString('base64') !== key) {
+    throw badKeyFile(path, 'it needs namespace, name and key as texts, the key in base64');
+  }
+  try {
+    return rawAesKeyring({ namespace, name, key: bytes });
+  } catch (error) {
+    throw badKeyFile(path, (error as Error).message, error);
+  } finally {
+    bytes.fill(0);
+  }
+}
+
+/** Writes a new key, named at random, into a new file, and has it on disk before it returns. */
+export async function writeKeyFile(path: string): Promise<{ namespace: string; name: string }> {
+  const name = randomBytes(8).toString('hex');
+  const key = randomBytes(KEY_SIZE);
+  const file = { type: 'raw-aes', namespace: NAMESPACE, name, key: key.toString('base64') };
+  key.fill(0);
+  const handle = await open(path, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EEXIST') {
+      throw new SealiftError('target-exists', `${path} exists`, {
+        hint: 'A key is never overwritten: what it sealed would be lost. Choose another name.',
+      });
+    }
+    throw new SealiftError('target-unwritable', `${path} cannot be written: ${error.message}`, { cause: error });
+  });
+  try {
+    await handle.writeFile(`${JSON.stringify(file)}\n`);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  return { namespace: NAMESPACE, name };
+}
+
+/** Reads a file that nobody but its owner may read; looks at the file that it opened, not at the name again. */
+async function readPrivately(path: string): Promise<string> {
+  let handle: FileHandle;
+  try {
+    // Without O_NONBLOCK a pipe of this name would be waited for.
+    handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    throw badKeyFile(path, (error as Error).message, error);
+  }
+  try {
+    const stats = await handle.stat();
+    if (!stats.isFile()) throw badKeyFile(path, 'it is not a file');
+    if ((stats.mode & 0o077) !== 0) {
+      throw new SealiftError('bad-key-file', `${path} can be used by others than its owner`, {
+        hint: `Take that away with: chmod 600 ${path}. If others may have read it, make a new key.`,
+      });
+    }
+    if (stats.size > MAX_FILE_SIZE) throw badKeyFile(path, 'it is too large for one');
+    return await handle.readFile('utf8');
+  } finally {
+    await handle.close();
+  }
+}
+
+function parse(path: string, text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch {
+    // The parser's message quotes the text, which may be a key.
+  }
+  throw badKeyFile(path, 'it is not a JSON object');
+}
+
+function badKeyFile(path: string, reason: string, cause?: unknown): SealiftError {
+  return new SealiftError('bad-key-file', `${path} is not a key file: ${reason}`, {
+    hint: 'Make one with: sealift keygen FILE.',
+    cause,
+  });
+}

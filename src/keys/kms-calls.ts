@@ -1,0 +1,61 @@
+/**
+ * One call to KMS, made until it is answered: every attempt takes a permit of the limiter, which hears how it went.
+ * The SDK would retry too, without asking the limiter, so the client is made with one attempt (kms-client.ts).
+ *
+ * Throttled or failing calls wait for a random part of a time that doubles, so that many callers do not come back
+ * together. Ten attempts take about ten seconds of waiting on average and twenty at most: time for the limiter to find
+ * a rate a thousand times below the one it began with, and for a restarted endpoint to come back.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { KMSClient } from '@aws-sdk/client-kms';
+import type { Limiter } from '../limits/limiter.ts';
+import { interrupted } from './interrupted.ts';
+import { isThrottling, isTransient, type KmsQuestion, kmsError } from './kms-errors.ts';
+
+const DEFAULT_MAX_ATTEMPTS = 10;
+const FIRST_DELAY_MS = 100;
+const LONGEST_DELAY_MS = 5000;
+
+export interface KmsAccess {
+  /** Made with one attempt, by `createKmsClient`. */
+  client: KMSClient;
+  limiter: Limiter;
+  /** Called before each attempt: what AWS will count. */
+  onCall?: (() => void) | undefined;
+  /** Attempts a call, the first included. Default 10. */
+  maxAttempts?: number | undefined;
+}
+
+/** Rejects with a SealiftError; once the signal has aborted, with `interrupted` or the signal's own SealiftError. */
+export async function callKms<Answer>(
+  { client, limiter, onCall, maxAttempts = DEFAULT_MAX_ATTEMPTS }: KmsAccess,
+  asked: KmsQuestion,
+  send: (client: KMSClient, options: { abortSignal?: AbortSignal }) => Promise<Answer>,
+  signal: AbortSignal | undefined,
+): Promise<Answer> {
+  const options = signal === undefined ? {} : { abortSignal: signal };
+  try {
+    for (let attempt = 1; ; attempt++) {
+      await limiter.take({ signal });
+      onCall?.();
+      try {
+        const answer = await send(client, options);
+        limiter.succeeded();
+        return answer;
+      } catch (error) {
+        const throttled = isThrottling(error);
+        if (throttled) limiter.throttled();
+        if (!(throttled || isTransient(error)) || attempt >= maxAttempts) throw error;
+        await sleep(delayMs(attempt), undefined, { signal });
+      }
+    }
+  } catch (error) {
+    if (signal?.aborted) throw interrupted(signal, `KMS ${asked.operation} ${asked.keyId}`);
+    throw kmsError(error, asked);
+  }
+}
+
+/** Random up to 100 ms after the first attempt, twice that after the second, at most 5 s. */
+function delayMs(attempt: number): number {
+  return Math.random() * Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1));
+}
