@@ -14,7 +14,7 @@ import { openSource } from './parts/source.ts';
 import { type Attempt, beginAttempt, type SealOptions } from './put/attempt.ts';
 import { finishUpload } from './put/finish.ts';
 import { openJob } from './put/job.ts';
-import { sendParts } from './put/parts.ts';
+import { createUpload, sendParts } from './put/parts.ts';
 import { resumeAttempt } from './put/resume.ts';
 import { sendWhole } from './put/single.ts';
 import { StartOver } from './put/start-over.ts';
@@ -84,9 +84,10 @@ async function carry(run: PutRun, attempt: Attempt): Promise<void> {
   if (attempt.row.single) {
     await sendWhole(run, attempt);
   } else {
-    const complete = await sendParts(run, attempt);
+    const uploadId = attempt.row.uploadId ?? (await createUpload(run, attempt));
+    const complete = await sendParts(run, attempt, uploadId);
     if (!complete) throw interrupted(request);
-    await finishUpload(run, attempt);
+    await finishUpload(run, attempt, uploadId);
   }
   ledger.finish('done');
 }

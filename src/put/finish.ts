@@ -20,7 +20,7 @@ export interface Expected {
 }
 
 /** Completes the upload and hears both witnesses. */
-export async function finishUpload(run: PutRun, attempt: Attempt): Promise<void> {
+export async function finishUpload(run: PutRun, attempt: Attempt, uploadId: string): Promise<void> {
   const { ledger, place } = run;
   const { row } = attempt;
   const parts = checkedParts(attempt, ledger.receipts());
@@ -32,7 +32,7 @@ export async function finishUpload(run: PutRun, attempt: Attempt): Promise<void>
   let answer: WriteAnswer | undefined;
   try {
     answer = await place.store.completeUpload(place.key, {
-      uploadId: row.uploadId!,
+      uploadId,
       parts,
       size,
       crc32,

@@ -1,4 +1,4 @@
-/** Sends the parts of a multipart upload that are not there yet, several at a time. */
+/** The upload of an attempt: created once, and its parts sent that are not there yet, several at a time. */
 import { SealiftError } from '../errors.ts';
 import { type Part, partOf } from '../formats/esdk/layout.ts';
 import { runLanes } from '../parts/lanes.ts';
@@ -7,12 +7,18 @@ import type { PutRun } from '../put.ts';
 import type { Attempt } from './attempt.ts';
 import { StartOver } from './start-over.ts';
 
+/** Resolves once the ledger has the upload's id. */
+export async function createUpload({ place, ledger, request }: PutRun, { row }: Attempt): Promise<string> {
+  const uploadId = await place.store.createUpload(place.key, { ...row.headers, signal: request.signal });
+  ledger.setUploadId(uploadId);
+  return uploadId;
+}
+
 /** Resolves to false when the run was stopped before all parts were acknowledged. */
-export async function sendParts(run: PutRun, attempt: Attempt): Promise<boolean> {
+export async function sendParts(run: PutRun, attempt: Attempt, uploadId: string): Promise<boolean> {
   const { ledger, place, tools, request, progress } = run;
   const { message, row } = attempt;
   const crew = await tools.crew(partOf(message.layout, 1).sealedSize);
-  const uploadId = row.uploadId ?? (await createUpload(run, attempt));
 
   async function send(part: Part): Promise<void> {
     using _ticket = await crew.budget.take(crew.laneSize);
@@ -47,12 +53,6 @@ export async function sendParts(run: PutRun, attempt: Attempt): Promise<boolean>
   } catch (error) {
     throw afterFailure(attempt, error);
   }
-}
-
-async function createUpload({ place, ledger, request }: PutRun, { row }: Attempt): Promise<string> {
-  const uploadId = await place.store.createUpload(place.key, { ...row.headers, signal: request.signal });
-  ledger.setUploadId(uploadId);
-  return uploadId;
 }
 
 /** Parts not kept, in order. Kept ones are sealed again and compared where the source has become doubtful. */
