@@ -1,0 +1,18 @@
+#!/usr/bin/env node
+/**
+ * The command's door. It must run on any Node that reads ES modules, because its first duty is to tell the reader of an
+ * old one what to do: nothing else of Sealift may be imported before that.
+ */
+import module from 'node:module';
+
+const LEAST_NODE = 24;
+const USAGE_EXIT = 2;
+
+if (Number(process.versions.node.split('.')[0]) < LEAST_NODE) {
+  console.error(`sealift: Node ${LEAST_NODE} or newer is needed, this is ${process.version} (node-too-old)`);
+  process.exitCode = USAGE_EXIT;
+} else {
+  module.enableCompileCache();
+  const { main } = await import('./main.ts');
+  await main(process.argv.slice(2));
+}

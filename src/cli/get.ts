@@ -1,0 +1,95 @@
+/** `sealift get OBJECT TARGET`: download, verify, open. */
+import type { Command } from 'commander';
+import { EXIT, SealiftError } from '../errors.ts';
+import type { GetRequest, PlainSink } from '../index.ts';
+import { openEngine } from './keys.ts';
+import {
+  type EngineFlags,
+  flag,
+  flagsOf,
+  freshOption,
+  keyOptions,
+  memoOf,
+  type OpenFlags,
+  outputOptions,
+  range,
+  stateOptions,
+  storeOptions,
+  workOptions,
+} from './options.ts';
+import type { Output } from './output.ts';
+import { fileFor } from './paths.ts';
+import { runJob } from './run.ts';
+import { stopOnSignals } from './signals.ts';
+
+type GetFlags = EngineFlags & OpenFlags & { fresh?: boolean };
+
+const EXAMPLES = `
+Examples:
+  $ sealift get s3://backups/2026/db.tar db.tar
+  $ sealift get s3://backups/2026/db.tar /restore/                    # keeps the object's name
+  $ sealift get s3://backups/2026/db.tar - --raw-key ~/backup.key | tar x
+  $ sealift get s3://backups/2026/db.tar head --range 0-1048575
+
+Nothing is written under TARGET's name before all of it is verified. Without a key flag, the KMS key that the object
+names is asked.`;
+
+export function addGet(program: Command, output: Output): void {
+  const command = program
+    .command('get')
+    .summary('download, verify and open an object')
+    .description('Opens a sealed object into a file, in parallel, or in order to standard output.')
+    .argument('<object>', 's3://bucket/key')
+    .argument('<target>', 'the file, a folder, or - for standard output')
+    .addHelpText('after', EXAMPLES)
+    .optionsGroup('Target:')
+    .addOption(flag('--overwrite', 'replace a file that exists'))
+    .addOption(flag('--range <first-last>', 'these plain bytes only, counted from 0, both included', range))
+    .addOption(flag('--allow-relocated', 'open an object that was sealed under another name'));
+  for (const add of [keyOptions, workOptions, storeOptions, stateOptions, freshOption, outputOptions]) add(command);
+
+  command.action(async (source: string, target: string) => {
+    const flags = flagsOf<GetFlags>(command);
+    const toPipe = target === '-';
+    if (toPipe && output.flags.json) {
+      throw new SealiftError('usage', '--json and the opened bytes cannot share standard output', {
+        hint: 'Leave --json away, or name a file.',
+      });
+    }
+    const path = toPipe ? target : fileFor(source, target);
+    const request = { source, ...openOptions(flags), fresh: flags.fresh, memo: memoOf(flags) };
+    const signal = stopOnSignals(output);
+    const pipe = new Pipe();
+    await using engine = await openEngine(flags, 'open');
+    const report = { output, signal, from: source, to: toPipe ? 'standard output' : target };
+    try {
+      process.exitCode = await runJob(report, (run) =>
+        engine.get({ ...request, target: toPipe ? pipe.write : path, ...run }),
+      );
+    } catch (error) {
+      // Whoever read the other end has had enough, and knows.
+      if (!pipe.isBroken) throw error;
+      process.exitCode = EXIT.failed;
+    }
+  });
+}
+
+/** What the flags say about what is opened. */
+export function openOptions(flags: OpenFlags): Omit<GetRequest, 'source' | 'target'> {
+  const { overwrite, range, allowRelocated } = flags;
+  return { overwrite, range, allowRelocated };
+}
+
+/** Standard output as a sink: the next bytes are asked for when these are gone. */
+class Pipe {
+  isBroken = false;
+
+  readonly write: PlainSink = (bytes) =>
+    new Promise((resolve, reject) => {
+      process.stdout.write(bytes, (error) => {
+        if (!error) return resolve();
+        this.isBroken = (error as NodeJS.ErrnoException).code === 'EPIPE';
+        reject(error);
+      });
+    });
+}

@@ -1,0 +1,63 @@
+/** `sealift inspect OBJECT`: what a sealed object says about itself, to anyone. */
+import type { Command } from 'commander';
+import type { Inspection } from '../index.ts';
+import { formatSize } from '../units.ts';
+import { openEngine } from './keys.ts';
+import { type EngineFlags, flagsOf, outputOptions, storeOptions } from './options.ts';
+import { columns, type Output } from './output.ts';
+import { stopOnSignals } from './signals.ts';
+
+const EXAMPLES = `
+Examples:
+  $ sealift inspect s3://backups/2026/db.tar
+  $ sealift inspect s3://backups/2026/db.tar --json | jq -r '.keys[].key'
+
+No key is needed, and so nothing of this is verified: \`get\` does that.`;
+
+export function addInspect(program: Command, output: Output): void {
+  const command = program
+    .command('inspect')
+    .summary("show an object's format, keys, context and sizes")
+    .description('Shows what a sealed object says about itself. Needs no key, verifies nothing.')
+    .argument('<object>', 's3://bucket/key')
+    .addHelpText('after', EXAMPLES);
+  for (const add of [storeOptions, outputOptions]) add(command);
+  command.action(async (object: string) => {
+    const signal = stopOnSignals(output);
+    await using engine = await openEngine(flagsOf<EngineFlags>(command), 'none');
+    const inspection = await engine.inspect(object, { signal });
+    output.json({ type: 'result', command: 'inspect', ...inspection });
+    output.print(inspectionText(inspection));
+  });
+}
+
+function inspectionText(object: Inspection): string {
+  const { format, messageVersion, suite, keys, encryptionContext, metadata, boundToName } = object;
+  const rows: [string, string][] = [
+    ['object', object.object],
+    ['format', `${format} message, version ${messageVersion}`],
+    ['suite', suite],
+    ['plain size', sizeText(object.plainBytes)],
+    ['sealed size', sizeText(object.sealedBytes)],
+    ['frames', `${object.frames} of ${formatSize(object.frameSize)}`],
+    ['bound to its name', boundToName ? 'yes' : 'no'],
+    ...keys.map(({ provider, key }): [string, string] => ['key', `${provider} ${key}`]),
+    ...Object.entries(encryptionContext).map(([name, value]): [string, string] => ['context', `${name}=${value}`]),
+    ...Object.entries(metadata).map(([name, value]): [string, string] => ['metadata', `${name}=${value}`]),
+    ['message id', object.messageId],
+    ['ETag', object.etag],
+  ];
+  const optional = {
+    version: object.versionId,
+    CRC32: object.crc32,
+    'storage class': object.storageClass,
+    'content type': object.contentType,
+    written: object.lastModified,
+  };
+  for (const [name, value] of Object.entries(optional)) if (value !== null) rows.push([name, value]);
+  return columns(rows);
+}
+
+function sizeText(size: number): string {
+  return size < 1024 ? `${size} bytes` : `${size} bytes (${formatSize(size)})`;
+}

@@ -1,0 +1,73 @@
+/** The command line as a whole: which commands there are, and how each of them ends. */
+import { readFileSync } from 'node:fs';
+import { findPackageJSON } from 'node:module';
+import { Command, CommanderError, type Option } from 'commander';
+import { SealiftError } from '../errors.ts';
+import { addCancel } from './cancel.ts';
+import { addDemo } from './demo.ts';
+import { addGet } from './get.ts';
+import { addInspect } from './inspect.ts';
+import { addJobs } from './jobs.ts';
+import { addKeygen } from './keygen.ts';
+import { isOn } from './options.ts';
+import { Output, type OutputFlags } from './output.ts';
+import { enterCallersFolder } from './paths.ts';
+import { addPut } from './put.ts';
+import { addResume } from './resume.ts';
+import { addSandbox } from './sandbox.ts';
+
+const COMMANDS = [addPut, addGet, addInspect, addJobs, addResume, addCancel, addKeygen, addSandbox, addDemo];
+
+const CLOSING = `
+Every flag can be set as SEALIFT_<FLAG>: SEALIFT_KMS_KEY for --kms-key. AWS settings are AWS's own (profiles, AWS_REGION,
+AWS_ENDPOINT_URL_S3, credentials). Exit: 0 done, 1 failed, 2 usage, 3 warnings, 4 interrupted, 5 unavailable, 6 integrity.`;
+
+/** Runs one command. Never rejects: how it went is in `process.exitCode`. */
+export async function main(args: readonly string[]): Promise<void> {
+  const output = new Output({ json: asksForJson(args) });
+  try {
+    enterCallersFolder();
+    await programFor(output).parseAsync(args, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return;
+    process.exitCode = output.fail(error instanceof CommanderError ? usageError(error, args[0]) : error).exit;
+  }
+}
+
+function programFor(output: Output): Command {
+  const program = new Command('sealift')
+    .description("Client-side encryption for Amazon S3 at full speed: parallel, resumable, in AWS's open formats.")
+    .version(versionText())
+    .addHelpText('after', CLOSING)
+    .helpCommand(false)
+    .exitOverride()
+    // What commander would print of an error is ours to say.
+    .configureOutput({ writeErr: () => {} })
+    // Defaults and choices are in the descriptions; a variable's name follows from its flag.
+    .configureHelp({ optionDescription: (option: Option) => option.description })
+    .hook('preAction', (_program, command) => {
+      output.flags = command.opts<OutputFlags>();
+    });
+  for (const add of COMMANDS) add(program, output);
+  return program;
+}
+
+/** Flags are not parsed yet when parsing them fails, and that has to be said in JSON too. */
+function asksForJson(args: readonly string[]): boolean {
+  return args.includes('--json') || isOn(process.env.SEALIFT_JSON);
+}
+
+function usageError({ code, message }: CommanderError, name: string | undefined): SealiftError {
+  if (code === 'commander.help') {
+    return new SealiftError('usage', 'No command was given', { hint: '`sealift --help` lists them.' });
+  }
+  const isCommand = name !== undefined && code !== 'commander.unknownCommand' && !name.startsWith('-');
+  return new SealiftError('usage', message.replace(/^error: /, ''), {
+    hint: `\`sealift ${isCommand ? `${name} ` : ''}--help\` shows what it takes.`,
+  });
+}
+
+function versionText(): string {
+  const { version } = JSON.parse(readFileSync(findPackageJSON(import.meta.url)!, 'utf8'));
+  return version;
+}

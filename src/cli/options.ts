@@ -1,0 +1,212 @@
+/**
+ * The flags, in groups that commands take as a whole. Every flag can also be set as SEALIFT_<FLAG>; the command line
+ * wins. What a flag's text means is decided here, so a command gets numbers, lists and maps, all of them plain JSON: a
+ * job keeps them as its memo.
+ */
+import { resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import { SealiftError } from '../errors.ts';
+import { parseSize } from '../units.ts';
+import type { OutputFlags } from './output.ts';
+
+export interface KeyFlags {
+  kmsKey?: string[] | undefined;
+  rawKey?: string | undefined;
+  kmsShare?: number | undefined;
+  kmsRate?: number | undefined;
+  keyReuse?: 'on' | 'off' | undefined;
+}
+
+export interface WorkFlags {
+  maxMemory?: number | undefined;
+  threads?: number | undefined;
+  lanes?: number | undefined;
+}
+
+export interface StoreFlags {
+  pathStyle?: boolean | undefined;
+  allowHttp?: boolean | undefined;
+  expectedBucketOwner?: string | undefined;
+}
+
+export interface StateFlags {
+  stateDir?: string | undefined;
+}
+
+export type EngineFlags = KeyFlags & WorkFlags & StoreFlags & StateFlags & OutputFlags;
+
+export interface ObjectFlags {
+  overwrite?: boolean | undefined;
+  frameSize?: number | undefined;
+  partSize?: number | undefined;
+  context?: Record<string, string> | undefined;
+  contentType?: string | undefined;
+  storageClass?: string | undefined;
+  metadata?: Record<string, string> | undefined;
+  tag?: Record<string, string> | undefined;
+}
+
+export interface OpenFlags {
+  overwrite?: boolean | undefined;
+  range?: { first: number; last: number } | undefined;
+  allowRelocated?: boolean | undefined;
+}
+
+export function keyOptions(command: Command): Command {
+  return command
+    .optionsGroup('Keys:')
+    .addOption(flag('--kms-key <id>', 'KMS key id, ARN or alias; repeat for keys that can open it too', list))
+    .addOption(flag('--raw-key <file>', 'raw key file, as `sealift keygen` makes it', path))
+    .addOption(flag('--kms-share <part>', "part of the region's KMS quota to use (default 0.2)", share))
+    .addOption(flag('--kms-rate <n>', 'KMS calls a second at most, instead of a share', rate))
+    .addOption(flag('--key-reuse <on|off>', 'one data key for many objects (default on)').choices(['on', 'off']));
+}
+
+export function workOptions(command: Command): Command {
+  return command
+    .optionsGroup('Work:')
+    .addOption(flag('--max-memory <size>', 'resident memory of the process at most (default 512MiB)', size))
+    .addOption(flag('--threads <n>', 'threads that seal, open, send and fetch', count))
+    .addOption(flag('--lanes <n>', 'parts in flight at most, over all threads', count));
+}
+
+export function storeOptions(command: Command): Command {
+  return command
+    .optionsGroup('S3 (region, endpoint, credentials: the AWS settings):')
+    .addOption(flag('--path-style', 'bucket in the path, not in the host name'))
+    .addOption(flag('--allow-http', 'speak plain HTTP to an S3 endpoint that is not this machine'))
+    .addOption(flag('--expected-bucket-owner <id>', 'account that the bucket must belong to'));
+}
+
+export function stateOptions(command: Command): Command {
+  return command
+    .optionsGroup('Jobs:')
+    .addOption(flag('--state-dir <dir>', 'folder of the jobs (default: sealift in $XDG_STATE_HOME)', path));
+}
+
+export function freshOption(command: Command): Command {
+  return command.addOption(flag('--fresh', 'forget the unfinished job of this command and start over'));
+}
+
+export function objectOptions(command: Command): Command {
+  return command
+    .optionsGroup('Object:')
+    .addOption(flag('--overwrite', 'replace an object that exists'))
+    .addOption(flag('--context <name=value>', 'encryption context, visible to all; may be repeated', pairs))
+    .addOption(flag('--content-type <type>', 'media type of the object'))
+    .addOption(flag('--storage-class <class>', 'for example STANDARD_IA, GLACIER_IR'))
+    .addOption(flag('--metadata <name=value>', 'user metadata, not encrypted; may be repeated', pairs))
+    .addOption(flag('--tag <name=value>', 'object tag; may be repeated', pairs))
+    .addOption(flag('--part-size <size>', 'bytes of a part (default 8MiB, more for very large files)', size))
+    .addOption(flag('--frame-size <size>', 'bytes of a frame (default 256KiB)', size));
+}
+
+export function outputOptions(command: Command): Command {
+  return command
+    .optionsGroup('Output:')
+    .addOption(flag('--json', 'JSON lines on standard output'))
+    .addOption(flag('-q, --quiet', 'only warnings and errors'))
+    .addOption(flag('-v, --verbose', 'stacks of errors, for reports'));
+}
+
+/** Whether a switch's variable turns it on. Commander alone would take `0` for "on". */
+export function isOn(value: string | undefined): boolean {
+  return !['', '0', 'false', 'no', 'off'].includes(value?.toLowerCase() ?? '');
+}
+
+/** Reads a flag's text; `name` is the flag as it is written, `before` what the flag held when it is repeated. */
+type Parse<T> = (text: string, name: string, before: T | undefined) => T;
+
+/** An option with its environment variable. */
+export function flag<T>(flags: string, description: string, parse?: Parse<T>): Option {
+  const option = new Option(flags, description);
+  if (parse) option.argParser<T>((text, before) => parse(text, option.long!, before));
+  const variable = `SEALIFT_${option.name().replaceAll('-', '_').toUpperCase()}`;
+  const value = process.env[variable] ?? '';
+  const isSet = option.isBoolean() ? isOn(value) : value !== '';
+  return isSet ? option.env(variable) : option;
+}
+
+function path(text: string): string {
+  return resolve(text);
+}
+
+function size(text: string, name: string): number {
+  return parseSize(text, name);
+}
+
+export function count(text: string, name: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value > 0) return value;
+  throw badOption(text, name, 'a whole number above 0');
+}
+
+function share(text: string, name: string): number {
+  const value = Number(text);
+  if (value > 0 && value <= 1) return value;
+  throw badOption(text, name, 'a part of the quota, above 0 and at most 1: half of it is 0.5');
+}
+
+function rate(text: string, name: string): number {
+  const value = Number(text);
+  if (value > 0 && Number.isFinite(value)) return value;
+  throw badOption(text, name, 'a number above 0');
+}
+
+/** Flags that may be repeated take several values from the environment too: one a line. */
+export function list(text: string, _name: string, before: string[] = []): string[] {
+  return [...before, ...text.split('\n').filter((line) => line !== '')];
+}
+
+function pairs(text: string, name: string, before: Record<string, string> = {}): Record<string, string> {
+  let all = before;
+  for (const pair of list(text, name)) {
+    const at = pair.indexOf('=');
+    const key = pair.slice(0, at);
+    if (at < 1) throw badOption(pair, name, 'NAME=VALUE');
+    if (Object.hasOwn(all, key)) throw badOption(pair, name, `new: ${key} has a value already`);
+    all = { ...all, [key]: pair.slice(at + 1) };
+  }
+  return all;
+}
+
+/** `FIRST-LAST`, both inclusive, or `FIRST-` for the rest. */
+export function range(text: string, name: string): { first: number; last: number } {
+  const [, first, last] = /^(\d+)-(\d*)$/.exec(text) ?? [];
+  const parsed = { first: Number(first), last: last === '' ? Number.MAX_SAFE_INTEGER : Number(last) };
+  if (Number.isSafeInteger(parsed.first) && Number.isSafeInteger(parsed.last) && parsed.first <= parsed.last) {
+    return parsed;
+  }
+  throw new SealiftError('bad-range', `${name}: not a range of bytes: ${JSON.stringify(text)}`, {
+    hint: 'Write it as FIRST-LAST. Both count from 0 and belong to the range: 0-99 is the first hundred bytes.',
+  });
+}
+
+function badOption(text: string, name: string, wanted: string): SealiftError {
+  return new SealiftError('bad-option', `${name}: ${JSON.stringify(text)} is not ${wanted}`, {
+    hint: 'The same command with --help shows its flags.',
+  });
+}
+
+/** What a job remembers of the command that began it. No secrets: a key file's path, never a key. */
+export type Memo = { flags: Record<string, unknown> };
+
+/** All flags but those that belong to one run, or that say where the job itself is kept. */
+export function memoOf(flags: EngineFlags & { fresh?: boolean }): Memo {
+  const { json, quiet, verbose, fresh, stateDir, ...kept } = flags;
+  return { flags: kept };
+}
+
+/** A command's flags: those of the command line over `memo`, the flags of the run that began the job, over the environment. */
+export function flagsOf<Flags>(command: Command, memo: Readonly<Record<string, unknown>> = {}): Flags {
+  const given = (source: string) =>
+    Object.entries(command.opts()).filter(([name]) => command.getOptionValueSource(name) === source);
+  const begun = over(Object.fromEntries(given('env')), memo);
+  return over(begun, Object.fromEntries(given('cli'))) as Flags;
+}
+
+/** A key named anew replaces one of the other kind too: it does not join it. */
+function over(weaker: Record<string, unknown>, stronger: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { kmsKey, rawKey, ...rest } = weaker;
+  return stronger.kmsKey || stronger.rawKey ? { ...rest, ...stronger } : { ...weaker, ...stronger };
+}

@@ -1,0 +1,128 @@
+/**
+ * What people and machines hear of a job while it runs. Machines get a line for every event, and one of progress on
+ * every beat of a timer; people one line on a terminal that changes in place, and nothing elsewhere.
+ */
+import type { JobEvent } from '../index.ts';
+import { formatDuration, formatRate, formatSize } from '../units.ts';
+import type { Output } from './output.ts';
+
+/** `--json` promises progress at least every 250 ms, also from a busy machine. */
+const BEAT_MS = 200;
+/** The rate shown is that of the last seconds: older ones say nothing about the time left. */
+const RATE_WINDOW_MS = 5000;
+const BAR_WIDTH = 24;
+
+type PartEvent = Extract<JobEvent, { type: 'part' }>;
+
+/** Bytes that moved in this run, at a moment. */
+interface Sample {
+  ms: number;
+  bytes: number;
+}
+
+export class ProgressReport implements Disposable {
+  readonly #output: Output;
+  readonly #explain: boolean;
+  readonly #startedMs = performance.now();
+  readonly #timer: NodeJS.Timeout;
+  readonly #samples: Sample[] = [];
+  #ackedBytes = 0;
+  #totalBytes = 0;
+  reusedBytes = 0;
+  /** Consecutive parts with one outcome, to be told in one line. */
+  #alike: PartEvent[] = [];
+
+  constructor(output: Output, { explain = false }: { explain?: boolean | undefined } = {}) {
+    this.#output = output;
+    this.#explain = explain;
+    this.#timer = setInterval(() => this.#beat(), BEAT_MS);
+  }
+
+  /** Takes what the engine tells. */
+  readonly hear = (event: JobEvent): void => {
+    switch (event.type) {
+      case 'progress':
+        this.#ackedBytes = event.ackedBytes;
+        this.#totalBytes = event.totalBytes;
+        this.reusedBytes = event.reusedBytes;
+        return;
+      case 'part':
+        if (this.#explain) this.#explainPart(event);
+        return;
+      case 'start':
+        this.#totalBytes = event.totalBytes;
+        if (event.resumed) this.#output.say(`Going on with job ${event.job} (--fresh starts over).`);
+        break;
+      case 'restart':
+        this.#ackedBytes = this.reusedBytes = 0;
+        this.#samples.length = 0;
+        this.#tellAlike();
+        this.#output.say(`${event.reason}: starting over.`);
+        break;
+      case 'warning':
+        this.#output.warn(event.message);
+    }
+    this.#output.json({ ...event });
+  };
+
+  /** Stops the timer, clears the line, and tells what is left to tell. */
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#tellAlike();
+    this.#output.clearStatus();
+  }
+
+  #beat(): void {
+    const ms = performance.now();
+    const [ackedBytes, totalBytes, reusedBytes] = [this.#ackedBytes, this.#totalBytes, this.reusedBytes];
+    const seconds = (ms - this.#startedMs) / 1000;
+    this.#output.json({ type: 'progress', ackedBytes, totalBytes, reusedBytes, seconds });
+
+    this.#samples.push({ ms, bytes: ackedBytes - reusedBytes });
+    while (ms - this.#samples[0]!.ms > RATE_WINDOW_MS) this.#samples.shift();
+    if (this.#output.isTerminal && totalBytes > 0) {
+      this.#output.status(progressLine({ ackedBytes, totalBytes, reusedBytes, rate: rateOf(this.#samples) }));
+    }
+  }
+
+  #explainPart(event: PartEvent): void {
+    this.#output.json({ ...event });
+    const last = this.#alike.at(-1);
+    const follows = last?.number === event.number - 1 && last.kept === event.kept && last.reason === event.reason;
+    if (!follows) this.#tellAlike();
+    this.#alike.push(event);
+  }
+
+  #tellAlike(): void {
+    const [first, last] = [this.#alike[0], this.#alike.at(-1)];
+    if (!first || !last) return;
+    const size = formatSize(this.#alike.reduce((sum, part) => sum + part.size, 0));
+    const names = first === last ? `Part ${first.number}` : `Parts ${first.number} to ${last.number}`;
+    this.#output.say(`${names} (${size}): ${first.kept ? 'kept' : 'to do'}, ${first.reason}.`);
+    this.#alike = [];
+  }
+}
+
+/** Bytes a second over the window, 0 where there is nothing to tell yet. */
+function rateOf(samples: readonly Sample[]): number {
+  const [first, last] = [samples[0], samples.at(-1)];
+  if (!first || !last || first.ms === last.ms) return 0;
+  return ((last.bytes - first.bytes) / (last.ms - first.ms)) * 1000;
+}
+
+/** `━━━━━━━━────────  52 %  133 MiB of 256 MiB, 64 MiB kept, 45 MiB/s, 3 s left` */
+export function progressLine(now: {
+  ackedBytes: number;
+  totalBytes: number;
+  reusedBytes: number;
+  rate: number;
+}): string {
+  const { ackedBytes, totalBytes, reusedBytes, rate } = now;
+  const done = ackedBytes / totalBytes;
+  const filled = Math.round(done * BAR_WIDTH);
+  const facts = [`${formatSize(ackedBytes)} of ${formatSize(totalBytes)}`];
+  if (reusedBytes > 0) facts.push(`${formatSize(reusedBytes)} kept`);
+  if (rate > 0) facts.push(formatRate(rate), `${formatDuration((totalBytes - ackedBytes) / rate)} left`);
+  const bar = '━'.repeat(filled) + '─'.repeat(BAR_WIDTH - filled);
+  return `${bar} ${String(Math.floor(done * 100)).padStart(3)} %  ${facts.join(', ')}`;
+}

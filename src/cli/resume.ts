@@ -1,0 +1,130 @@
+/**
+ * `sealift resume [JOB]`: go on with what was interrupted. A job's memo holds the flags it was begun with, so only keys
+ * and memory may have to be named again, where they are to be others.
+ */
+import type { Command } from 'commander';
+import { EXIT, SealiftError } from '../errors.ts';
+import type { DamagedJob, JobResult, JobSummary } from '../index.ts';
+import { openOptions } from './get.ts';
+import { isUnfinished, stateOf } from './jobs.ts';
+import { openEngine } from './keys.ts';
+import {
+  type EngineFlags,
+  flag,
+  flagsOf,
+  keyOptions,
+  type Memo,
+  type ObjectFlags,
+  type OpenFlags,
+  outputOptions,
+  stateOptions,
+  storeOptions,
+  workOptions,
+} from './options.ts';
+import type { Output } from './output.ts';
+import { sealOptions } from './put.ts';
+import { runJob } from './run.ts';
+import { stopOnSignals } from './signals.ts';
+
+type ResumeFlags = EngineFlags & { explain?: boolean };
+
+/** Of several jobs' exit statuses the first of these is the command's. */
+const WORST_FIRST = [
+  EXIT.integrity,
+  EXIT.failed,
+  EXIT.usage,
+  EXIT.unavailable,
+  EXIT.interrupted,
+  EXIT.warnings,
+  EXIT.done,
+];
+
+const EXAMPLES = `
+Examples:
+  $ sealift resume                                  # all unfinished jobs, one after the other
+  $ sealift resume put-k3n5qxw7ta --explain         # says for each part: kept, or to do, and why
+  $ sealift resume --raw-key /mnt/usb/backup.key    # the key file is somewhere else now
+
+Of several jobs one that fails does not stop the rest. The exit status is the worst: 6, 1, 2, 5, 4, 3, 0.`;
+
+export function addResume(program: Command, output: Output): void {
+  const command = program
+    .command('resume')
+    .summary('go on with interrupted jobs')
+    .description('Goes on with one interrupted job, or with all of them, as they were begun.')
+    .argument('[job]', 'its id, as `sealift jobs` shows it')
+    .addHelpText('after', EXAMPLES)
+    .addOption(flag('--explain', 'tell for each part whether it is kept, and why'));
+  for (const add of [keyOptions, workOptions, storeOptions, stateOptions, outputOptions]) add(command);
+
+  command.action(async (id: string | undefined) => {
+    const jobs = await jobsToResume(flagsOf<ResumeFlags>(command), id);
+    if (jobs.length === 0) tellNothingToDo(output, id);
+    const signal = stopOnSignals(output);
+    const exits: number[] = [EXIT.done];
+    for (const job of jobs) {
+      if (signal.aborted) break;
+      try {
+        exits.push(await resumeJob(command, output, signal, job));
+      } catch (error) {
+        exits.push(output.fail(error, { job: job.id }).exit);
+      }
+    }
+    process.exitCode = WORST_FIRST.find((exit) => exits.includes(exit))!;
+  });
+}
+
+/** Unfinished ones that nobody is at work on; a job named by its id is tried even so, to say who is. */
+async function jobsToResume(flags: ResumeFlags, id: string | undefined): Promise<(JobSummary | DamagedJob)[]> {
+  await using engine = await openEngine(flags, 'none');
+  if (id !== undefined) return [engine.job(id)].filter(isUnfinished);
+  return engine.jobs().filter((job) => isUnfinished(job) && !job.running);
+}
+
+async function resumeJob(
+  command: Command,
+  output: Output,
+  signal: AbortSignal,
+  job: JobSummary | DamagedJob,
+): Promise<number> {
+  if (job.state === 'damaged') {
+    throw new SealiftError('ledger-corrupt', job.reason, {
+      hint: 'Run the command that began it with --fresh, to start again under a new key.',
+    });
+  }
+  const begun = (job.options.memo as Partial<Memo> | undefined)?.flags;
+  if (!begun) {
+    throw new SealiftError('usage', `Job ${job.id} was not begun on the command line`, {
+      hint: 'Run the program that began it once more.',
+    });
+  }
+  const flags = flagsOf<ResumeFlags & ObjectFlags & OpenFlags>(command, begun);
+  const { source, target, command: does } = job;
+  await using engine = await openEngine(flags, does === 'put' ? 'seal' : 'open');
+  output.say(`${job.id} (${stateOf(job)}): ${does} ${source} ${target}`);
+  return runJob({ output, signal, from: source, to: target, explain: flags.explain }, (run) =>
+    does === 'put'
+      ? engine.put({ ...sealOptions(flags), source, target, ...run })
+      : engine.get({ ...openOptions(flags), source, target, ...run }),
+  );
+}
+
+/** A script that reads the last line finds a result here too. */
+function tellNothingToDo(output: Output, id: string | undefined): void {
+  output.say(id === undefined ? 'Nothing is unfinished.' : `Job ${id} is over already.`);
+  const nothing: Omit<JobResult, 'command' | 'job' | 'object'> = {
+    objects: 0,
+    failed: 0,
+    skipped: 0,
+    plainBytes: 0,
+    sealedBytes: 0,
+    parts: 0,
+    partsReused: 0,
+    seconds: 0,
+    cpuSeconds: 0,
+    peakRssBytes: 0,
+    kmsCalls: 0,
+    warnings: [],
+  };
+  output.json({ type: 'result', command: 'resume', job: id ?? null, object: null, ...nothing });
+}

@@ -1,0 +1,41 @@
+/** One job, from its first event to its result: what `put`, `get` and `resume` have in common. */
+import { EXIT } from '../errors.ts';
+import type { JobResult, RunOptions } from '../index.ts';
+import { formatDuration, formatRate, formatSize } from '../units.ts';
+import { counted, type Output } from './output.ts';
+import { ProgressReport } from './progress.ts';
+
+export interface JobReport {
+  output: Output;
+  signal: AbortSignal;
+  /** `/data/db.tar`, `s3://bucket/db.tar`, in the words of the user. */
+  from: string;
+  to: string;
+  /** Tell for each part whether it is kept, and why. */
+  explain?: boolean | undefined;
+}
+
+/** Runs a job and reports it. Resolves to the exit status; rejects with the job's error. */
+export async function runJob(report: JobReport, job: (options: RunOptions) => Promise<JobResult>): Promise<number> {
+  const { output, signal, explain } = report;
+  let result: JobResult;
+  let reusedBytes: number;
+  {
+    using progress = new ProgressReport(output, { explain });
+    result = await job({ signal, onEvent: progress.hear });
+    reusedBytes = progress.reusedBytes;
+  }
+  output.json({ type: 'result', ...result });
+  output.say(resultText(report, result, reusedBytes));
+  return result.warnings.length > 0 ? EXIT.warnings : EXIT.done;
+}
+
+function resultText({ from, to }: JobReport, result: JobResult, reusedBytes: number): string {
+  const { command, plainBytes, parts, partsReused, seconds, kmsCalls } = result;
+  const kept = partsReused > 0 ? ` (${partsReused} kept from before)` : '';
+  const rate = formatRate((plainBytes - reusedBytes) / seconds);
+  return [
+    `${command === 'put' ? 'Sealed' : 'Opened'} ${from} into ${to}`,
+    `${formatSize(plainBytes)} in ${counted(parts, 'part')}${kept}, ${formatDuration(seconds)}, ${rate}, ${counted(kmsCalls, 'KMS call')}`,
+  ].join('\n');
+}

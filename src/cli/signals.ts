@@ -1,0 +1,29 @@
+/** Ctrl-C: the first asks, the second insists. */
+import { EXIT, SealiftError } from '../errors.ts';
+import type { Output } from './output.ts';
+
+/** Under `npm run` one Ctrl-C arrives twice: from the terminal, and passed on by npm. */
+const NPM_ECHO_MS = 250;
+
+/**
+ * A signal that aborts at the first SIGINT or SIGTERM, with the `interrupted` error as its reason. The second exits at
+ * once: whatever is on the disk by then is enough to go on from.
+ */
+export function stopOnSignals(output: Output): AbortSignal {
+  const controller = new AbortController();
+  let firstMs = 0;
+  function stop(): void {
+    if (!controller.signal.aborted) {
+      firstMs = performance.now();
+      output.say('Stopping: parts in flight get up to 10 s. Press again to stop at once.');
+      controller.abort(
+        new SealiftError('interrupted', 'Interrupted', { hint: 'Run the same command again to go on.' }),
+      );
+    } else if (!process.env.npm_lifecycle_event || performance.now() - firstMs > NPM_ECHO_MS) {
+      process.exit(EXIT.secondInterrupt);
+    }
+  }
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  return controller.signal;
+}
