@@ -3,9 +3,11 @@
  * Wall time is benchmark's; CPU time counts all threads of the process over the same cycles.
  */
 import Benchmark from 'benchmark';
-import { FrameOpener, PartSealer } from '../src/formats/esdk/frames.ts';
 import { deriveMessageKeys } from '../src/formats/esdk/keys.ts';
-import { DEFAULT_PART_SIZE, type Layout, partOf, planLayout } from '../src/formats/esdk/layout.ts';
+import { DEFAULT_PART_SIZE, type Layout, partOf } from '../src/formats/esdk/layout.ts';
+import { FrameOpener } from '../src/formats/esdk/open-frames.ts';
+import { planLayout } from '../src/formats/esdk/plan.ts';
+import { PartSealer } from '../src/formats/esdk/seal-frames.ts';
 import { GiB, KiB, MiB } from '../src/units.ts';
 
 const messageId = Buffer.alloc(32, 1);

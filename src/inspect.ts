@@ -16,6 +16,7 @@ export interface Inspection {
   keys: { provider: string; key: string }[];
   /** The message says it is bound to the object's name. */
   boundToName: boolean;
+  /** 0 where the message is a single block, which counts as one frame. */
   frameSize: number;
   frames: number;
   headerBytes: number;
@@ -48,7 +49,7 @@ export async function inspect(
     encryptionContext: header.encryptionContext,
     keys: header.encryptedDataKeys.map((key) => ({ provider: key.providerId, key: keyName(key) })),
     boundToName: header.encryptionContext[NAME_MARKER[0]] === NAME_MARKER[1],
-    frameSize: layout.frameSize,
+    frameSize: header.frameSize,
     frames: layout.frameCount,
     headerBytes: headerBytes(header).length,
     plainBytes: layout.plainSize,

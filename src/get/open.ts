@@ -1,4 +1,5 @@
 /** One piece of a get: as a task for a thread, or, where there is only one, opened right here. */
+import { partOf } from '../formats/esdk/layout.ts';
 import type { GetRun } from '../get.ts';
 import { BufferPool } from '../parts/buffers.ts';
 import { openPart } from '../parts/open-part.ts';
@@ -17,7 +18,7 @@ const buffers = new BufferPool();
 /** Threads are worth their start for several pieces; a small object is opened on this thread. */
 export async function openerFor(run: GetRun, pieceCount: number): Promise<Opener> {
   const { place, tools, message } = run;
-  const pieceSize = Math.min(message.layout.partFrameCount, message.layout.frameCount) * message.layout.frameSize;
+  const pieceSize = partOf(message.layout, 1).plainSize;
   if (pieceCount <= 1) {
     return {
       laneCount: 1,

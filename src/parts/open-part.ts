@@ -5,8 +5,8 @@
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SealiftError } from '../errors.ts';
-import { FrameOpener } from '../formats/esdk/frames.ts';
 import { sealedRangeOf } from '../formats/esdk/layout.ts';
+import { FrameOpener } from '../formats/esdk/open-frames.ts';
 import type { Store } from '../stores/store.ts';
 import type { BufferPool } from './buffers.ts';
 import type { OpenReceipt, OpenTask } from './task.ts';

@@ -5,8 +5,8 @@
 import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { fingerprint } from '../formats/esdk/fingerprint.ts';
-import { PartSealer } from '../formats/esdk/frames.ts';
 import { type Part, partOf } from '../formats/esdk/layout.ts';
+import { PartSealer } from '../formats/esdk/seal-frames.ts';
 import type { Intent, Receipt, SourceIdentity } from '../ledger/types.ts';
 import type { Store } from '../stores/store.ts';
 import { MiB } from '../units.ts';

@@ -5,8 +5,8 @@
 import { SealiftError } from '../errors.ts';
 import { checkEncryptionContext, encodeHeader, headerBytes } from '../formats/esdk/header.ts';
 import { deriveMessageKeys } from '../formats/esdk/keys.ts';
-import { DEFAULT_FRAME_SIZE, planLayout } from '../formats/esdk/layout.ts';
 import { boundMessageId, NAME_MARKER } from '../formats/esdk/message-id.ts';
+import { DEFAULT_FRAME_SIZE, planLayout } from '../formats/esdk/plan.ts';
 import type { AttemptRow, SourceIdentity } from '../ledger/types.ts';
 import type { Message } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EXIT } from '../../src/errors.ts';
-import { FrameOpener, PartSealer, sealFrames } from '../../src/formats/esdk/frames.ts';
 import { headerBytes } from '../../src/formats/esdk/header.ts';
 import { frameRange, framesCovering, partOf, sealedRangeOf } from '../../src/formats/esdk/layout.ts';
+import { FrameOpener } from '../../src/formats/esdk/open-frames.ts';
+import { PartSealer, sealFrames } from '../../src/formats/esdk/seal-frames.ts';
 import { KiB } from '../../src/units.ts';
 import { chunksOf, errorOf, openMessage, type SomeMessage, sealMessage, somePlain } from './message.ts';
 

@@ -134,19 +134,19 @@ describe('what is not a message of ours', () => {
     expect(errorOf(() => decodeHeader(Buffer.from(start, 'hex'))).code).toBe('bad-header');
   });
 
-  test('a single block is unsupported, and another content type a bad header', () => {
+  test.each([
+    ['frames of a size', 2, 4096, true],
+    ['frames without a size', 2, 0, false],
+    ['a single block', 1, 0, true],
+    ['a single block with a frame size', 1, 4096, false],
+    ['another content type', 3, 4096, false],
+    ['no content type', 0, 0, false],
+  ])('%s: content type %i with frame size %i', (_, contentType, frameSize, isRead) => {
     const bytes = headerBytes(encode());
-    const contentType = bytes.length - 16 - 32 - 4 - 1;
-    bytes[contentType] = 1;
-    expect(errorOf(() => decodeHeader(bytes)).code).toBe('unsupported-message');
-    bytes[contentType] = 3;
-    expect(errorOf(() => decodeHeader(bytes)).code).toBe('bad-header');
-  });
-
-  test('frames without a size are a bad header', () => {
-    const bytes = headerBytes(encode());
-    bytes.fill(0, bytes.length - 16 - 32 - 4, bytes.length - 16 - 32);
-    expect(errorOf(() => decodeHeader(bytes)).code).toBe('bad-header');
+    bytes[bytes.length - 16 - 32 - 4 - 1] = contentType;
+    bytes.writeUInt32BE(frameSize, bytes.length - 16 - 32 - 4);
+    if (isRead) expect(decodeHeader(bytes)?.frameSize).toBe(frameSize);
+    else expect(errorOf(() => decodeHeader(bytes)).code).toBe('bad-header');
   });
 });
 

@@ -1,26 +1,29 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
-  checkFrameSize,
-  DEFAULT_FRAME_SIZE,
   DEFAULT_PART_SIZE,
   framesCovering,
   type Layout,
   layoutOfObject,
+  MAX_BLOCK_SIZE,
   MAX_FRAME_COUNT,
+  partOf,
+  plainSizeOf,
+  plainSizeOfFrame,
+  sealedRangeOf,
+  sealedSizeOf,
+} from '../../src/formats/esdk/layout.ts';
+import {
+  checkFrameSize,
+  DEFAULT_FRAME_SIZE,
   MAX_FRAME_SIZE,
   MAX_PART_COUNT,
   MAX_PART_SIZE,
   MIN_FRAME_SIZE,
   MIN_PART_SIZE,
   maxPlainSize,
-  partOf,
-  plainSizeOf,
-  plainSizeOfFrame,
   planLayout,
-  sealedRangeOf,
-  sealedSizeOf,
-} from '../../src/formats/esdk/layout.ts';
+} from '../../src/formats/esdk/plan.ts';
 import { GiB, KiB, MiB, TiB } from '../../src/units.ts';
 import { errorOf } from './message.ts';
 
@@ -253,6 +256,29 @@ describe('what other writers write', () => {
     'no message is %i bytes long',
     (sealedSize) => {
       expect(errorOf(() => layoutOfObject({ sealedSize, headerSize, frameSize: 100 })).code).toBe('truncated');
+    },
+  );
+
+  test.each([0, 1, 5 * GiB, MAX_BLOCK_SIZE])(
+    'a single block of %i bytes: one frame that is all there is',
+    (plainSize) => {
+      const sealedSize = headerSize + 36 + plainSize;
+      const layout = layoutOfObject({ sealedSize, headerSize, frameSize: 0 });
+      expect(layout).toMatchObject({ plainSize, sealedSize, frameCount: 1, partCount: 1, singleBlock: true });
+      expect(partOf(layout, 1)).toMatchObject({ plainOffset: 0, plainSize, sealedOffset: 0, sealedSize });
+      expect(sealedRangeOf(layout, { firstFrame: 1, lastFrame: 1 })).toEqual({
+        first: headerSize,
+        last: sealedSize - 1,
+      });
+      if (plainSize > 0)
+        expect(framesCovering(layout, { first: plainSize - 1, last: plainSize })).toMatchObject({ plainSize });
+    },
+  );
+
+  test.each([0, headerSize, headerSize + 35, headerSize + 36 + MAX_BLOCK_SIZE + 1])(
+    'no single block is %i bytes long',
+    (sealedSize) => {
+      expect(errorOf(() => layoutOfObject({ sealedSize, headerSize, frameSize: 0 })).code).toBe('truncated');
     },
   );
 

@@ -2,10 +2,9 @@
  * Whole messages in memory, for tests: sealed part by part through the room's own doors, opened the same way. Frames
  * may be smaller here than writers may make them, so that small messages have many.
  */
-import { createCipheriv } from 'node:crypto';
+import { createCipheriv, createSecretKey } from 'node:crypto';
 import { SealiftError } from '../../src/errors.ts';
 import { encodeContext } from '../../src/formats/esdk/context.ts';
-import { FrameOpener, PartSealer } from '../../src/formats/esdk/frames.ts';
 import {
   authenticateHeader,
   decodeHeader,
@@ -17,6 +16,8 @@ import {
 import { deriveMessageKeys, type MessageKeys } from '../../src/formats/esdk/keys.ts';
 import { type Layout, layoutOfObject, partOf, sealedSizeOf } from '../../src/formats/esdk/layout.ts';
 import { boundMessageId } from '../../src/formats/esdk/message-id.ts';
+import { FrameOpener } from '../../src/formats/esdk/open-frames.ts';
+import { PartSealer } from '../../src/formats/esdk/seal-frames.ts';
 
 export const DATA_KEY = Buffer.alloc(32, 'data key');
 export const CONTEXT = { purpose: 'test', 'sealift-name': '1' };
@@ -87,6 +88,50 @@ export function sealMessage(request: SealRequest): SomeMessage {
     tags[part.index] = sealer.finish().tags;
   }
   return { plain, sealed, header, layout, keys, tags };
+}
+
+/**
+ * A message of a single block, which Sealift itself never writes. `nonce` is the block's; its header is made by hand out
+ * of a framed one.
+ */
+export function sealBlock(request: {
+  plain: Buffer;
+  nonce?: Buffer;
+  encryptionContext?: Record<string, string>;
+  encryptedDataKeys?: EncryptedDataKey[];
+}): SomeMessage {
+  const { plain, nonce = Buffer.alloc(12, 9), encryptionContext = CONTEXT } = request;
+  const messageId = boundMessageId({ random: Buffer.alloc(16, 8), objectKey: OBJECT_KEY });
+  const keys = deriveMessageKeys({ dataKey: DATA_KEY, messageId });
+  const framed = encodeHeader({
+    messageId,
+    encryptionContext,
+    encryptedDataKeys: request.encryptedDataKeys ?? SOME_KEYS,
+    frameSize: 0,
+    // The tag over the framed header is thrown away: it must not be made under the message's own key.
+    keys: { ...keys, frameKey: createSecretKey(Buffer.alloc(32)) },
+  });
+  const body = Buffer.from(framed.body);
+  body[body.length - 32 - 4 - 1] = 1;
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64BE(BigInt(plain.length));
+  const place = Buffer.concat([Buffer.from('AWSKMSEncryptionClient Single Block'), Buffer.from([0, 0, 0, 1]), size]);
+
+  const seal = (input: { nonce: Buffer; data: Buffer; plain: Buffer }) => {
+    const cipher = createCipheriv('aes-256-gcm', keys.frameKey, input.nonce, { authTagLength: 16 });
+    cipher.setAAD(input.data);
+    const sealed = Buffer.concat([cipher.update(input.plain), cipher.final()]);
+    return { sealed, tag: cipher.getAuthTag() };
+  };
+  const header = {
+    ...framed,
+    body,
+    authTag: seal({ nonce: Buffer.alloc(12), data: body, plain: Buffer.alloc(0) }).tag,
+  };
+  const block = seal({ nonce, data: Buffer.concat([messageId, place]), plain });
+  const sealed = Buffer.concat([headerBytes(header), nonce, size, block.sealed, block.tag]);
+  const layout = layoutOfObject({ sealedSize: sealed.length, headerSize: body.length + 16, frameSize: 0 });
+  return { plain, sealed, header, layout, keys, tags: [block.tag] };
 }
 
 /** Opens a whole message. Throws what a reader would throw. */

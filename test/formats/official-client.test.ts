@@ -11,7 +11,7 @@ import {
 import { describe, expect, test } from 'vitest';
 import { encodeContext } from '../../src/formats/esdk/context.ts';
 import { decodeHeader } from '../../src/formats/esdk/header.ts';
-import { DATA_KEY, openMessage, sealMessage, somePlain, wrapDataKey } from './message.ts';
+import { DATA_KEY, openMessage, sealBlock, sealMessage, somePlain, wrapDataKey } from './message.ts';
 
 const client = buildClient(CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT);
 const wrappingKey = Buffer.alloc(32, 'wrapping key');
@@ -68,6 +68,12 @@ describe.each(contexts)('with context %o', (encryptionContext) => {
     const dataKey = Buffer.concat([decipher.update(key!.ciphertext.subarray(0, -16)), decipher.final()]);
     expect(openMessage(result, { dataKey, chunkSize: 1000 })).toEqual(plain);
   });
+});
+
+test('the official client opens the single blocks that tests make', async () => {
+  const key = wrapDataKey({ dataKey: DATA_KEY, wrappingKey, ...names, encryptionContext: {}, nonce: randomBytes(12) });
+  const { sealed, plain } = sealBlock({ plain: somePlain(F), encryptionContext: {}, encryptedDataKeys: [key] });
+  expect((await client.decrypt(keyring, sealed)).plaintext).toEqual(plain);
 });
 
 test('the official client refuses what was changed', async () => {

@@ -5,6 +5,7 @@
  *
  *   frame:        number 4 ‖ nonce 12 ‖ sealed bytes ‖ tag 16
  *   final frame:  FFFFFFFF ‖ number 4 ‖ nonce 12 ‖ size 4 ‖ sealed bytes ‖ tag 16
+ *   single block: nonce 12 ‖ size 8 ‖ sealed bytes ‖ tag 16        all there is; read, never written
  */
 import type { CipherGCM, DecipherGCM } from 'node:crypto';
 import { KiB } from '../../units.ts';
@@ -13,34 +14,57 @@ import type { Layout } from './layout.ts';
 export const TAG_SIZE = 16;
 export const NONCE_SIZE = 12;
 export const END_MARKER = 0xffffffff;
-/** What stands before a frame's sealed bytes. */
-export const HEAD_SIZE = 4 + NONCE_SIZE;
-export const FINAL_HEAD_SIZE = 4 + HEAD_SIZE + 4;
 
-const FRAME_LABEL = Buffer.from('AWSKMSEncryptionClient Frame');
-const FINAL_LABEL = Buffer.from('AWSKMSEncryptionClient Final Frame');
+/** What stands before a frame's sealed bytes, and the label its tag covers. */
+export interface FrameKind {
+  headSize: number;
+  nonceOffset: number;
+  label: Buffer;
+}
+export const REGULAR: FrameKind = {
+  headSize: 16,
+  nonceOffset: 4,
+  label: Buffer.from('AWSKMSEncryptionClient Frame'),
+};
+export const FINAL: FrameKind = {
+  headSize: 24,
+  nonceOffset: 8,
+  label: Buffer.from('AWSKMSEncryptionClient Final Frame'),
+};
+export const SINGLE_BLOCK: FrameKind = {
+  headSize: 20,
+  nonceOffset: 0,
+  label: Buffer.from('AWSKMSEncryptionClient Single Block'),
+};
+
+/** The kind of frame `number`, from 1. */
+export function frameKind(layout: Layout, number: number): FrameKind {
+  if (number < layout.frameCount) return REGULAR;
+  return layout.singleBlock ? SINGLE_BLOCK : FINAL;
+}
 
 /** Bytes given to a cipher at once. Its output stays in the processor's cache until it is copied. */
 const SLICE_SIZE = 256 * KiB;
 
 /** What a frame's tag covers besides its bytes. Written into one buffer a kind, because ciphers copy it at once. */
 export class AuthenticatedData {
-  readonly #layout: Layout;
+  readonly #frameCount: number;
   readonly #regular: Buffer;
-  readonly #final: Buffer;
+  readonly #last: Buffer;
 
   constructor(messageId: Uint8Array, layout: Layout) {
-    this.#layout = layout;
-    this.#regular = Buffer.concat([messageId, FRAME_LABEL, Buffer.alloc(12)]);
-    this.#final = Buffer.concat([messageId, FINAL_LABEL, Buffer.alloc(12)]);
+    const dataOf = ({ label }: FrameKind) => Buffer.concat([messageId, label, Buffer.alloc(12)]);
+    this.#frameCount = layout.frameCount;
+    this.#regular = dataOf(REGULAR);
+    this.#last = dataOf(frameKind(layout, layout.frameCount));
   }
 
   /** Valid until the next call. */
   of(number: number, size: number): Buffer {
-    const data = number === this.#layout.frameCount ? this.#final : this.#regular;
+    const data = number === this.#frameCount ? this.#last : this.#regular;
     data.writeUInt32BE(number, data.length - 12);
-    // The size takes eight bytes; a frame's never needs the upper four, which stay zero.
-    data.writeUInt32BE(size, data.length - 4);
+    // The size takes eight bytes; none ever needs the upper two, which stay zero.
+    data.writeUIntBE(size, data.length - 6, 6);
     return data;
   }
 }
@@ -54,5 +78,13 @@ export function transform(cipher: CipherGCM | DecipherGCM, input: Uint8Array, ta
     const output = cipher.update(input.subarray(start, start + SLICE_SIZE));
     target.set(output, offset + start);
     if (output.buffer.byteLength === output.length) output.buffer.transfer(0);
+  }
+}
+
+/** Throws RangeError where `buffer` has no room for `size` bytes from `offset`. */
+export function checkRoom(room: { name: string; buffer: Buffer; offset: number; size: number }): void {
+  const { name, buffer, offset, size } = room;
+  if (offset < 0 || buffer.length - offset < size) {
+    throw new RangeError(`${name}: expected room for ${size} bytes from ${offset}, got ${buffer.length} in all`);
   }
 }

@@ -29,7 +29,7 @@ export interface MessageHeader {
   messageId: Buffer;
   encryptionContext: Record<string, string>;
   encryptedDataKeys: EncryptedDataKey[];
-  /** Plain bytes in every frame but the last. */
+  /** Plain bytes in every frame but the last; 0 where the message is a single block. */
   frameSize: number;
   /** 32 bytes: what the message key commits to. */
   commitment: Buffer;
@@ -144,18 +144,13 @@ function readHeader(bytes: Uint8Array, cursor: Cursor, maxEncryptedDataKeys: num
   const encryptionContext = decodeContext(cursor.sized());
   const encryptedDataKeys = readEncryptedDataKeys(cursor, maxEncryptedDataKeys);
   const contentType = cursor.u8();
-  if (contentType === CONTENT_SINGLE_BLOCK) {
-    throw new SealiftError(
-      'unsupported-message',
-      'the message is one single block without frames, which is not supported',
-      {
-        hint: 'Open it with an AWS Encryption SDK.',
-      },
-    );
+  if (contentType !== CONTENT_FRAMED && contentType !== CONTENT_SINGLE_BLOCK) {
+    throw badHeader(`its content type is ${contentType}`);
   }
-  if (contentType !== CONTENT_FRAMED) throw badHeader(`its content type is ${contentType}`);
   const frameSize = cursor.u32();
-  if (frameSize === 0) throw badHeader('its frames have no size');
+  if ((contentType === CONTENT_FRAMED) !== frameSize > 0) {
+    throw badHeader(`its content type is ${contentType}, and the size of its frames ${frameSize}`);
+  }
   const commitment = cursor.bytes(COMMITMENT_SIZE);
   const body = Buffer.from(bytes.subarray(0, cursor.offset));
   const authTag = cursor.bytes(TAG_SIZE);

@@ -5,32 +5,27 @@
  *   sealed:  header ‖ frame 1 ‖ frame 2 ‖ … ‖ final frame          a frame adds 32 bytes, the final frame 40
  *   parts:   ├─ part 1: header and whole frames ─┼─ part 2: as many frames ─┼─ … ─┤
  *
+ * Old writers also made messages of a single block. One is laid out here as a frame that holds everything, and differs
+ * only in what the block adds: 36 bytes.
+ *
  * Sizes and offsets are doubles, which hold integers exactly below 2^53; the largest object has less than 2^46 bytes.
  */
 import { SealiftError } from '../../errors.ts';
-import { formatSize, GiB, KiB, MiB } from '../../units.ts';
+import { MiB } from '../../units.ts';
 
 /** What a frame adds to its plain bytes: sequence number 4, nonce 12, tag 16. */
 export const FRAME_OVERHEAD = 32;
 /** What the final frame adds beyond that: end marker 4, size 4. */
 export const FINAL_OVERHEAD = 8;
+/** What a single block adds beyond a frame: size 8, less the sequence number 4. */
+export const BLOCK_OVERHEAD = 4;
 /** Sequence numbers are 32 bits and start at 1. */
 export const MAX_FRAME_COUNT = 2 ** 32 - 1;
+/** What AES-GCM can seal at once. */
+export const MAX_BLOCK_SIZE = 2 ** 36 - 32;
 
-/** Smaller frames pay for their set-up, larger ones seal hardly faster and are released later (bench/frames.ts). */
-export const DEFAULT_FRAME_SIZE = 256 * KiB;
+/** Plain bytes a part where nobody chose otherwise. */
 export const DEFAULT_PART_SIZE = 8 * MiB;
-
-/** Below, frames cost more than their bytes; above, a reader must hold too much before it may release any of it. */
-export const MIN_FRAME_SIZE = KiB;
-export const MAX_FRAME_SIZE = 64 * MiB;
-
-/** S3's limits. The last part of an object has no least size. */
-export const MIN_PART_SIZE = 5 * MiB;
-export const MAX_PART_SIZE = 5 * GiB;
-export const MAX_PART_COUNT = 10_000;
-/** What is planned for while parts can still grow: the rest is room to move. */
-const COMFORTABLE_PART_COUNT = 9_500;
 
 export interface Layout {
   /** Plain bytes of the message. */
@@ -45,6 +40,8 @@ export interface Layout {
   partCount: number;
   /** Bytes of the message. */
   sealedSize: number;
+  /** The only frame is a single block. Read, never written. */
+  singleBlock?: true;
 }
 
 /** Neighbouring frames and the bytes they take on both sides. The header is in none of them. */
@@ -73,111 +70,26 @@ export interface Part {
   isLast: boolean;
 }
 
-interface Cut {
+export interface Cut {
   frameSize: number;
   headerSize: number;
-}
-
-/** Throws `bad-size` unless frames of this size may be written. */
-export function checkFrameSize(frameSize: number): void {
-  if (Number.isInteger(frameSize) && frameSize >= MIN_FRAME_SIZE && frameSize <= MAX_FRAME_SIZE) return;
-  throw new SealiftError(
-    'bad-size',
-    `frame size ${frameSize} is not within ${bytes(MIN_FRAME_SIZE)} and ${bytes(MAX_FRAME_SIZE)}`,
-    {
-      hint: `Leave --frame-size out: ${bytes(DEFAULT_FRAME_SIZE)} is fastest.`,
-    },
-  );
-}
-
-/**
- * Plans a message to write. Parts are whole frames: of `partSize` plain bytes rounded up, or else of 8 MiB or what
- * 9,500 parts need, as long as a part stays within 5 GiB. Throws `bad-size`, `too-many-parts`, `too-many-frames`.
- */
-export function planLayout(input: Cut & { plainSize: number; partSize?: number | undefined }): Layout {
-  const { plainSize, frameSize, headerSize, partSize } = input;
-  checkFrameSize(frameSize);
-  if (!Number.isSafeInteger(plainSize) || plainSize < 0) {
-    throw new RangeError(`plainSize: expected a size in whole bytes, got ${plainSize}`);
-  }
-  const frameCount = Math.max(1, Math.ceil(plainSize / frameSize));
-  if (frameCount > MAX_FRAME_COUNT) {
-    throw new SealiftError(
-      'too-many-frames',
-      `${bytes(plainSize)} are more than ${MAX_FRAME_COUNT} frames of ${bytes(frameSize)}`,
-      {
-        hint: `The least --frame-size that works is ${Math.ceil(plainSize / MAX_FRAME_COUNT)} bytes.`,
-      },
-    );
-  }
-  const mostFrames = maxPartFrameCount({ frameSize, headerSize });
-  const leastFrames = Math.ceil(frameCount / MAX_PART_COUNT);
-  if (leastFrames > mostFrames) {
-    throw new SealiftError('too-many-parts', `${bytes(plainSize)} are more than one object can hold`, {
-      hint: `With this frame size an object holds up to ${bytes(maxPlainSize({ frameSize, headerSize }))}.`,
-    });
-  }
-  const partFrameCount =
-    partSize === undefined
-      ? Math.min(
-          mostFrames,
-          Math.max(Math.ceil(DEFAULT_PART_SIZE / frameSize), Math.ceil(frameCount / COMFORTABLE_PART_COUNT)),
-        )
-      : checkedPartFrameCount({ partSize, frameSize, leastFrames, mostFrames });
-  return layoutOf({ plainSize, frameSize, headerSize, frameCount, partFrameCount });
-}
-
-function checkedPartFrameCount(input: {
-  partSize: number;
-  frameSize: number;
-  leastFrames: number;
-  mostFrames: number;
-}): number {
-  const { partSize, frameSize, leastFrames, mostFrames } = input;
-  const frames = Math.ceil(partSize / frameSize);
-  if (!Number.isSafeInteger(partSize) || partSize < MIN_PART_SIZE || frames > mostFrames) {
-    throw new SealiftError(
-      'bad-size',
-      `part size ${bytes(partSize)} cannot be used: S3 takes parts of 5 MiB to 5 GiB`,
-      {
-        hint: `With this frame size, --part-size can be ${bytes(MIN_PART_SIZE)} to ${bytes(mostFrames * frameSize)}.`,
-      },
-    );
-  }
-  if (frames < leastFrames) {
-    throw new SealiftError('too-many-parts', `parts of ${bytes(partSize)} would be more than ${MAX_PART_COUNT}`, {
-      hint: `The least --part-size that works is ${bytes(leastFrames * frameSize)}; without it a size is chosen for you.`,
-    });
-  }
-  return frames;
-}
-
-/** The most frames a part can have wherever it stands: with the header in front and the final frame at its end. */
-function maxPartFrameCount({ frameSize, headerSize }: Cut): number {
-  return Math.floor((MAX_PART_SIZE - headerSize - FINAL_OVERHEAD) / (frameSize + FRAME_OVERHEAD));
-}
-
-/** The most plain bytes one object can hold. */
-export function maxPlainSize({ frameSize, headerSize }: Cut): number {
-  const frames = Math.min(MAX_FRAME_COUNT, MAX_PART_COUNT * maxPartFrameCount({ frameSize, headerSize }));
-  return frames * frameSize;
 }
 
 /**
  * The layout of a message of which only the sealed size and the header are known; the inverse of `planLayout`. It reads
  * what other writers write: frames of any size, an empty final frame after full ones. `partSize` is plain bytes a part
- * to read, rounded up to whole frames: S3's limits are on writers. Throws `truncated` where no message has this size.
+ * to read, rounded up to whole frames: S3's limits are on writers. `frameSize` is the header's, 0 for a single block.
+ * Throws `truncated` where no message has this size.
  */
 export function layoutOfObject(input: Cut & { sealedSize: number; partSize?: number | undefined }): Layout {
   const { sealedSize, headerSize, frameSize, partSize = DEFAULT_PART_SIZE } = input;
+  if (frameSize === 0) return layoutOfBlock({ sealedSize, headerSize });
   const full = frameSize + FRAME_OVERHEAD;
   const behindHeader = sealedSize - headerSize - FRAME_OVERHEAD - FINAL_OVERHEAD;
   const fullFrames = Math.floor(behindHeader / full);
   const lastSize = behindHeader - fullFrames * full;
   if (behindHeader < 0 || lastSize > frameSize || fullFrames >= MAX_FRAME_COUNT) {
-    throw new SealiftError('truncated', `no message with this header is ${sealedSize} bytes long`, {
-      hint: 'The object was cut short, or bytes were added to it. Nothing of it was released.',
-    });
+    throw noSuchMessage(sealedSize);
   }
   return layoutOf({
     plainSize: fullFrames * frameSize + lastSize,
@@ -188,13 +100,38 @@ export function layoutOfObject(input: Cut & { sealedSize: number; partSize?: num
   });
 }
 
-function layoutOf(input: Omit<Layout, 'partCount' | 'sealedSize'>): Layout {
+function layoutOfBlock({ sealedSize, headerSize }: { sealedSize: number; headerSize: number }): Layout {
+  const plainSize = sealedSize - headerSize - FRAME_OVERHEAD - BLOCK_OVERHEAD;
+  if (plainSize < 0 || plainSize > MAX_BLOCK_SIZE) throw noSuchMessage(sealedSize);
+  return layoutOf({
+    plainSize,
+    frameSize: plainSize,
+    headerSize,
+    frameCount: 1,
+    partFrameCount: 1,
+    singleBlock: true,
+  });
+}
+
+function noSuchMessage(sealedSize: number): SealiftError {
+  return new SealiftError('truncated', `no message with this header is ${sealedSize} bytes long`, {
+    hint: 'The object was cut short, or bytes were added to it. Nothing of it was released.',
+  });
+}
+
+/** Fills in what follows from the rest. */
+export function layoutOf(input: Omit<Layout, 'partCount' | 'sealedSize'>): Layout {
   const { plainSize, headerSize, frameCount, partFrameCount } = input;
   return {
     ...input,
     partCount: Math.ceil(frameCount / partFrameCount),
-    sealedSize: headerSize + frameCount * FRAME_OVERHEAD + FINAL_OVERHEAD + plainSize,
+    sealedSize: headerSize + frameCount * FRAME_OVERHEAD + lastOverhead(input) + plainSize,
   };
+}
+
+/** What the last frame adds beyond the others. */
+function lastOverhead({ singleBlock }: Pick<Layout, 'singleBlock'>): number {
+  return singleBlock ? BLOCK_OVERHEAD : FINAL_OVERHEAD;
 }
 
 /** The size of the message we write for so many plain bytes. */
@@ -243,7 +180,7 @@ export function frameRange(layout: Layout, range: { firstFrame: number; lastFram
   const plainOffset = (firstFrame - 1) * layout.frameSize;
   const plainSize = Math.min(lastFrame * layout.frameSize, layout.plainSize) - plainOffset;
   const overhead =
-    (lastFrame - firstFrame + 1) * FRAME_OVERHEAD + (lastFrame === layout.frameCount ? FINAL_OVERHEAD : 0);
+    (lastFrame - firstFrame + 1) * FRAME_OVERHEAD + (lastFrame === layout.frameCount ? lastOverhead(layout) : 0);
   const sealedOffset = layout.headerSize + (firstFrame - 1) * (layout.frameSize + FRAME_OVERHEAD);
   return { firstFrame, lastFrame, plainOffset, plainSize, sealedOffset, sealedSize: plainSize + overhead };
 }
@@ -275,10 +212,4 @@ export function framesCovering(layout: Layout, { first, last }: { first: number;
   }
   const frameOf = (offset: number) => Math.floor(offset / layout.frameSize) + 1;
   return frameRange(layout, { firstFrame: frameOf(first), lastFrame: frameOf(Math.min(last, layout.plainSize - 1)) });
-}
-
-/** Exact, for sizes a person may type back. */
-function bytes(size: number): string {
-  const short = formatSize(size);
-  return size < KiB || /\d\.\d/.test(short) ? `${size} bytes` : short;
 }

@@ -1,110 +1,21 @@
-/**
- * The frames of a part, sealed and opened. A nonce is the frame's number and comes from nowhere else. Plain and sealed
- * bytes pass through part-sized buffers of the caller's; nothing of their size is allocated here.
- */
-import { type CipherGCM, createCipheriv, createDecipheriv, type DecipherGCM } from 'node:crypto';
+/** Neighbouring frames, opened. Plain bytes go straight into the caller's buffer; nothing of their size is allocated here. */
+import { createDecipheriv, type DecipherGCM } from 'node:crypto';
 import { SealiftError } from '../../errors.ts';
-import { AuthenticatedData, END_MARKER, FINAL_HEAD_SIZE, HEAD_SIZE, NONCE_SIZE, TAG_SIZE, transform } from './frame.ts';
+import {
+  AuthenticatedData,
+  checkRoom,
+  END_MARKER,
+  FINAL,
+  type FrameKind,
+  frameKind,
+  NONCE_SIZE,
+  REGULAR,
+  SINGLE_BLOCK,
+  TAG_SIZE,
+  transform,
+} from './frame.ts';
 import type { MessageKeys } from './keys.ts';
-import { frameRange, type Layout, type Part, plainSizeOfFrame } from './layout.ts';
-
-/** Seals one part's plain bytes, given all at once. `size` counts the bytes written, `tags` holds 16 a frame. */
-export function sealFrames(input: PartSealerInput & { plain: Uint8Array }): { size: number; tags: Buffer } {
-  const sealer = new PartSealer(input);
-  sealer.push(input.plain);
-  return sealer.finish();
-}
-
-export interface PartSealerInput {
-  keys: Pick<MessageKeys, 'frameKey'>;
-  messageId: Uint8Array;
-  layout: Layout;
-  part: Part;
-  /** Takes the frames, from `offset`. In the first part the header stands before them: the caller writes it. */
-  sealed: Buffer;
-  offset: number;
-}
-
-/** Seals one part as its plain bytes arrive, in pieces of any size. */
-export class PartSealer {
-  readonly #frameKey: MessageKeys['frameKey'];
-  readonly #authenticated: AuthenticatedData;
-  readonly #layout: Layout;
-  readonly #lastFrame: number;
-  readonly #sealed: Buffer;
-  readonly #start: number;
-  readonly #tags: Buffer;
-  #tagsSize = 0;
-  #position: number;
-  #number: number;
-  #cipher: CipherGCM | undefined;
-  /** Plain bytes still to come in the frame that `#cipher` seals. */
-  #left = 0;
-
-  constructor({ keys, messageId, layout, part, sealed, offset }: PartSealerInput) {
-    const framesSize = part.sealedSize - (part.isFirst ? layout.headerSize : 0);
-    checkRoom({ name: 'sealed', buffer: sealed, offset, size: framesSize });
-    this.#frameKey = keys.frameKey;
-    this.#authenticated = new AuthenticatedData(messageId, layout);
-    this.#layout = layout;
-    this.#number = part.firstFrame;
-    this.#lastFrame = part.firstFrame + part.frameCount - 1;
-    this.#sealed = sealed;
-    this.#start = this.#position = offset;
-    this.#tags = Buffer.alloc(part.frameCount * TAG_SIZE);
-  }
-
-  push(plain: Uint8Array): void {
-    let rest = plain;
-    while (rest.length > 0) {
-      this.#cipher ??= this.#openFrame();
-      const piece = rest.subarray(0, this.#left);
-      transform(this.#cipher, piece, this.#sealed, this.#position);
-      this.#position += piece.length;
-      this.#left -= piece.length;
-      rest = rest.subarray(piece.length);
-      if (this.#left === 0) this.#closeFrame(this.#cipher);
-    }
-  }
-
-  /** Throws RangeError unless exactly the part's plain bytes were pushed. */
-  finish(): { size: number; tags: Buffer } {
-    // A final frame without plain bytes was opened by none.
-    const isEmpty = this.#number === this.#lastFrame && plainSizeOfFrame(this.#layout, this.#number) === 0;
-    if (isEmpty) this.#closeFrame(this.#openFrame());
-    if (this.#number <= this.#lastFrame) throw new RangeError('plain: expected more bytes in this part');
-    return { size: this.#position - this.#start, tags: this.#tags };
-  }
-
-  #openFrame(): CipherGCM {
-    const number = this.#number;
-    if (number > this.#lastFrame) throw new RangeError('plain: expected fewer bytes in this part');
-    const nonce = Buffer.alloc(NONCE_SIZE);
-    nonce.writeUInt32BE(number, NONCE_SIZE - 4);
-    const size = plainSizeOfFrame(this.#layout, number);
-    const isFinal = number === this.#layout.frameCount;
-    if (isFinal) this.#writeU32(END_MARKER);
-    this.#writeU32(number);
-    this.#position += nonce.copy(this.#sealed, this.#position);
-    if (isFinal) this.#writeU32(size);
-    this.#left = size;
-    const cipher = createCipheriv('aes-256-gcm', this.#frameKey, nonce, { authTagLength: TAG_SIZE });
-    return cipher.setAAD(this.#authenticated.of(number, size));
-  }
-
-  #closeFrame(cipher: CipherGCM): void {
-    cipher.final();
-    const tag = cipher.getAuthTag();
-    this.#position += tag.copy(this.#sealed, this.#position);
-    this.#tagsSize += tag.copy(this.#tags, this.#tagsSize);
-    this.#cipher = undefined;
-    this.#number += 1;
-  }
-
-  #writeU32(value: number): void {
-    this.#position = this.#sealed.writeUInt32BE(value, this.#position);
-  }
-}
+import { frameRange, type Layout, plainSizeOfFrame } from './layout.ts';
 
 export interface FrameOpenerInput {
   keys: Pick<MessageKeys, 'frameKey'>;
@@ -130,7 +41,7 @@ export class FrameOpener {
   readonly #lastFrame: number;
   readonly #plain: Buffer;
   readonly #start: number;
-  readonly #head = new Field(FINAL_HEAD_SIZE);
+  readonly #head = new Field(FINAL.headSize);
   readonly #tag = new Field(TAG_SIZE);
   #number: number;
   #position: number;
@@ -175,8 +86,9 @@ export class FrameOpener {
   #take(sealed: Uint8Array): number {
     if (this.#number > this.#lastFrame) throw this.#fail('trailing-bytes', 'bytes follow the last frame');
     if (!this.#decipher) {
-      const taken = this.#head.fill(sealed, this.#isFinal ? FINAL_HEAD_SIZE : HEAD_SIZE);
-      if (this.#head.full) this.#decipher = this.#openFrame(this.#head.take());
+      const kind = frameKind(this.#layout, this.#number);
+      const taken = this.#head.fill(sealed, kind.headSize);
+      if (this.#head.full) this.#decipher = this.#openFrame(this.#head.take(), kind);
       return taken;
     }
     if (this.#left > 0) {
@@ -191,25 +103,21 @@ export class FrameOpener {
     return taken;
   }
 
-  get #isFinal(): boolean {
-    return this.#number === this.#layout.frameCount;
-  }
-
-  #openFrame(head: Buffer): DecipherGCM {
+  #openFrame(head: Buffer, kind: FrameKind): DecipherGCM {
     const size = plainSizeOfFrame(this.#layout, this.#number);
-    this.#checkHead(head, size);
+    if (kind !== SINGLE_BLOCK) this.#checkPlace(head, kind);
+    if (kind !== REGULAR) this.#checkSize(head, kind, size);
     this.#left = size;
     // Some writers choose other nonces than the frame's number: what stands in the frame counts.
-    const nonceOffset = this.#isFinal ? 8 : 4;
-    const nonce = head.subarray(nonceOffset, nonceOffset + NONCE_SIZE);
+    const nonce = head.subarray(kind.nonceOffset, kind.nonceOffset + NONCE_SIZE);
     const decipher = createDecipheriv('aes-256-gcm', this.#frameKey, nonce, { authTagLength: TAG_SIZE });
     return decipher.setAAD(this.#authenticated.of(this.#number, size));
   }
 
   /** The frame must be the one that belongs here, and be final exactly where the object's size says so. */
-  #checkHead(head: Buffer, size: number): void {
+  #checkPlace(head: Buffer, kind: FrameKind): void {
     const first = head.readUInt32BE(0);
-    if (!this.#isFinal) {
+    if (kind === REGULAR) {
       if (first === END_MARKER)
         throw this.#fail('trailing-bytes', 'it says that it is the last, but more bytes follow');
       if (first !== this.#number) throw this.#fail('bad-frame', 'another frame stands in its place');
@@ -220,7 +128,11 @@ export class FrameOpener {
     if (first !== END_MARKER || head.readUInt32BE(4) !== this.#number) {
       throw this.#fail('bad-frame', 'another frame stands in its place');
     }
-    const claimed = head.readUInt32BE(FINAL_HEAD_SIZE - 4);
+  }
+
+  /** What the head says that the frame holds must be what the object's size leaves for it. */
+  #checkSize(head: Buffer, kind: FrameKind, size: number): void {
+    const claimed = kind === FINAL ? head.readUInt32BE(20) : Number(head.readBigUInt64BE(12));
     if (claimed > size)
       throw this.#fail('truncated', `it should hold ${claimed} bytes, but the object has only ${size} of them`);
     if (claimed < size)
@@ -277,12 +189,5 @@ class Field {
   take(): Buffer {
     this.#filled = 0;
     return this.#bytes.subarray(0, this.#size);
-  }
-}
-
-function checkRoom(room: { name: string; buffer: Buffer; offset: number; size: number }): void {
-  const { name, buffer, offset, size } = room;
-  if (offset < 0 || buffer.length - offset < size) {
-    throw new RangeError(`${name}: expected room for ${size} bytes from ${offset}, got ${buffer.length} in all`);
   }
 }

@@ -1,0 +1,120 @@
+/**
+ * The cut a writer chooses: how large the frames, how many to a part. All limits on what may be written are here, so
+ * that too many parts or frames are refused before anything is sent.
+ */
+import { SealiftError } from '../../errors.ts';
+import { formatSize, GiB, KiB, MiB } from '../../units.ts';
+import {
+  type Cut,
+  DEFAULT_PART_SIZE,
+  FINAL_OVERHEAD,
+  FRAME_OVERHEAD,
+  type Layout,
+  layoutOf,
+  MAX_FRAME_COUNT,
+} from './layout.ts';
+
+/** Smaller frames pay for their set-up, larger ones seal hardly faster and are released later (bench/frames.ts). */
+export const DEFAULT_FRAME_SIZE = 256 * KiB;
+
+/** Below, frames cost more than their bytes; above, a reader must hold too much before it may release any of it. */
+export const MIN_FRAME_SIZE = KiB;
+export const MAX_FRAME_SIZE = 64 * MiB;
+
+/** S3's limits. The last part of an object has no least size. */
+export const MIN_PART_SIZE = 5 * MiB;
+export const MAX_PART_SIZE = 5 * GiB;
+export const MAX_PART_COUNT = 10_000;
+/** What is planned for while parts can still grow: the rest is room to move. */
+const COMFORTABLE_PART_COUNT = 9_500;
+
+/** Throws `bad-size` unless frames of this size may be written. */
+export function checkFrameSize(frameSize: number): void {
+  if (Number.isInteger(frameSize) && frameSize >= MIN_FRAME_SIZE && frameSize <= MAX_FRAME_SIZE) return;
+  throw new SealiftError(
+    'bad-size',
+    `frame size ${frameSize} is not within ${bytes(MIN_FRAME_SIZE)} and ${bytes(MAX_FRAME_SIZE)}`,
+    {
+      hint: `Leave --frame-size out: ${bytes(DEFAULT_FRAME_SIZE)} is fastest.`,
+    },
+  );
+}
+
+/**
+ * Plans a message to write. Parts are whole frames: of `partSize` plain bytes rounded up, or else of 8 MiB or what
+ * 9,500 parts need, as long as a part stays within 5 GiB. Throws `bad-size`, `too-many-parts`, `too-many-frames`.
+ */
+export function planLayout(input: Cut & { plainSize: number; partSize?: number | undefined }): Layout {
+  const { plainSize, frameSize, headerSize, partSize } = input;
+  checkFrameSize(frameSize);
+  if (!Number.isSafeInteger(plainSize) || plainSize < 0) {
+    throw new RangeError(`plainSize: expected a size in whole bytes, got ${plainSize}`);
+  }
+  const frameCount = Math.max(1, Math.ceil(plainSize / frameSize));
+  if (frameCount > MAX_FRAME_COUNT) {
+    throw new SealiftError(
+      'too-many-frames',
+      `${bytes(plainSize)} are more than ${MAX_FRAME_COUNT} frames of ${bytes(frameSize)}`,
+      {
+        hint: `The least --frame-size that works is ${Math.ceil(plainSize / MAX_FRAME_COUNT)} bytes.`,
+      },
+    );
+  }
+  const mostFrames = maxPartFrameCount({ frameSize, headerSize });
+  const leastFrames = Math.ceil(frameCount / MAX_PART_COUNT);
+  if (leastFrames > mostFrames) {
+    throw new SealiftError('too-many-parts', `${bytes(plainSize)} are more than one object can hold`, {
+      hint: `With this frame size an object holds up to ${bytes(maxPlainSize({ frameSize, headerSize }))}.`,
+    });
+  }
+  const partFrameCount =
+    partSize === undefined
+      ? Math.min(
+          mostFrames,
+          Math.max(Math.ceil(DEFAULT_PART_SIZE / frameSize), Math.ceil(frameCount / COMFORTABLE_PART_COUNT)),
+        )
+      : checkedPartFrameCount({ partSize, frameSize, leastFrames, mostFrames });
+  return layoutOf({ plainSize, frameSize, headerSize, frameCount, partFrameCount });
+}
+
+function checkedPartFrameCount(input: {
+  partSize: number;
+  frameSize: number;
+  leastFrames: number;
+  mostFrames: number;
+}): number {
+  const { partSize, frameSize, leastFrames, mostFrames } = input;
+  const frames = Math.ceil(partSize / frameSize);
+  if (!Number.isSafeInteger(partSize) || partSize < MIN_PART_SIZE || frames > mostFrames) {
+    throw new SealiftError(
+      'bad-size',
+      `part size ${bytes(partSize)} cannot be used: S3 takes parts of 5 MiB to 5 GiB`,
+      {
+        hint: `With this frame size, --part-size can be ${bytes(MIN_PART_SIZE)} to ${bytes(mostFrames * frameSize)}.`,
+      },
+    );
+  }
+  if (frames < leastFrames) {
+    throw new SealiftError('too-many-parts', `parts of ${bytes(partSize)} would be more than ${MAX_PART_COUNT}`, {
+      hint: `The least --part-size that works is ${bytes(leastFrames * frameSize)}; without it a size is chosen for you.`,
+    });
+  }
+  return frames;
+}
+
+/** The most frames a part can have wherever it stands: with the header in front and the final frame at its end. */
+function maxPartFrameCount({ frameSize, headerSize }: Cut): number {
+  return Math.floor((MAX_PART_SIZE - headerSize - FINAL_OVERHEAD) / (frameSize + FRAME_OVERHEAD));
+}
+
+/** The most plain bytes one object can hold. */
+export function maxPlainSize({ frameSize, headerSize }: Cut): number {
+  const frames = Math.min(MAX_FRAME_COUNT, MAX_PART_COUNT * maxPartFrameCount({ frameSize, headerSize }));
+  return frames * frameSize;
+}
+
+/** Exact, for sizes a person may type back. */
+function bytes(size: number): string {
+  const short = formatSize(size);
+  return size < KiB || /\d\.\d/.test(short) ? `${size} bytes` : short;
+}
