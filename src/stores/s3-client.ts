@@ -7,9 +7,11 @@ import { readFileSync } from 'node:fs';
 import { type Agent, Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SealiftError } from '../errors.ts';
+import { KiB } from '../units.ts';
 import { type CredentialProvider, refusePlainHttp, type S3Settings } from './aws-settings.ts';
 import { isThrottling } from './s3-errors.ts';
 
@@ -58,7 +60,35 @@ export function createS3Client({ settings, credentials, onRetry = () => {} }: S3
   });
   addUnsignedPayload(client);
   addRetryWatch(client, onRetry);
+  addSlicedBody(client);
   return client;
+}
+
+/** Bytes of a body handed to the socket at once. */
+const SLICE_SIZE = 256 * KiB;
+
+/**
+ * A body written whole is sealed whole by TLS, into as much memory again, before the first byte of it goes out. In
+ * slices it never is. Below the retries, so that every attempt starts from the whole body.
+ */
+function addSlicedBody(client: S3Client): void {
+  client.middlewareStack.add(
+    (next) => (args) => {
+      const request = args.request as { body?: unknown };
+      const { body } = request;
+      if (!ArrayBuffer.isView(body) || body.byteLength <= SLICE_SIZE) return next(args);
+      const sliced = Object.assign(Object.create(Object.getPrototypeOf(request)), request, {
+        body: Readable.from(slicesOf(body), { objectMode: false, highWaterMark: SLICE_SIZE }),
+      });
+      return next({ ...args, request: sliced });
+    },
+    { step: 'deserialize', priority: 'low', name: 'sealiftSlicedBody' },
+  );
+}
+
+function* slicesOf(body: ArrayBufferView): Generator<Buffer> {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  for (let offset = 0; offset < bytes.length; offset += SLICE_SIZE) yield bytes.subarray(offset, offset + SLICE_SIZE);
 }
 
 /** TLS already protects the body, and the checksum and Sealift's own seal outlast it: no SHA-256 over every part. */
