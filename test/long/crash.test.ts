@@ -27,7 +27,7 @@ beforeAll(async () => {
   source = join(folder, 'source.bin');
   writeRandomFile(source, SIZE);
   hash = await sha256Of(source);
-  sandbox = await startSandboxProcess(['--https', '--bucket', 'b'], join(folder, 'requests.log'));
+  sandbox = await startSandboxProcess(['--https', '--bucket', 'bkt'], join(folder, 'requests.log'));
 });
 
 afterAll(async () => {
@@ -46,7 +46,7 @@ function newCase(name: string): Case {
   const state = join(folder, `state-${name}`);
   const records = join(folder, `records-${name}`);
   mkdirSync(records);
-  return { state, records, key: `crash/${name}`, target: `s3://b/crash/${name}` };
+  return { state, records, key: `crash/${name}`, target: `s3://bkt/crash/${name}` };
 }
 
 function putArgs({ state, target }: Case): string[] {

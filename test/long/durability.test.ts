@@ -31,7 +31,7 @@ beforeAll(async () => {
   writeRandomFile(source, PART_COUNT * PART_SIZE);
   hash = await sha256Of(source);
   // Plain HTTP on the loopback, so that strace can read which part a request is for.
-  sandbox = await startSandboxProcess(['--bucket', 'b'], join(folder, 'requests.log'));
+  sandbox = await startSandboxProcess(['--bucket', 'bkt'], join(folder, 'requests.log'));
 });
 
 afterAll(async () => {
@@ -67,7 +67,7 @@ describe.skipIf(!hasStrace)('durability (needs strace)', () => {
   test('every part: its intent is synced before its first socket write', async () => {
     const state = join(folder, 'order');
     const traceFile = join(folder, 'order.trace');
-    const put = await run(putArgs('s3://b/order', state), { env: sandbox.env, under: straceCommand(traceFile) });
+    const put = await run(putArgs('s3://bkt/order', state), { env: sandbox.env, under: straceCommand(traceFile) });
     expect(put.last, put.stderr).toMatchObject({ type: 'result', parts: PART_COUNT });
 
     const calls = readTrace(traceFile);
@@ -94,7 +94,7 @@ describe.skipIf(!hasStrace)('durability (needs strace)', () => {
       const records = join(folder, `records-${name}`);
       mkdirSync(records);
       const traceFile = join(folder, `${name}.trace`);
-      const target = `s3://b/${name}`;
+      const target = `s3://bkt/${name}`;
       const put = start(putArgs(target, state), { env: sandbox.env, records, under: straceCommand(traceFile) });
       await put.until(
         ({ type, ackedBytes }) => type === 'progress' && (ackedBytes as number) >= ackedParts * PART_SIZE,
