@@ -43,7 +43,7 @@ function readChecksum({ checksum }: StoredObject): XmlTree {
 function readParts(call: Call, s3: S3, object: StoredObject): XmlTree {
   const { checksum } = object;
   // API_GetObjectAttributes.html: parts are told of objects with additional checksums; a COMPOSITE one is of its parts.
-  if (checksum?.type !== 'COMPOSITE') return { TotalPartsCount: object.partCount };
+  if (checksum?.type !== 'COMPOSITE') return { PartsCount: object.partCount };
   const header = (name: string) => call.headers[name] as string | undefined;
   const limit = integerOf(header('x-amz-max-parts'), { name: 'max-parts', min: 0, max: 1000, absent: 1000 });
   const after = integerOf(header('x-amz-part-number-marker'), {
@@ -55,7 +55,7 @@ function readParts(call: Call, s3: S3, object: StoredObject): XmlTree {
   const found = s3.catalog.parts(object.content, { after, limit: limit + 1 });
   const page = found.slice(0, limit);
   return {
-    TotalPartsCount: object.partCount,
+    PartsCount: object.partCount,
     PartNumberMarker: after,
     NextPartNumberMarker: page.at(-1)?.number ?? 0,
     MaxParts: limit,

@@ -1,0 +1,123 @@
+import { randomBytes } from 'node:crypto';
+import {
+  CompleteMultipartUploadCommand,
+  CopyObjectCommand,
+  CreateMultipartUploadCommand,
+  type CreateMultipartUploadCommandInput,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListPartsCommand,
+  PutObjectCommand,
+  type PutObjectCommandInput,
+  type S3Client,
+  UploadPartCommand,
+  type UploadPartCommandInput,
+} from '@aws-sdk/client-s3';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { BUCKET, openSandbox, outcome, type TestSandbox } from './s3-client.ts';
+
+let plain: TestSandbox;
+let secure: TestSandbox;
+beforeAll(async () => {
+  plain = await openSandbox();
+  secure = await openSandbox({ https: true });
+});
+afterAll(async () => {
+  await plain.close();
+  await secure.close();
+});
+
+const put = (s3: S3Client, Key: string, more: Partial<PutObjectCommandInput> = {}) =>
+  s3.send(new PutObjectCommand({ Bucket: BUCKET, Key, Body: 'x', ...more }));
+const head = (s3: S3Client, Key: string, more = {}) => s3.send(new HeadObjectCommand({ Bucket: BUCKET, Key, ...more }));
+const get = (s3: S3Client, Key: string, more = {}) => s3.send(new GetObjectCommand({ Bucket: BUCKET, Key, ...more }));
+
+const customerKey = (key = randomBytes(32)) =>
+  ({ SSECustomerAlgorithm: 'AES256', SSECustomerKey: key as unknown as string }) as const;
+
+it('encrypts everything with SSE-S3 at least', async () => {
+  expect((await put(plain.s3, 'default')).ServerSideEncryption).toBe('AES256');
+  expect((await head(plain.s3, 'default')).ServerSideEncryption).toBe('AES256');
+});
+
+it('remembers SSE-KMS, all but the context', async () => {
+  const SSEKMSEncryptionContext = Buffer.from('{"a":"b"}').toString('base64');
+  const kms = { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: 'abc', BucketKeyEnabled: true } as const;
+  const { ETag } = await put(plain.s3, 'kms', { ...kms, SSEKMSEncryptionContext });
+  const answer = await head(plain.s3, 'kms');
+  expect(answer).toMatchObject({ ...kms, SSEKMSKeyId: 'arn:aws:kms:us-east-1:000000000000:key/abc' });
+  // The MD5 of 'x': the ETag of such an object is not one.
+  expect(ETag).not.toBe('"9dd4e461268c8034f5c8564e155c67a6"');
+  await put(plain.s3, 'dsse', { ServerSideEncryption: 'aws:kms:dsse' });
+  expect((await head(plain.s3, 'dsse')).ServerSideEncryption).toBe('aws:kms:dsse');
+});
+
+it('refuses parameters that do not go together', async () => {
+  const refusal = (more: Partial<PutObjectCommandInput>) => outcome(put(secure.s3, 'no', more));
+  expect(await refusal({ SSEKMSKeyId: 'abc' })).toBe('InvalidArgument 400');
+  expect(await refusal({ ServerSideEncryption: 'AES256', SSEKMSKeyId: 'abc' })).toBe('InvalidArgument 400');
+  expect(await refusal({ ServerSideEncryption: 'ROT13' as 'AES256' })).toBe('InvalidArgument 400');
+  const kms = { ServerSideEncryption: 'aws:kms' } as const;
+  expect(await refusal({ ...kms, SSEKMSEncryptionContext: 'not json' })).toBe('InvalidArgument 400');
+  expect(await refusal({ ServerSideEncryption: 'aws:kms:dsse', BucketKeyEnabled: true })).toBe('InvalidArgument 400');
+  expect(await refusal({ ...kms, ...customerKey() })).toBe('InvalidArgument 400');
+  expect(await refusal({ SSECustomerAlgorithm: 'AES256' })).toBe('InvalidArgument 400');
+  expect(await refusal(customerKey(randomBytes(16)))).toBe('InvalidArgument 400');
+  expect(await refusal({ ...customerKey(), SSECustomerAlgorithm: 'DES' })).toBe('InvalidEncryptionAlgorithmError 400');
+});
+
+it('takes SSE-C over TLS alone, and the same key again to read', async () => {
+  const key = customerKey();
+  expect(await outcome(put(plain.s3, 'c', key))).toBe('InvalidRequest 400');
+  const { SSECustomerAlgorithm, ServerSideEncryption } = await put(secure.s3, 'c', key);
+  expect([SSECustomerAlgorithm, ServerSideEncryption]).toEqual(['AES256', undefined]);
+  expect(await outcome(get(secure.s3, 'c', key))).toBe('ok');
+  expect(await outcome(get(secure.s3, 'c'))).toBe('InvalidRequest 400');
+  expect(await outcome(get(secure.s3, 'c', customerKey()))).toBe('AccessDenied 403');
+  expect(await outcome(head(secure.s3, 'c'))).toMatch(/400$/);
+  await put(secure.s3, 'open');
+  expect(await outcome(get(secure.s3, 'open', key))).toBe('InvalidRequest 400');
+});
+
+it('copies from one SSE-C key to another', async () => {
+  const [from, to] = [customerKey(), customerKey()];
+  await put(secure.s3, 'from', from);
+  const copy = (more = {}) =>
+    secure.s3.send(new CopyObjectCommand({ Bucket: BUCKET, Key: 'to', CopySource: `${BUCKET}/from`, ...to, ...more }));
+  const source = {
+    CopySourceSSECustomerAlgorithm: 'AES256',
+    CopySourceSSECustomerKey: from.SSECustomerKey,
+  };
+  expect(await outcome(copy())).toBe('InvalidRequest 400');
+  expect(await outcome(copy(source))).toBe('ok');
+  expect(await outcome(get(secure.s3, 'to', from))).toBe('AccessDenied 403');
+  expect(await outcome(get(secure.s3, 'to', to))).toBe('ok');
+});
+
+it('wants one SSE-C key through a whole upload', async () => {
+  const key = customerKey();
+  const target = { Bucket: BUCKET, Key: 'upload' };
+  const create = (more: Partial<CreateMultipartUploadCommandInput>) =>
+    secure.s3.send(new CreateMultipartUploadCommand({ ...target, ChecksumAlgorithm: 'CRC32', ...more }));
+  const { UploadId } = await create(key);
+  const send = (more: Partial<UploadPartCommandInput> = {}) =>
+    secure.s3.send(new UploadPartCommand({ ...target, UploadId, PartNumber: 1, Body: 'x', ...more }));
+  expect(await outcome(send())).toBe('InvalidRequest 400');
+  expect(await outcome(send(customerKey()))).toBe('InvalidRequest 400');
+  const { ETag, ChecksumCRC32 } = await send(key);
+  const list = (more = {}) => outcome(secure.s3.send(new ListPartsCommand({ ...target, UploadId, ...more })));
+  expect([await list(), await list(key)]).toEqual(['InvalidRequest 400', 'ok']);
+  const complete = (more = {}) =>
+    outcome(
+      secure.s3.send(
+        new CompleteMultipartUploadCommand({
+          ...target,
+          UploadId,
+          MultipartUpload: { Parts: [{ PartNumber: 1, ETag, ChecksumCRC32 }] },
+          ...more,
+        }),
+      ),
+    );
+  expect([await complete(), await complete(key)]).toEqual(['InvalidRequest 400', 'ok']);
+  expect(await outcome(get(secure.s3, 'upload', key))).toBe('ok');
+});
