@@ -44,7 +44,11 @@ export async function runSealift(args: readonly string[], options: ChildOptions)
     });
   }
   const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
-  child.once('error', reject).once('close', (code) => resolve(code ?? undefined));
+  child.once('close', (code) => resolve(code ?? undefined));
+  // An aborted child is still there until it closes.
+  child.on('error', (error) => {
+    if (error.name !== 'AbortError') reject(error);
+  });
   const exit = await promise;
   return { exit, lines, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString().trimEnd() };
 }

@@ -62,7 +62,7 @@ function usageError({ code, message }: CommanderError, name: string | undefined)
     return new SealiftError('usage', 'No command was given', { hint: '`sealift --help` lists them.' });
   }
   const isCommand = name !== undefined && code !== 'commander.unknownCommand' && !name.startsWith('-');
-  return new SealiftError('usage', message.replace(/^error: /, ''), {
+  return new SealiftError('usage', message.replace(/^error: |\.$/g, ''), {
     hint: `\`sealift ${isCommand ? `${name} ` : ''}--help\` shows what it takes.`,
   });
 }

@@ -51,6 +51,7 @@ export class ProgressReport implements Disposable {
         return;
       case 'start':
         this.#totalBytes = event.totalBytes;
+        this.#tellAlike();
         if (event.resumed) this.#output.say(`Going on with job ${event.job} (--fresh starts over).`);
         break;
       case 'restart':
@@ -65,9 +66,10 @@ export class ProgressReport implements Disposable {
     this.#output.json({ ...event });
   };
 
-  /** Stops the timer, clears the line, and tells what is left to tell. */
+  /** Stops the timer, and tells what is left to tell. */
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
+    this.#beat();
     this.#tellAlike();
     this.#output.clearStatus();
   }

@@ -1,7 +1,7 @@
 /** One job, from its first event to its result: what `put`, `get` and `resume` have in common. */
 import { EXIT } from '../errors.ts';
 import type { JobResult, RunOptions } from '../index.ts';
-import { formatDuration, formatRate, formatSize } from '../units.ts';
+import { formatDuration, formatRate, formatSize, MiB } from '../units.ts';
 import { counted, type Output } from './output.ts';
 import { ProgressReport } from './progress.ts';
 
@@ -33,9 +33,14 @@ export async function runJob(report: JobReport, job: (options: RunOptions) => Pr
 function resultText({ from, to }: JobReport, result: JobResult, reusedBytes: number): string {
   const { command, plainBytes, parts, partsReused, seconds, kmsCalls } = result;
   const kept = partsReused > 0 ? ` (${partsReused} kept from before)` : '';
-  const rate = formatRate((plainBytes - reusedBytes) / seconds);
-  return [
-    `${command === 'put' ? 'Sealed' : 'Opened'} ${from} into ${to}`,
-    `${formatSize(plainBytes)} in ${counted(parts, 'part')}${kept}, ${formatDuration(seconds)}, ${rate}, ${counted(kmsCalls, 'KMS call')}`,
-  ].join('\n');
+  const facts = [`${formatSize(plainBytes)} in ${counted(parts, 'part')}${kept}`, timeText(seconds)];
+  const movedBytes = plainBytes - reusedBytes;
+  // The rate of a moment says nothing.
+  if (movedBytes >= MiB) facts.push(formatRate(movedBytes / seconds));
+  facts.push(counted(kmsCalls, 'KMS call'));
+  return `${command === 'put' ? 'Sealed' : 'Opened'} ${from} into ${to}\n${facts.join(', ')}`;
+}
+
+function timeText(seconds: number): string {
+  return seconds < 10 ? `${seconds.toFixed(1)} s` : formatDuration(seconds);
 }
