@@ -67,7 +67,8 @@ export function isThrottling(thrown: unknown): boolean {
 export function isTransient(thrown: unknown): boolean {
   const { name, code, $metadata } = thrown as Failure;
   const status = $metadata?.httpStatusCode;
-  if (status !== undefined) return status >= 500 || $metadata?.clockSkewCorrected === true;
+  // An answer of success that cannot be read to its end was cut off.
+  if (status !== undefined) return status >= 500 || status < 300 || $metadata?.clockSkewCorrected === true;
   return name === 'TimeoutError' || isNetworkCode(code);
 }
 
