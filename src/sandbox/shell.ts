@@ -84,8 +84,7 @@ export class Shell {
 
   #end({ record, response, body, fault }: Exchange): void {
     record.ms = now() - record.time;
-    record.status =
-      response.headersSent && (response.writableFinished || fault?.kind !== 'lose-answer') ? response.statusCode : 0;
+    record.status = response.headersSent ? response.statusCode : 0;
     record.fault = fault?.kind ?? null;
     record.bytesIn = body?.received ?? 0;
     record.firstByteTime = body?.firstByteTime ?? null;
