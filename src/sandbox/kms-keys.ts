@@ -4,6 +4,7 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { SealiftError } from '../errors.ts';
 import { KmsError } from './kms-error.ts';
 
 export interface SandboxKey {
@@ -165,7 +166,7 @@ export class SandboxKeys {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
       throw error;
     }
-    const state = JSON.parse(text) as { keys: (SandboxKey & { secret: string })[]; aliases: SandboxAlias[] };
+    const state = parseState(text, this.#stateFile);
     for (const key of state.keys) this.#keys.set(key.id, { ...key, secret: Buffer.from(key.secret, 'base64') });
     for (const alias of state.aliases) this.#aliases.set(alias.name, alias);
   }
@@ -178,5 +179,22 @@ export class SandboxKeys {
     const temporary = `${this.#stateFile}.${randomUUID()}`;
     writeFileSync(temporary, text, { mode: 0o600, flag: 'wx' });
     renameSync(temporary, this.#stateFile);
+  }
+}
+
+/** The state file's content; keys' secrets are in base64. */
+interface State {
+  keys: (Omit<SandboxKey, 'secret'> & { secret: string })[];
+  aliases: SandboxAlias[];
+}
+
+function parseState(text: string, path: string): State {
+  try {
+    return JSON.parse(text) as State;
+  } catch {
+    // The parser's message quotes the text, which holds keys.
+    throw new SealiftError('bad-option', `${path} does not hold the keys of a sandbox`, {
+      hint: 'It is damaged, and what was sealed under its keys is lost. Remove the file, or give another folder.',
+    });
   }
 }

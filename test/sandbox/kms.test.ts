@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -275,6 +275,15 @@ describe('the state file', () => {
     const { KeyMetadata } = after.ok('DescribeKey', { KeyId: 'alias/other' });
     expect(KeyMetadata).toMatchObject({ Arn: other, Description: 'other', KeyState: 'Disabled' });
   });
+});
+
+it('refuses a state file that is damaged, and shows nothing of it', () => {
+  const stateFile = join(folder, 'damaged.json');
+  writeFileSync(stateFile, 'secret');
+  const starting = () => new SandboxKms({ ...account, stateFile });
+  expect(starting).toThrow(
+    expect.objectContaining({ code: 'bad-option', message: expect.not.stringMatching(/secret/) }),
+  );
 });
 
 describe('requests that are wrong in themselves', () => {
