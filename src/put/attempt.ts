@@ -3,6 +3,7 @@
  * ledger before the store hears of it.
  */
 import { SealiftError } from '../errors.ts';
+import { badContext } from '../formats/esdk/context.ts';
 import { checkEncryptionContext, encodeHeader, headerBytes } from '../formats/esdk/header.ts';
 import { deriveMessageKeys } from '../formats/esdk/keys.ts';
 import { boundMessageId, NAME_MARKER } from '../formats/esdk/message-id.ts';
@@ -50,8 +51,7 @@ export async function beginAttempt(run: PutRun, source: SourceIdentity): Promise
   const frameSize = request.frameSize ?? DEFAULT_FRAME_SIZE;
   const plan = { plainSize: source.size, frameSize, partSize: request.partSize };
   planLayout({ ...plan, headerSize: TYPICAL_HEADER_SIZE });
-  const encryptionContext = { ...request.context, [NAME_MARKER[0]]: NAME_MARKER[1] };
-  checkEncryptionContext(encryptionContext);
+  const encryptionContext = markedContext(request);
   const condition = await conditionFor(run);
 
   using materials = await tools.keyring.makeDataKey({
@@ -79,6 +79,15 @@ export async function beginAttempt(run: PutRun, source: SourceIdentity): Promise
     keys.ledgerKey,
   );
   return { row, message: { layout, messageId, keys }, resumed: false, kept: new Set(), doubtful: false };
+}
+
+/** The user's context and our mark. Throws `bad-context`. */
+function markedContext({ context = {} }: SealOptions): Record<string, string> {
+  const [name, value] = NAME_MARKER;
+  if (Object.hasOwn(context, name)) throw badContext(`${JSON.stringify(name)} is a name that Sealift gives itself`);
+  const marked = { ...context, [name]: value };
+  checkEncryptionContext(marked);
+  return marked;
 }
 
 /** The object must still be what it was at the start: absent, or with `overwrite` the very one seen. */

@@ -87,7 +87,7 @@ function encodedSize(context: Readonly<Record<string, string>>): number {
   return entries.length === 0 ? 0 : 2 + size;
 }
 
-function badContext(message: string): SealiftError {
+export function badContext(message: string): SealiftError {
   return new SealiftError('bad-context', `encryption context: ${message}`, {
     hint: 'Give short names and values with --context NAME=VALUE. They are stored in the clear.',
   });
