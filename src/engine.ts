@@ -18,7 +18,7 @@ import { openStateDir } from './ledger/state-dir.ts';
 import type { Limiter } from './limits/limiter.ts';
 import { kmsQuota } from './limits/quotas.ts';
 import { kmsLimiter } from './limits/token-bucket.ts';
-import { laneSizeOf, MemoryBudget, planMemory, roomForLanes } from './parts/memory.ts';
+import { laneSizeOf, MemoryBudget, planMemory } from './parts/memory.ts';
 import { Threads } from './parts/threads.ts';
 import { type PutRequest, put } from './put.ts';
 import { resolveS3Settings } from './stores/aws-settings.ts';
@@ -101,8 +101,7 @@ class Workshop implements Engine {
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#keys = new Keys(options);
-    const { maxMemory, threadCount } = planMemory(this.#memory(), 0);
-    const budget = new MemoryBudget(roomForLanes({ maxMemory, threadCount }));
+    const budget = new MemoryBudget(planMemory(this.#memory(), 0));
     const stateDir = () => this.#stateDir();
     this.#tools = {
       get stateDir() {
@@ -188,7 +187,10 @@ class Workshop implements Engine {
       { ...this.#memory(), threadCount: this.#threads?.count ?? this.#options.threads },
       partSize,
     );
-    this.#threads ??= new Threads({ count: plan.threadCount, laneCount: plan.laneCount });
+    if (!this.#threads) {
+      budget.startThreads(plan.threadCount);
+      this.#threads = new Threads({ count: plan.threadCount, laneCount: plan.laneCount });
+    }
     return { threads: this.#threads, plan, laneSize: laneSizeOf(partSize), budget };
   }
 }

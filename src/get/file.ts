@@ -9,20 +9,21 @@ import type { GetRun } from '../get.ts';
 import { forgetJob, isUnfinished } from '../jobs.ts';
 import { type DownloadRow, jobIdOf, Ledger } from '../ledger/ledger.ts';
 import { runLanes } from '../parts/lanes.ts';
-import { openerFor } from './open.ts';
+import { type Opener, openerFor } from './open.ts';
 import { type Piece, piecesOf } from './pieces.ts';
 import { createTemporary, publish, removeTemporary, stillThere, syncFile } from './target.ts';
 
 /** Resolves to the job's id once the file has its name. */
 export async function toFile(run: GetRun, target: string): Promise<string> {
   const { request, progress, place } = run;
-  using ledger = await openJob(run, target);
   const pieces = piecesOf(run);
+  const opener = await openerFor(run, pieces.length);
+  using ledger = await openJob(run, target);
   try {
     const { download, resumed } = await takeUp(run, ledger, target, pieces.length);
     const job = ledger.job.id;
     progress.emit({ type: 'start', job, command: 'get', object: place.url, resumed, totalBytes: progress.totalBytes });
-    if (!(await fetchPieces(run, ledger, download, pieces))) throw interrupted(target);
+    if (!(await fetchPieces(run, ledger, download, { pieces, opener }))) throw interrupted(target);
     await publish(download.tempPath, target, { overwrite: request.overwrite ?? false });
     ledger.finish('done');
     return job;
@@ -85,10 +86,14 @@ async function takeUp(
 }
 
 /** Resolves to false when the run was stopped before all pieces were written. */
-async function fetchPieces(run: GetRun, ledger: Ledger, download: DownloadRow, pieces: Piece[]): Promise<boolean> {
+async function fetchPieces(
+  run: GetRun,
+  ledger: Ledger,
+  download: DownloadRow,
+  { pieces, opener }: { pieces: Piece[]; opener: Opener },
+): Promise<boolean> {
   const { request, progress } = run;
   const done = ledger.pieces();
-  const opener = await openerFor(run, pieces.length);
   const record = batched((numbers: number[]) => recordSynced(ledger, download, numbers));
 
   const complete = await runLanes({

@@ -15,11 +15,15 @@ export interface Opener {
 
 const buffers = new BufferPool();
 
-/** Threads are worth their start for several pieces; a small object is opened on this thread. */
+/**
+ * Threads are worth their start for several pieces; a single one is opened on this thread. Throws `memory-too-small`
+ * where memory has no room for one piece: a foreign object's frames, or its single block, may be of any size.
+ */
 export async function openerFor(run: GetRun, pieceCount: number): Promise<Opener> {
   const { place, tools, message } = run;
   const pieceSize = partOf(message.layout, 1).plainSize;
   if (pieceCount <= 1) {
+    tools.budget.check(pieceSize);
     return {
       laneCount: 1,
       open: async (piece, target) => {

@@ -23,11 +23,6 @@ export function laneSizeOf(partSize: number): number {
   return Math.ceil(partSize * LANE_FACTOR);
 }
 
-/** Bytes for lanes: what the process and its threads leave. */
-export function roomForLanes({ maxMemory, threadCount }: Pick<MemoryPlan, 'maxMemory' | 'threadCount'>): number {
-  return maxMemory - BASE_SIZE - threadCount * THREAD_SIZE;
-}
-
 export interface MemoryRequest {
   /** Resident bytes of the whole process at most. */
   maxMemory?: number | undefined;
@@ -74,33 +69,47 @@ export function planMemory(request: MemoryRequest, partSize: number): MemoryPlan
   return { maxMemory, threadCount, laneCount };
 }
 
-/** Hands out bytes of one budget, first come first served. */
+/** Hands out the bytes that the process and its threads leave, first come first served. */
 export class MemoryBudget {
-  readonly size: number;
+  readonly #maxMemory: number;
+  /** All there is for parts; more than that never comes. */
+  #size: number;
   #free: number;
-  readonly #waiting: { size: number; resolve: () => void }[] = [];
+  #waiting: { size: number; resolve: () => void; reject: (error: unknown) => void }[] = [];
 
-  constructor(size: number) {
-    this.size = size;
-    this.#free = size;
+  constructor({ maxMemory }: Pick<MemoryPlan, 'maxMemory'>) {
+    this.#maxMemory = maxMemory;
+    this.#size = this.#free = maxMemory - BASE_SIZE;
   }
 
-  /**
-   * Resolves once `size` bytes are the caller's; disposing of the ticket gives them back. Throws `memory-too-small`
-   * for more than the whole budget, which would never come.
-   */
+  /** Threads take their share when they start, for as long as they live. Who waits for more than is left is refused. */
+  startThreads(count: number): void {
+    this.#size -= count * THREAD_SIZE;
+    this.#free -= count * THREAD_SIZE;
+    const hopeless = this.#waiting.filter(({ size }) => size > this.#size);
+    this.#waiting = this.#waiting.filter(({ size }) => size <= this.#size);
+    for (const { size, reject } of hopeless) reject(this.#tooSmall(size));
+  }
+
+  /** Throws `memory-too-small`, naming the least that works, where `take` could never give so much. */
+  check(size: number): void {
+    if (size > this.#size) throw this.#tooSmall(size);
+  }
+
+  #tooSmall(size: number): SealiftError {
+    const least = this.#maxMemory + size - this.#size;
+    return new SealiftError(
+      'memory-too-small',
+      `${formatSize(this.#maxMemory)} of memory have no room for ${formatSize(size)} held at once`,
+      { hint: `Give --max-memory ${Math.ceil(least / MiB)}MiB or more.` },
+    );
+  }
+
+  /** Resolves once `size` bytes are the caller's; disposing of the ticket gives them back. Throws as `check` does. */
   async take(size: number): Promise<Disposable> {
-    if (size > this.size) {
-      throw new SealiftError(
-        'memory-too-small',
-        `${formatSize(size)} do not fit into ${formatSize(this.size)} of memory`,
-        {
-          hint: `Give a --max-memory that is ${formatSize(size - this.size)} larger.`,
-        },
-      );
-    }
+    this.check(size);
     if (this.#waiting.length > 0 || size > this.#free) {
-      await new Promise<void>((resolve) => this.#waiting.push({ size, resolve }));
+      await new Promise<void>((resolve, reject) => this.#waiting.push({ size, resolve, reject }));
     } else {
       this.#free -= size;
     }

@@ -1,0 +1,55 @@
+/** The budget of memory: what is refused for good, what waits, and what threads take from it. */
+import { describe, expect, test } from 'vitest';
+import { MemoryBudget, planMemory } from '../../src/parts/memory.ts';
+import { GiB, KiB, MiB } from '../../src/units.ts';
+import { errorOf } from '../formats/message.ts';
+
+function leastNamed(action: () => unknown): number {
+  const { code, hint } = errorOf(action);
+  expect(code).toBe('memory-too-small');
+  return Number(/--max-memory (\d+)MiB or more/.exec(hint)?.[1]) * MiB;
+}
+
+describe('the least that an error names works, and a MiB less does not', () => {
+  test.each([MiB, 45 * MiB, 4 * GiB, 64 * GiB - 32])('for %i bytes held at once', (size) => {
+    const room = (maxMemory: number) => () => new MemoryBudget({ maxMemory }).check(size);
+    const least = leastNamed(room(96 * MiB));
+    room(least)();
+    expect(leastNamed(room(least - MiB))).toBe(least);
+  });
+
+  test.each([8 * MiB, 45 * MiB, 4 * GiB])('for parts of %i bytes on threads', async (partSize) => {
+    const plan = (maxMemory: number) => () => planMemory({ maxMemory }, partSize);
+    const least = leastNamed(plan(136 * MiB));
+    const { threadCount, laneCount } = plan(least)();
+    expect(leastNamed(plan(least - MiB))).toBe(least);
+    const budget = new MemoryBudget({ maxMemory: least });
+    budget.startThreads(threadCount);
+    for (let lane = 0; lane < laneCount; lane++) await budget.take(partSize * 2.5);
+  });
+});
+
+test('bytes given back go to who has waited longest', async () => {
+  const budget = new MemoryBudget({ maxMemory: 196 * MiB });
+  const order: string[] = [];
+  const first = await budget.take(70 * MiB);
+  const large = budget.take(90 * MiB).then((ticket) => order.push('large') && ticket);
+  const small = budget.take(KiB).then((ticket) => order.push('small') && ticket);
+  await new Promise(setImmediate);
+  expect(order).toEqual([]);
+  first[Symbol.dispose]();
+  await Promise.all([large, small]);
+  expect(order).toEqual(['large', 'small']);
+});
+
+test('threads leave less: who waits for more is refused, who waits for enough gets it', async () => {
+  const budget = new MemoryBudget({ maxMemory: 196 * MiB });
+  const first = await budget.take(70 * MiB);
+  const tooMuch = budget.take(90 * MiB);
+  const enough = budget.take(60 * MiB);
+  budget.startThreads(1);
+  await expect(tooMuch).rejects.toMatchObject({ code: 'memory-too-small' });
+  first[Symbol.dispose]();
+  (await enough)[Symbol.dispose]();
+  expect(leastNamed(() => budget.check(90 * MiB))).toBe((96 + 40 + 90) * MiB);
+});
