@@ -1,18 +1,13 @@
 /**
- * How a client of S3 is made: one keep-alive agent, the SDK's standard retries, no byte hashed twice, and a stall
- * deadline on every connection.
+ * How a client of S3 is made: the SDK's standard retries, watched; no byte hashed twice; bodies sent in slices.
  */
-import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { type Agent, Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
-import type { Socket } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
-import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
+import { buffer } from 'node:stream/consumers';
 import { S3Client } from '@aws-sdk/client-s3';
-import { SealiftError } from '../errors.ts';
 import { KiB } from '../units.ts';
 import { type CredentialProvider, refusePlainHttp, type S3Settings } from './aws-settings.ts';
+import { createAgents } from './s3-agent.ts';
 import { isThrottling } from './s3-errors.ts';
 
 /** One attempt failed and the next is being made. */
@@ -68,19 +63,31 @@ export function createS3Client({ settings, credentials, onRetry = () => {} }: S3
 const SLICE_SIZE = 256 * KiB;
 
 /**
- * A body written whole is sealed whole by TLS, into as much memory again, before the first byte of it goes out. In
- * slices it never is. Below the retries, so that every attempt starts from the whole body.
+ * Sends bodies in slices, and lets go of the caller's bytes before the caller hears the answer.
+ *
+ * A body written whole is sealed whole by TLS, into as much memory again, before the first byte of it goes out; in
+ * slices it never is. And a server may answer, an error most often, before it has read the body: Node would go on
+ * sending out of a buffer that is the caller's again and may hold plain bytes by then. The connection of such an answer
+ * is closed first. This sits below the retries, so every attempt starts from the whole body.
  */
 function addSlicedBody(client: S3Client): void {
   client.middlewareStack.add(
-    (next) => (args) => {
-      const request = args.request as { body?: unknown };
-      const { body } = request;
-      if (!ArrayBuffer.isView(body) || body.byteLength <= SLICE_SIZE) return next(args);
-      const sliced = Object.assign(Object.create(Object.getPrototypeOf(request)), request, {
-        body: Readable.from(slicesOf(body), { objectMode: false, highWaterMark: SLICE_SIZE }),
-      });
-      return next({ ...args, request: sliced });
+    (next) => async (args) => {
+      const { body } = args.request as { body?: unknown };
+      if (!ArrayBuffer.isView(body)) return next(args);
+      const slices = Readable.from(slicesOf(body), { objectMode: false, highWaterMark: SLICE_SIZE });
+      try {
+        const result = await next({ ...args, request: withBody(args.request, slices) });
+        const answer = result.response as { body: IncomingMessage | Uint8Array };
+        const { socket } = answer.body as IncomingMessage;
+        if (!slices.readableEnded || socket.writableLength > 0) {
+          answer.body = await buffer(answer.body as IncomingMessage);
+          socket.destroy();
+        }
+        return result;
+      } finally {
+        slices.destroy();
+      }
     },
     { step: 'deserialize', priority: 'low', name: 'sealiftSlicedBody' },
   );
@@ -89,6 +96,11 @@ function addSlicedBody(client: S3Client): void {
 function* slicesOf(body: ArrayBufferView): Generator<Buffer> {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   for (let offset = 0; offset < bytes.length; offset += SLICE_SIZE) yield bytes.subarray(offset, offset + SLICE_SIZE);
+}
+
+/** The same request, of the same class as the SDK checks it, with another body. */
+function withBody(request: unknown, body: Readable): unknown {
+  return Object.assign(Object.create(Object.getPrototypeOf(request)), request, { body });
 }
 
 /** TLS already protects the body, and the checksum and Sealift's own seal outlast it: no SHA-256 over every part. */
@@ -124,52 +136,4 @@ function addRetryWatch(client: S3Client, onRetry: (retry: Retry) => void): void 
     },
     { step: 'deserialize', priority: 'high', name: 'sealiftRetryWatch' },
   );
-}
-
-function createAgents({
-  endpoint,
-  caBundle,
-  stallMs,
-  maxSockets,
-}: S3Settings): { httpAgent: Agent } | { httpsAgent: HttpsAgent } {
-  const options = { keepAlive: true, maxSockets, timeout: stallMs };
-  if (URL.parse(endpoint ?? '')?.protocol === 'http:')
-    return { httpAgent: withStallDeadline(new HttpAgent(options), stallMs) };
-  const trust = caBundle === undefined ? {} : { secureContext: trustAlso(caBundle) };
-  return { httpsAgent: withStallDeadline(new HttpsAgent({ ...options, ...trust }), stallMs) };
-}
-
-/**
- * Gives up connections on which no byte moves either way: while connecting, sending, waiting for an answer or reading
- * one. Node's inactivity timer, set on the socket by the agent's `timeout`, sees all of these (a body being sent counts
- * by what the kernel took, so a stall is noticed after one to two `stallMs`). A reader that is slow to take what has
- * arrived pauses the socket: that is no stall, and the clock starts anew when it comes back. ETIMEDOUT is what the SDK
- * takes for transient, and tries again.
- */
-function withStallDeadline<AnyAgent extends Agent>(agent: AnyAgent, stallMs: number): AnyAgent {
-  const connect = agent.createConnection.bind(agent);
-  agent.createConnection = (options, callback) => {
-    const socket = connect(options, callback) as Socket;
-    socket.on('timeout', () => {
-      if (socket.isPaused()) socket.once('resume', () => socket.setTimeout(stallMs));
-      else socket.destroy(Object.assign(new Error(`No byte moved for ${stallMs} ms`), { code: 'ETIMEDOUT' }));
-    });
-    return socket;
-  };
-  return agent;
-}
-
-/** AWS_CA_BUNDLE, which the SDK for JavaScript does not read. */
-function trustAlso(caBundle: string): SecureContext {
-  try {
-    const bundle = readFileSync(caBundle, 'utf8');
-    // A context takes nonsense without a word; this reads the first certificate, and throws.
-    new X509Certificate(bundle);
-    return createSecureContext({ ca: [...getCACertificates('default'), bundle] });
-  } catch (thrown) {
-    throw new SealiftError('bad-option', `AWS_CA_BUNDLE cannot be used: ${(thrown as Error).message}.`, {
-      hint: 'It must name a readable file of certificates in PEM form.',
-      cause: thrown,
-    });
-  }
 }

@@ -291,9 +291,11 @@ describe('a store', () => {
         options: { metadata: {}, crc32: crc32('abc'), condition: NEW },
       },
     });
+    // Both are awaited from the start: they may come together.
+    const exited = once(worker, 'exit');
     const [answer] = await once(worker, 'message');
     expect(answer).toMatchObject({ crc32: crc32('abc') });
-    await once(worker, 'exit');
+    await exited;
     expect(await s3.store.head('thread')).toMatchObject({ size: 3 });
   });
 });
