@@ -2,18 +2,43 @@
  * `kill -9` at random moments of a put over HTTPS, then `resume`: the object must be equal, no more than the parts in
  * flight may be sent again, and no nonce may ever have sealed two plaintexts.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { Agent } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { AbortMultipartUploadCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GiB, MiB } from '../../src/units.ts';
-import { run, type SandboxProcess, start, startSandboxProcess } from '../support/cli.ts';
+import {
+  type Line,
+  type LogEntry,
+  type Outcome,
+  run,
+  type SandboxProcess,
+  start,
+  startSandboxProcess,
+} from '../support/cli.ts';
 import { sha256Of, writeRandomFile } from '../support/files.ts';
 import { checkRecords } from '../support/records.ts';
 
-const KILL_COUNT = Number(process.env['SEALIFT_KILLS'] ?? 50);
-const SIZE = Number(process.env['SEALIFT_KILL_SIZE'] ?? GiB);
+const KILL_COUNT = Number(process.env.SEALIFT_KILLS ?? 50);
+const DISASTER_COUNT = Math.ceil(KILL_COUNT / 10);
+const SIZE = Number(process.env.SEALIFT_KILL_SIZE ?? GiB);
 const PART_SIZE = 8 * MiB;
 const LANE_COUNT = 4;
 
@@ -63,7 +88,8 @@ async function killedPut(one: Case, { ackedParts, delayMs }: { ackedParts: numbe
   await sleep(delayMs);
   running.child.kill('SIGKILL');
   const { lines } = await running.ended;
-  return Math.max(...lines.filter(({ type }) => type === 'progress').map(({ ackedBytes }) => ackedBytes as number));
+  const acked = lines.filter(({ type }) => type === 'progress').map(({ ackedBytes }) => ackedBytes as number);
+  return Math.max(...acked) / PART_SIZE;
 }
 
 async function checkEqual(one: Case): Promise<void> {
@@ -91,21 +117,201 @@ function bytesAgain({ key }: Case): number {
 
 describe(`kill -9 of a ${SIZE / MiB} MiB put`, () => {
   test(`${KILL_COUNT} random moments`, async () => {
-    const partCount = SIZE / PART_SIZE;
     for (let index = 0; index < KILL_COUNT; index++) {
       const one = newCase(`random-${index}`);
-      const ackedParts = 1 + Math.floor(Math.random() * (partCount - 8));
-      await killedPut(one, { ackedParts, delayMs: Math.random() * 60 });
-      const resumed = await run(['resume', '--state-dir', one.state, '--json'], {
-        env: sandbox.env,
-        records: one.records,
-      });
-      expect(resumed.last, resumed.stderr).toMatchObject({ type: 'result', plainBytes: SIZE });
-      expect(resumed.last!['partsReused']).toBeGreaterThanOrEqual(ackedParts);
+      const ackedParts = await killedPut(one, randomMoment());
+      const resumed = await resume(one);
+      expect(resumed.last!.partsReused).toBeGreaterThanOrEqual(ackedParts);
       expect(bytesAgain(one)).toBeLessThanOrEqual(LANE_COUNT * (PART_SIZE + MiB));
       await checkEqual(one);
       checkNonces(one);
-      rmSync(one.records, { recursive: true });
+    }
+  });
+
+  test('the ledger torn: its log cut at a random byte', async () => {
+    for (let index = 0; index < DISASTER_COUNT; index++) {
+      const one = newCase(`torn-${index}`);
+      await killedPut(one, randomMoment());
+      const wal = `${ledgerOf(one)}-wal`;
+      truncateSync(wal, Math.floor(statSync(wal).size * (0.5 + Math.random() / 2)));
+      await again(one);
+      await checkEqual(one);
+      checkNonces(one);
+    }
+  });
+
+  test('the ledger replaced by an older copy, and the source changed with its mtime set back', async () => {
+    for (let index = 0; index < DISASTER_COUNT; index++) {
+      const one = newCase(`older-${index}`);
+      const running = start(putArgs(one), { env: sandbox.env, records: one.records });
+      await running.until(ackedAtLeast(2));
+      const copies = copyLedger(one);
+      await running.until(ackedAtLeast(10));
+      running.child.kill('SIGKILL');
+      await running.ended;
+      // In place: the files keep their inodes, as a restore by rsync would.
+      for (const [path, bytes] of copies) writeFileSync(path, bytes);
+      await withChangedSource(async () => {
+        await again(one);
+        await checkEqual(one);
+      });
+      checkNonces(one);
+    }
+  });
+
+  test('the upload aborted behind our back', async () => {
+    for (let index = 0; index < DISASTER_COUNT; index++) {
+      const one = newCase(`aborted-${index}`);
+      await killedPut(one, randomMoment());
+      await abortUploads(one.key);
+      const resumed = await again(one);
+      expect(resumed.last!.partsReused).toBe(0);
+      expect(resumed.lines.map(({ type }) => type)).toContain('restart');
+      await checkEqual(one);
+      checkNonces(one);
     }
   });
 });
+
+describe('answers lost', () => {
+  const KINDS = {
+    CompleteMultipartUpload: SIZE,
+    PutObject: MiB,
+    CreateMultipartUpload: SIZE,
+    UploadPart: SIZE,
+    HeadObject: SIZE,
+    GenerateDataKey: SIZE,
+  };
+
+  for (const [operation, size] of Object.entries(KINDS)) {
+    test(`${operation}: its first answer is lost`, async () => {
+      const one = newCase(`lost-${operation}`);
+      const small = join(folder, `lost-${operation}.bin`);
+      writeRandomFile(small, size);
+      const faulty = await startSandboxProcess(
+        ['--https', '--bucket', 'bkt', '--faults', `${operation}:1=lose-answer`],
+        join(folder, `lost-${operation}.log`),
+      );
+      try {
+        const args = ['put', small, one.target, '--kms-key', faulty.kmsKeyId, '--state-dir', one.state, '--json'];
+        const put = await run(args, { env: faulty.env, records: one.records });
+        expect(put.last, put.stderr).toMatchObject({ type: 'result', plainBytes: size });
+        const back = join(folder, 'back.bin');
+        await run(['get', one.target, back, '--state-dir', one.state], { env: faulty.env });
+        expect(await sha256Of(back)).toBe(await sha256Of(small));
+        rmSync(back);
+        expect(checkRecords(one.records).violations).toEqual([]);
+      } finally {
+        await faulty.stop();
+        rmSync(small);
+      }
+    });
+  }
+
+  test('killed while the answer to Complete is lost: resume finds the object', async () => {
+    for (const [operation, size] of [
+      ['CompleteMultipartUpload', SIZE],
+      ['PutObject', MiB],
+    ] as const) {
+      const one = newCase(`killed-${operation}`);
+      const small = join(folder, `killed-${operation}.bin`);
+      writeRandomFile(small, size);
+      const logFile = join(folder, `killed-${operation}.log`);
+      // The effect takes place, and the answer never comes: the client waits for it until it is killed.
+      const faults = `${operation}:1=lose-answer; ${operation}:2-99=stall`;
+      const faulty = await startSandboxProcess(['--https', '--bucket', 'bkt', '--faults', faults], logFile);
+      try {
+        const args = ['put', small, one.target, '--kms-key', faulty.kmsKeyId, '--state-dir', one.state, '--json'];
+        const put = start(args, { env: faulty.env, records: one.records });
+        while (!faulty.log().some((entry) => entry.operation === operation)) await sleep(20);
+        put.child.kill('SIGKILL');
+        await put.ended;
+        const before = writesIn(faulty.log());
+        const again = ['resume', '--state-dir', one.state, '--json'];
+        const resumed = await run(again, { env: faulty.env, records: one.records });
+        expect(resumed.last, resumed.stderr).toMatchObject({ type: 'result', plainBytes: size });
+        expect(writesIn(faulty.log())).toBe(before);
+        expect(checkRecords(one.records).violations).toEqual([]);
+      } finally {
+        await faulty.stop();
+        rmSync(small);
+      }
+    }
+  });
+});
+
+/** Requests that would write: a resume that finds its object there makes none. */
+function writesIn(log: LogEntry[]): number {
+  return log.filter(({ operation }) => /^(PutObject|UploadPart|C\w+MultipartUpload)$/.test(operation)).length;
+}
+
+function randomMoment(): { ackedParts: number; delayMs: number } {
+  return { ackedParts: 1 + Math.floor(Math.random() * (SIZE / PART_SIZE - 8)), delayMs: Math.random() * 60 };
+}
+
+function ackedAtLeast(parts: number) {
+  return ({ type, ackedBytes }: Line) => type === 'progress' && (ackedBytes as number) >= parts * PART_SIZE;
+}
+
+async function resume(one: Case): Promise<Outcome> {
+  const args = ['resume', '--state-dir', one.state, '--json'];
+  const resumed = await run(args, { env: sandbox.env, records: one.records });
+  expect(resumed.last, resumed.stderr).toMatchObject({ type: 'result', plainBytes: SIZE });
+  return resumed;
+}
+
+/** The same command again: what a person does who does not know what became of the job. */
+async function again(one: Case): Promise<Outcome> {
+  const put = await run(putArgs(one), { env: sandbox.env, records: one.records });
+  expect(put.last, put.stderr).toMatchObject({ type: 'result', plainBytes: SIZE });
+  return put;
+}
+
+function ledgerOf({ state }: Case): string {
+  return join(state, readdirSync(state).find((name) => name.endsWith('.db'))!);
+}
+
+function copyLedger(one: Case): [path: string, bytes: Buffer][] {
+  const db = ledgerOf(one);
+  return [db, `${db}-wal`, `${db}-shm`].map((path) => [path, readFileSync(path)]);
+}
+
+/** Runs `work` while every part of the source differs and its times say that nothing happened. */
+async function withChangedSource(work: () => Promise<void>): Promise<void> {
+  const { atime, mtime } = statSync(source);
+  const flip = () => {
+    const file = openSync(source, 'r+');
+    const byte = Buffer.alloc(1);
+    for (let offset = 12_345; offset < SIZE; offset += PART_SIZE) {
+      readSync(file, byte, 0, 1, offset);
+      byte[0]! ^= 0xff;
+      writeSync(file, byte, 0, 1, offset);
+    }
+    closeSync(file);
+    utimesSync(source, atime, mtime);
+  };
+  flip();
+  hash = await sha256Of(source);
+  try {
+    await work();
+  } finally {
+    flip();
+    hash = await sha256Of(source);
+  }
+}
+
+async function abortUploads(key: string): Promise<void> {
+  const { AWS_ENDPOINT_URL: endpoint, AWS_CA_BUNDLE: bundle } = sandbox.env;
+  const client = new S3Client({
+    endpoint: endpoint!,
+    region: sandbox.env.AWS_REGION!,
+    forcePathStyle: true,
+    credentials: { accessKeyId: sandbox.env.AWS_ACCESS_KEY_ID!, secretAccessKey: sandbox.env.AWS_SECRET_ACCESS_KEY! },
+    requestHandler: { httpsAgent: new Agent({ ca: readFileSync(bundle!) }) },
+  });
+  const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: 'bkt', Prefix: key }));
+  for (const { Key, UploadId } of Uploads) {
+    await client.send(new AbortMultipartUploadCommand({ Bucket: 'bkt', Key, UploadId }));
+  }
+  client.destroy();
+}
