@@ -4,6 +4,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { setImmediate } from 'node:timers/promises';
 import { S3Client } from '@aws-sdk/client-s3';
 import { KiB } from '../units.ts';
 import { type CredentialProvider, refusePlainHttp, type S3Settings } from './aws-settings.ts';
@@ -80,6 +81,8 @@ function addSlicedBody(client: S3Client): void {
         const result = await next({ ...args, request: withBody(args.request, slices) });
         const answer = result.response as { body: IncomingMessage | Uint8Array };
         const { socket } = answer.body as IncomingMessage;
+        // That the last bytes went out may be told a turn after the answer to them.
+        await setImmediate();
         if (!slices.readableEnded || socket.writableLength > 0) {
           answer.body = await buffer(answer.body as IncomingMessage);
           socket.destroy();
