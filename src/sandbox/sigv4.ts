@@ -120,6 +120,13 @@ interface Claim {
 
 function readHeaderClaim(request: SignedRequest): Claim {
   const authorization = request.headers.authorization;
+  if (authorization?.startsWith('AWS ') || request.query.has('AWSAccessKeyId')) {
+    // What Regions of after January 2014 say to Signature Version 2 (API/sig-v4-authenticating-requests.html).
+    throw new S3Error(
+      'InvalidRequest',
+      'The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.',
+    );
+  }
   // Anonymous callers own nothing here.
   if (authorization === undefined) throw new S3Error('AccessDenied');
   const match = /^AWS4-HMAC-SHA256 +Credential=([^, ]+), *SignedHeaders=([^, ]+), *Signature=([0-9a-f]+)$/.exec(

@@ -20,8 +20,8 @@ export interface StoredPart {
   readonly blob: string;
   /** Without quotes. */
   readonly etag: string;
-  /** Base64; the algorithm is the upload's. */
-  readonly checksum: string | undefined;
+  /** Base64; the algorithm is that of the whole. */
+  readonly checksum: string;
   /** Milliseconds since 1970. */
   readonly modified: number;
 }
@@ -32,7 +32,7 @@ export interface StoredObject {
   readonly etag: string;
   readonly modified: number;
   readonly content: string;
-  readonly checksum: Checksum | undefined;
+  readonly checksum: Checksum;
   /** Undefined for objects that came in one request. */
   readonly partCount: number | undefined;
   readonly attributes: Attributes;
@@ -42,6 +42,7 @@ export interface StoredUpload {
   readonly id: string;
   readonly key: string;
   readonly initiated: number;
+  /** Undefined where none was asked for. */
   readonly checksum: { readonly algorithm: Algorithm; readonly type: ChecksumType } | undefined;
   readonly attributes: Attributes;
 }
@@ -56,7 +57,7 @@ const SCHEMA = `
   ) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS parts (
     content TEXT NOT NULL, number INTEGER NOT NULL, size INTEGER NOT NULL, offset INTEGER NOT NULL, blob TEXT NOT NULL,
-    etag TEXT NOT NULL, checksum TEXT, modified INTEGER NOT NULL, PRIMARY KEY (content, number)
+    etag TEXT NOT NULL, checksum TEXT NOT NULL, modified INTEGER NOT NULL, PRIMARY KEY (content, number)
   ) WITHOUT ROWID;
 `;
 
@@ -127,7 +128,7 @@ export class Catalog {
     const content = randomUUID();
     return this.#together(() => {
       const { size, etag, modified } = object;
-      this.#insertPart(content, { number: 1, size, offset: 0, blob, etag, checksum: undefined, modified });
+      this.#insertPart(content, { number: 1, size, offset: 0, blob, etag, checksum: object.checksum.value, modified });
       return this.#setObject(bucket, { ...object, content, partCount: undefined });
     });
   }
@@ -250,7 +251,7 @@ export class Catalog {
       offset,
       blob,
       etag,
-      checksum ?? null,
+      checksum,
       modified,
     );
   }

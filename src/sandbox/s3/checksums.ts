@@ -73,8 +73,7 @@ export function checksumHeaders(checksum: Checksum | undefined): Record<string, 
   return { [headerName(checksum.algorithm)]: checksum.value, 'x-amz-checksum-type': checksum.type };
 }
 
-export function checksumElements(checksum: Checksum | undefined): Record<string, string> {
-  if (checksum === undefined) return {};
+export function checksumElements(checksum: Checksum): Record<string, string> {
   return { [elementName(checksum.algorithm)]: checksum.value, ChecksumType: checksum.type };
 }
 

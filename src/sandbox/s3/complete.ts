@@ -1,5 +1,6 @@
 /** CompleteMultipartUpload: everything a client may state about the whole is checked before the object appears. */
 import { createHash } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
 import { type Answer, type Call, quoted, type S3, unquoted } from './call.ts';
 import type { StoredPart, StoredUpload } from './catalog.ts';
 import {
@@ -13,8 +14,8 @@ import {
 } from './checksums.ts';
 import { checkWriteConditions } from './conditions.ts';
 import { S3Error } from './errors.ts';
-import { defaultAlgorithm, etagOf } from './objects.ts';
-import { receiveXml } from './receive.ts';
+import { etagOf } from './objects.ts';
+import { defaultAlgorithm, receiveXml } from './receive.ts';
 import { checkUploadKey, encryptionHeaders } from './sse.ts';
 import { findUpload } from './uploads.ts';
 import { NAMESPACE, writeXml } from './xml.ts';
@@ -84,12 +85,13 @@ function chooseParts(upload: StoredUpload, named: readonly NamedPart[], s3: S3):
 
 /** COMPOSITE uploads must name every part's checksum; any checksum that is named must be the part's. */
 function checkPartChecksum(upload: StoredUpload, entry: NamedPart, part: StoredPart): void {
-  const given = ALGORITHMS.filter((algorithm) => entry[elementName(algorithm)] !== undefined);
-  const algorithm = upload.checksum?.algorithm;
-  if (upload.checksum?.type === 'COMPOSITE' && !given.includes(upload.checksum.algorithm)) {
+  if (upload.checksum === undefined) return;
+  const { algorithm, type } = upload.checksum;
+  const given = ALGORITHMS.filter((name) => entry[elementName(name)] !== undefined);
+  if (type === 'COMPOSITE' && !given.includes(algorithm)) {
     throw new S3Error(
       'InvalidRequest',
-      `The upload was created using a ${upload.checksum.algorithm.toLowerCase()} checksum. The complete request must include the checksum for each part. It was missing for part ${part.number} in the request.`,
+      `The upload was created using a ${algorithm.toLowerCase()} checksum. The complete request must include the checksum for each part. It was missing for part ${part.number} in the request.`,
     );
   }
   for (const name of given) {
@@ -117,35 +119,40 @@ function checkObjectSize(call: Call, size: number): void {
   );
 }
 
-/** The checksum of the whole, compared with what the headers say of it. */
-function checkWhole(call: Call, s3: S3, upload: StoredUpload, parts: readonly StoredPart[]): Checksum | undefined {
+/**
+ * The checksum of the whole, compared with what the headers say of it. Of an upload that was created without an
+ * algorithm S3 makes its own checksum and compares it with nothing: whoever wants the comparison names one at Create.
+ */
+function checkWhole(call: Call, s3: S3, upload: StoredUpload, parts: readonly StoredPart[]): Checksum {
   const { algorithm, type } = upload.checksum ?? { algorithm: defaultAlgorithm(s3), type: 'FULL_OBJECT' as const };
-  const statedType = call.headers['x-amz-checksum-type'];
+  const sums = parts.map((part) => ({ checksum: part.checksum, size: part.size }));
+  const computed = wholeChecksum(algorithm, type, sums);
+  if (upload.checksum !== undefined) checkStated(call.headers, computed);
+  return computed;
+}
+
+function checkStated(headers: IncomingHttpHeaders, { algorithm, type, value }: Checksum): void {
+  const statedType = headers['x-amz-checksum-type'];
   if (statedType !== undefined && statedType !== type) {
     throw new S3Error(
       'InvalidRequest',
       `The upload was created using the ${type} checksum mode. The complete request must use the same checksum mode.`,
     );
   }
-  const computed = wholeChecksum(
-    algorithm,
-    type,
-    parts.map((part) => ({ checksum: part.checksum!, size: part.size })),
-  );
   for (const named of ALGORITHMS) {
-    const stated = call.headers[headerName(named)] as string | undefined;
+    const stated = headers[headerName(named)] as string | undefined;
     if (stated === undefined) continue;
+    const [expected, actual] = [algorithm.toLowerCase(), named.toLowerCase()];
     if (named !== algorithm) {
       throw new S3Error(
         'InvalidRequest',
-        `Checksum Type mismatch occurred, expected checksum Type: ${algorithm.toLowerCase()}, actual checksum Type: ${named.toLowerCase()}`,
+        `Checksum Type mismatch occurred, expected checksum Type: ${expected}, actual checksum Type: ${actual}`,
       );
     }
-    if (validValue(named, stated) !== computed.value) {
-      throw new S3Error('BadDigest', `The ${named.toLowerCase()} you specified did not match the calculated checksum.`);
+    if (validValue(named, stated) !== value) {
+      throw new S3Error('BadDigest', `The ${actual} you specified did not match the calculated checksum.`);
     }
   }
-  return computed;
 }
 
 /** userguide/checking-object-integrity.html: a multipart ETag is the MD5 of the parts' MD5s, and their number. */

@@ -14,9 +14,9 @@ import type { StoredObject } from './catalog.ts';
 import { type Algorithm, checksumAlgorithm, checksumElements, createDigest, elementName } from './checksums.ts';
 import { checkCopyConditions, checkWriteConditions } from './conditions.ts';
 import { S3Error } from './errors.ts';
-import { checkBucket, defaultAlgorithm, etagOf } from './objects.ts';
+import { checkBucket, etagOf } from './objects.ts';
 import { type ByteRange, parseCopyRange } from './range.ts';
-import { BODY_LIMIT, type ReceivedBytes } from './receive.ts';
+import { BODY_LIMIT, defaultAlgorithm, type ReceivedBytes } from './receive.ts';
 import { checkReadKey, checkUploadKey, encryptionHeaders, readEncryption } from './sse.ts';
 import { findUpload, storePart } from './uploads.ts';
 import { NAMESPACE, writeXml } from './xml.ts';
@@ -38,7 +38,7 @@ export async function copyObject(call: Call, s3: S3): Promise<Answer> {
   const algorithm = named === undefined ? source.checksum?.algorithm : checksumAlgorithm(named);
   const whole = { first: 0, last: source.size - 1 };
   const copied = await copyBytes(s3, source, whole, algorithm ?? defaultAlgorithm(s3));
-  const checksum = copied.checksum && { ...copied.checksum, type: 'FULL_OBJECT' as const };
+  const checksum = { ...copied.checksum, type: 'FULL_OBJECT' as const };
   try {
     checkBucket(call, s3);
     checkWriteConditions(headers, s3.catalog.object(bucket, key));
@@ -154,7 +154,12 @@ function refuseCopyWithoutChange(call: Call): void {
   );
 }
 
-async function copyBytes(s3: S3, source: StoredObject, range: ByteRange, algorithm: Algorithm): Promise<ReceivedBytes> {
+async function copyBytes(
+  s3: S3,
+  source: StoredObject,
+  range: ByteRange,
+  algorithm: Algorithm,
+): Promise<Omit<ReceivedBytes, 'told'>> {
   const blob = randomUUID();
   const from = s3.storage.reader(s3.catalog.rangesOf(source.content, range));
   const to = s3.storage.writer(blob);

@@ -37,13 +37,13 @@ export function getObjectAttributes(call: Call, s3: S3): Answer {
 
 /** A COMPOSITE value goes without its `-N` here, as captured from S3 in floci-io/floci#3083. */
 function readChecksum({ checksum }: StoredObject): XmlTree {
-  return checksumElements(checksum && { ...checksum, value: checksum.value.split('-')[0]! });
+  return checksumElements({ ...checksum, value: checksum.value.split('-')[0]! });
 }
 
 function readParts(call: Call, s3: S3, object: StoredObject): XmlTree {
   const { checksum } = object;
   // API_GetObjectAttributes.html: parts are told of objects with additional checksums; a COMPOSITE one is of its parts.
-  if (checksum?.type !== 'COMPOSITE') return { PartsCount: object.partCount };
+  if (checksum.type !== 'COMPOSITE') return { PartsCount: object.partCount };
   const header = (name: string) => call.headers[name] as string | undefined;
   const limit = integerOf(header('x-amz-max-parts'), { name: 'max-parts', min: 0, max: 1000, absent: 1000 });
   const after = integerOf(header('x-amz-part-number-marker'), {

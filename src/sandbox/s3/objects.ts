@@ -3,7 +3,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { attributeHeaders, partNumberOf, readAttributes, refuseArchived } from './attributes.ts';
 import { type Answer, type Call, findObject, quoted, type S3 } from './call.ts';
 import type { StoredObject, StoredPart } from './catalog.ts';
-import { type Algorithm, type Checksum, checksumHeaders } from './checksums.ts';
+import { type Checksum, checksumHeaders } from './checksums.ts';
 import { checkReadConditions, checkWriteConditions } from './conditions.ts';
 import { S3Error } from './errors.ts';
 import { type ByteRange, parseRange } from './range.ts';
@@ -16,9 +16,9 @@ export async function putObject(call: Call, s3: S3): Promise<Answer> {
   // Looked at before the body as well, so that a client that waits for `100 Continue` does not send it in vain.
   checkWriteConditions(headers, s3.catalog.object(bucket, key));
   const attributes = readAttributes(call, s3);
-  const received = await receiveBytes(call, s3, { algorithm: defaultAlgorithm(s3) });
+  const received = await receiveBytes(call, s3, { algorithm: undefined });
   const { blob, size } = received;
-  const checksum: Checksum | undefined = received.checksum && { ...received.checksum, type: 'FULL_OBJECT' };
+  const checksum: Checksum = { ...received.checksum, type: 'FULL_OBJECT' };
   const etag = etagOf(received.md5, attributes.encryption);
   try {
     checkBucket(call, s3);
@@ -32,14 +32,6 @@ export async function putObject(call: Call, s3: S3): Promise<Answer> {
   return {
     headers: { etag: quoted(etag), ...encryptionHeaders(attributes.encryption), ...checksumHeaders(checksum) },
   };
-}
-
-/**
- * API_Checksum.html: to an upload without a checksum S3 adds a CRC64NVME. In JavaScript that costs 3 CPU seconds a
- * GiB, so a sandbox that drops the bytes makes do with a CRC32.
- */
-export function defaultAlgorithm(s3: S3): Algorithm {
-  return s3.storage.keepsBytes ? 'CRC64NVME' : 'CRC32';
 }
 
 /**
@@ -127,7 +119,7 @@ function answerChecksum(
   { part, ranged }: { part: StoredPart | undefined; ranged: boolean },
 ): Checksum | undefined {
   if (!ranged) return checksum;
-  if (checksum?.type !== 'COMPOSITE' || part?.checksum === undefined) return undefined;
+  if (checksum.type !== 'COMPOSITE' || part === undefined) return undefined;
   return { ...checksum, value: part.checksum };
 }
 

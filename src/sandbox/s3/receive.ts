@@ -3,7 +3,15 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { GiB, MiB } from '../../units.ts';
 import type { Call, S3 } from './call.ts';
-import { type Algorithm, createDigest, type Digest, declaredChecksum, headerName, validValue } from './checksums.ts';
+import {
+  type Algorithm,
+  createDigest,
+  type DeclaredChecksum,
+  type Digest,
+  declaredChecksum,
+  headerName,
+  validValue,
+} from './checksums.ts';
 import { S3Error } from './errors.ts';
 import { readXml } from './xml.ts';
 
@@ -12,17 +20,26 @@ export const BODY_LIMIT = 5 * GiB;
 /** A CompleteMultipartUpload of 10,000 parts with checksums is some 2 MiB. */
 const XML_LIMIT = 8 * MiB;
 
+/** A checksum in base64. */
+export interface BytesChecksum {
+  readonly algorithm: Algorithm;
+  readonly value: string;
+}
+
 export interface ReceivedBytes {
   readonly blob: string;
   readonly size: number;
   /** MD5 in hex where the storage keeps bytes; see `discardedEtag`. */
   readonly md5: string;
-  readonly checksum: { readonly algorithm: Algorithm; readonly value: string } | undefined;
+  /** The one to keep. */
+  readonly checksum: BytesChecksum;
+  /** The one to answer with: that of the request, where it declared one. */
+  readonly told: BytesChecksum;
 }
 
 /**
- * Stores the body as a blob that belongs to nothing yet. Where the request declares no checksum, one of `algorithm` is
- * made all the same; undefined means none.
+ * Stores the body as a blob that belongs to nothing yet. The checksum to keep is one of `algorithm`; undefined means
+ * that of the request.
  */
 export async function receiveBytes(
   call: Call,
@@ -33,12 +50,16 @@ export async function receiveBytes(
   const length = call.body.length;
   if (length === undefined) throw new S3Error('MissingContentLength');
   if (length > BODY_LIMIT) throw new S3Error('EntityTooLarge', undefined, { fields: { MaxSizeAllowed: BODY_LIMIT } });
-  const checks = new BodyChecks(call.headers, { algorithm: options.algorithm, md5: s3.storage.keepsBytes });
+  const declared = declaredChecksum(call.headers)?.algorithm;
+  const kept = options.algorithm ?? declared ?? defaultAlgorithm(s3);
+  const checks = new BodyChecks(call.headers, { algorithm: kept, md5: s3.storage.keepsBytes });
   const blob = randomUUID();
   const { size, trailers } = await call.body.receive(s3.storage.writer(blob), checks.digests);
   try {
-    const { md5, checksum } = checks.verify(trailers);
-    return { blob, size, md5: md5 ?? discardedEtag(checksum, size), checksum };
+    const { md5, checksums } = checks.verify(trailers);
+    const checksumOf = (algorithm: Algorithm) => ({ algorithm, value: checksums.get(algorithm)! });
+    const checksum = checksumOf(kept);
+    return { blob, size, md5: md5 ?? discardedEtag(checksum, size), checksum, told: checksumOf(declared ?? kept) };
   } catch (error) {
     s3.storage.remove([blob]);
     throw error;
@@ -46,11 +67,19 @@ export async function receiveBytes(
 }
 
 /**
+ * API_Checksum.html: to an upload without a checksum S3 adds a CRC64NVME. In JavaScript that costs 3 CPU seconds a
+ * GiB, so a sandbox that drops the bytes makes do with a CRC32.
+ */
+export function defaultAlgorithm(s3: S3): Algorithm {
+  return s3.storage.keepsBytes ? 'CRC64NVME' : 'CRC32';
+}
+
+/**
  * MD5 costs 1.5 CPU seconds a GiB, which a sandbox that shares the machine with what it measures has not to give. Where
  * bytes are dropped the ETag is the MD5 of checksum and size: it tells parts apart, and looks like one.
  */
-function discardedEtag(checksum: { value: string } | undefined, size: number): string {
-  return createHash('md5').update(`${checksum?.value} ${size}`).digest('hex');
+function discardedEtag(checksum: BytesChecksum, size: number): string {
+  return createHash('md5').update(`${checksum.value} ${size}`).digest('hex');
 }
 
 /**
@@ -73,55 +102,59 @@ export async function receiveXml(
   return readXml(text, root);
 }
 
-/** Content-MD5 and the additional checksum of one body: what was said, what was found. */
+/** Content-MD5 and checksums of one body: what was said, what was found. */
 class BodyChecks {
-  readonly digests: Digest[] = [];
-  readonly declared: boolean;
+  /** What the bytes must go through. */
+  readonly digests: Digest[];
   readonly #md5Expected: string | undefined;
   readonly #md5: Digest | undefined;
-  readonly #checksum:
-    | { algorithm: Algorithm; expected: string | undefined; digest: Digest; inTrailer: boolean }
-    | undefined;
+  readonly #declared: DeclaredChecksum | undefined;
+  readonly #checksums = new Map<Algorithm, Digest>();
 
+  /** `md5` and `algorithm` are made whether the request declares them or not. */
   constructor(headers: IncomingHttpHeaders, options: { algorithm: Algorithm | undefined; md5: boolean }) {
     this.#md5Expected = contentMd5(headers);
-    const declared = declaredChecksum(headers);
-    this.declared = declared !== undefined || this.#md5Expected !== undefined;
-    if (options.md5 || this.#md5Expected !== undefined) {
-      this.#md5 = createDigest('MD5');
-      this.digests.push(this.#md5);
+    if (options.md5 || this.#md5Expected !== undefined) this.#md5 = createDigest('MD5');
+    this.#declared = declaredChecksum(headers);
+    for (const algorithm of [this.#declared?.algorithm, options.algorithm]) {
+      if (algorithm !== undefined) this.#checksums.set(algorithm, createDigest(algorithm));
     }
-    const algorithm = declared?.algorithm ?? options.algorithm;
-    if (algorithm !== undefined) {
-      const digest = createDigest(algorithm);
-      const inTrailer = declared !== undefined && declared.value === undefined;
-      this.#checksum = { algorithm, expected: declared?.value, digest, inTrailer };
-      this.digests.push(digest);
-    }
+    this.digests = [...this.#checksums.values(), ...(this.#md5 ? [this.#md5] : [])];
+  }
+
+  /** Whether the request says anything about the bytes of its body. */
+  get declared(): boolean {
+    return this.#declared !== undefined || this.#md5Expected !== undefined;
   }
 
   /** Compares what was found with what was said. Throws BadDigest. */
-  verify(trailers: ReadonlyMap<string, string>): Pick<ReceivedBytes, 'checksum'> & { md5: string | undefined } {
+  verify(trailers: ReadonlyMap<string, string>): {
+    md5: string | undefined;
+    checksums: ReadonlyMap<Algorithm, string>;
+  } {
     const md5 = this.#md5?.finish();
     if (this.#md5Expected !== undefined && md5?.toString('base64') !== this.#md5Expected) {
       throw new S3Error('BadDigest', 'The Content-MD5 you specified did not match what we received.', {
         fields: { ExpectedDigest: this.#md5Expected, CalculatedDigest: md5?.toString('base64') },
       });
     }
-    return { md5: md5?.toString('hex'), checksum: this.#checksum && this.#verifyChecksum(trailers) };
+    const checksums = new Map<Algorithm, string>();
+    for (const [algorithm, digest] of this.#checksums) checksums.set(algorithm, digest.finish().toString('base64'));
+    if (this.#declared !== undefined) {
+      const { algorithm } = this.#declared;
+      if (this.#expected(this.#declared, trailers) !== checksums.get(algorithm)) {
+        throw new S3Error('BadDigest', `The ${algorithm} you specified did not match the calculated checksum.`);
+      }
+    }
+    return { md5: md5?.toString('hex'), checksums };
   }
 
-  #verifyChecksum(trailers: ReadonlyMap<string, string>): { algorithm: Algorithm; value: string } {
-    const { algorithm, digest, inTrailer } = this.#checksum!;
-    const name = headerName(algorithm);
-    const expected = inTrailer ? trailers.get(name) : this.#checksum!.expected;
+  #expected({ algorithm, value }: DeclaredChecksum, trailers: ReadonlyMap<string, string>): string {
+    if (value !== undefined) return value;
+    const trailed = trailers.get(headerName(algorithm));
     // API/sigv4-streaming-trailers.html: what x-amz-trailer announces must come.
-    if (inTrailer && expected === undefined) throw new S3Error('MalformedTrailerError');
-    const value = digest.finish().toString('base64');
-    if (expected !== undefined && validValue(algorithm, expected) !== value) {
-      throw new S3Error('BadDigest', `The ${algorithm} you specified did not match the calculated checksum.`);
-    }
-    return { algorithm, value };
+    if (trailed === undefined) throw new S3Error('MalformedTrailerError');
+    return validValue(algorithm, trailed);
   }
 }
 

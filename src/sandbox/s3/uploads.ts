@@ -6,8 +6,8 @@ import type { StoredPart, StoredUpload } from './catalog.ts';
 import { declaredChecksum, elementName, headerName, uploadChecksum } from './checksums.ts';
 import { S3Error } from './errors.ts';
 import { encodeFor } from './listing.ts';
-import { defaultAlgorithm, etagOf } from './objects.ts';
-import { receiveBytes } from './receive.ts';
+import { etagOf } from './objects.ts';
+import { defaultAlgorithm, receiveBytes } from './receive.ts';
 import { checkUploadKey, encryptionHeaders } from './sse.ts';
 import { NAMESPACE, writeXml } from './xml.ts';
 
@@ -51,7 +51,7 @@ export async function uploadPart(call: Call, s3: S3): Promise<Answer> {
     headers: {
       etag: quoted(part.etag),
       ...encryptionHeaders(upload.attributes.encryption),
-      ...(received.checksum ? { [headerName(received.checksum.algorithm)]: received.checksum.value } : {}),
+      [headerName(received.told.algorithm)]: received.told.value,
     },
   };
 }
@@ -59,14 +59,15 @@ export async function uploadPart(call: Call, s3: S3): Promise<Answer> {
 /**
  * A part's algorithm is the upload's. A part without one is refused where the checksum is made of the parts' (the words
  * are S3's own, in aws/aws-sdk-java#3173); a FULL_OBJECT upload needs none (versity/versitygw#1342 compares with S3).
+ * An upload that was created without an algorithm takes any: today's SDKs send a CRC32 with every part, unasked.
  */
 function checkPartAlgorithm(upload: StoredUpload, actual: string | undefined): void {
-  const expected = upload.checksum?.algorithm;
-  if (actual === expected || (actual === undefined && upload.checksum?.type === 'FULL_OBJECT')) return;
-  const [wanted, got] = [expected, actual].map((name) => name?.toLowerCase() ?? 'null');
+  if (upload.checksum === undefined) return;
+  const { algorithm, type } = upload.checksum;
+  if (actual === algorithm || (actual === undefined && type === 'FULL_OBJECT')) return;
   throw new S3Error(
     'InvalidRequest',
-    `Checksum Type mismatch occurred, expected checksum Type: ${wanted}, actual checksum Type: ${got}`,
+    `Checksum Type mismatch occurred, expected checksum Type: ${algorithm.toLowerCase()}, actual checksum Type: ${actual?.toLowerCase() ?? 'null'}`,
   );
 }
 
@@ -75,11 +76,11 @@ export function storePart(
   call: Call,
   s3: S3,
   upload: StoredUpload,
-  bytes: { number: number; blob: string; size: number; md5: string; checksum: { value: string } | undefined },
+  bytes: { number: number; blob: string; size: number; md5: string; checksum: { value: string } },
 ): StoredPart {
   const { number, blob, size, md5, checksum } = bytes;
   const etag = etagOf(md5, upload.attributes.encryption);
-  const part = { number, blob, size, etag, offset: 0, checksum: checksum?.value, modified: Date.now() };
+  const part = { number, blob, size, etag, offset: 0, checksum: checksum.value, modified: Date.now() };
   try {
     findUpload(call, s3);
   } catch (error) {
