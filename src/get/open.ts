@@ -2,6 +2,7 @@
 import { partOf } from '../formats/esdk/layout.ts';
 import type { GetRun } from '../get.ts';
 import { BufferPool } from '../parts/buffers.ts';
+import { openingSizeOf } from '../parts/memory.ts';
 import { openPart } from '../parts/open-part.ts';
 import type { OpenReceipt, OpenTask } from '../parts/task.ts';
 import type { Piece } from './pieces.ts';
@@ -13,8 +14,6 @@ export interface Opener {
   laneCount: number;
 }
 
-const buffers = new BufferPool();
-
 /**
  * Threads are worth their start for several pieces; a single one is opened on this thread. Throws `memory-too-small`
  * where memory has no room for one piece: a foreign object's frames, or its single block, may be of any size.
@@ -23,12 +22,18 @@ export async function openerFor(run: GetRun, pieceCount: number): Promise<Opener
   const { place, tools, message } = run;
   const pieceSize = partOf(message.layout, 1).plainSize;
   if (pieceCount <= 1) {
-    tools.budget.check(pieceSize);
+    const size = openingSizeOf(pieceSize);
+    tools.budget.check(size);
     return {
       laneCount: 1,
       open: async (piece, target) => {
-        using _ticket = await tools.budget.take(pieceSize);
-        return openPart(await taskFor(run, piece, target), place.store, buffers);
+        using _ticket = await tools.budget.take(size);
+        const buffers = new BufferPool();
+        try {
+          return await openPart(await taskFor(run, piece, target), place.store, buffers);
+        } finally {
+          buffers.clear();
+        }
       },
     };
   }

@@ -41,6 +41,7 @@ export async function toPipe(run: GetRun, sink: PlainSink): Promise<string> {
     stop: request.signal,
     work: failing,
   });
+  for (const buffer of spare) buffer.transfer(0);
   if (!complete) throw stopped(progress.ackedBytes);
   return '';
 }

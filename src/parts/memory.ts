@@ -13,6 +13,8 @@ const BASE_SIZE = 96 * MiB;
 const THREAD_SIZE = 40 * MiB;
 /** A lane holds its part, and TLS holds most of the part once more, sealed again for the socket. */
 const LANE_FACTOR = 2.5;
+/** Received bytes that wait for the collector while one large piece is opened: V8 lets about so many gather. */
+const MAX_RECEIVED_GARBAGE = 112 * MiB;
 
 const DEFAULT_MAX_MEMORY = 512 * MiB;
 const MAX_THREAD_COUNT = 8;
@@ -21,6 +23,11 @@ const DEFAULT_LANES_PER_THREAD = 3;
 /** What a lane with a part of `partSize` sealed bytes takes from the budget. */
 export function laneSizeOf(partSize: number): number {
   return Math.ceil(partSize * LANE_FACTOR);
+}
+
+/** What opening a piece of `plainSize` bytes on this thread takes: the piece itself, and what was received of it. */
+export function openingSizeOf(plainSize: number): number {
+  return plainSize + Math.min(2 * plainSize, MAX_RECEIVED_GARBAGE);
 }
 
 export interface MemoryRequest {
