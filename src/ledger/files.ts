@@ -56,10 +56,7 @@ export function createPrivateFile(path: string): void {
   }
 }
 
-/**
- * Removes a ledger, of which the database goes first: without it there is no job. What a crash leaves behind of the
- * others must be gone before a new database takes the name, or SQLite would read the old log into it.
- */
+/** Removes a ledger, the database first: without it there is no job, whatever a crash leaves of the rest. */
 export function removeLedgerFiles(files: JobFiles): void {
   for (const suffix of ['', '-wal', '-shm']) rmSync(`${files.db}${suffix}`, { force: true });
 }

@@ -11,7 +11,7 @@ import { type JobFiles, jobFiles, jobIdOfFile, noSuchJob, removeLedgerFiles, syn
 import { readJob } from './job-row.ts';
 import { JobLock } from './lock.ts';
 import { checkSchema } from './schema.ts';
-import type { DamagedJob, DownloadRow, JobRow, JobSummary, NewAttempt } from './types.ts';
+import type { DamagedJob, JobRow, JobSummary, NewAttempt, NewDownload } from './types.ts';
 
 /** Every job of the folder, oldest first; those that cannot be read come last. */
 export function listJobs(stateDir: string): (JobSummary | DamagedJob)[] {
@@ -107,24 +107,23 @@ type Progress = Pick<JobSummary, 'bytesDone' | 'bytesTotal' | 'partsDone' | 'par
 function progressOf(db: DatabaseSync, files: JobFiles, job: JobRow): Progress {
   const attempt = readAttempt(db, files);
   if (!attempt) return { bytesDone: 0, bytesTotal: 0, partsDone: 0, partsTotal: 0 };
-  if (job.command === 'put') {
-    const { sealedSize, partCount } = (JSON.parse(attempt.plan) as NewAttempt).layout;
-    const { parts, bytes } = counted(db, 'SELECT count(*) AS parts, total(sealed_size) AS bytes FROM receipts');
-    const done = job.state === 'done';
-    return {
-      bytesDone: done ? sealedSize : bytes,
-      bytesTotal: sealedSize,
-      partsDone: done ? partCount : parts,
-      partsTotal: partCount,
-    };
-  }
-  const { plainSize, pieceCount } = JSON.parse(attempt.plan) as DownloadRow;
-  const { parts } = counted(db, 'SELECT count(*) AS parts, 0 AS bytes FROM pieces');
-  // Pieces are of one size but for the last.
-  const bytesDone = pieceCount === 0 ? plainSize : Math.round((plainSize * parts) / pieceCount);
-  return { bytesDone, bytesTotal: plainSize, partsDone: parts, partsTotal: pieceCount };
+  const progress = job.command === 'put' ? progressOfPut(db, attempt.plan) : progressOfGet(db, attempt.plan);
+  // What went in one request has no rows of parts.
+  return job.state === 'done'
+    ? { ...progress, bytesDone: progress.bytesTotal, partsDone: progress.partsTotal }
+    : progress;
 }
 
-function counted(db: DatabaseSync, select: string): { parts: number; bytes: number } {
-  return db.prepare(select).get() as { parts: number; bytes: number };
+function progressOfPut(db: DatabaseSync, plan: string): Progress {
+  const { sealedSize, partCount } = (JSON.parse(plan) as NewAttempt).layout;
+  const row = db.prepare('SELECT count(*) AS count, total(sealed_size) AS size FROM receipts').get();
+  return { bytesDone: Number(row?.size), bytesTotal: sealedSize, partsDone: Number(row?.count), partsTotal: partCount };
+}
+
+function progressOfGet(db: DatabaseSync, plan: string): Progress {
+  const { plainSize, pieceCount } = JSON.parse(plan) as NewDownload;
+  const partsDone = Number(db.prepare('SELECT count(*) AS count FROM pieces').get()?.count);
+  // Pieces are of one size but for the last, and there is at least one.
+  const bytesDone = Math.round((plainSize * partsDone) / pieceCount);
+  return { bytesDone, bytesTotal: plainSize, partsDone, partsTotal: pieceCount };
 }

@@ -76,7 +76,7 @@ export interface DownloadRow {
   partFrameCount: number;
   /** Plain bytes wanted, first and last inclusive; all of them where absent. */
   range?: { first: number; last: number } | undefined;
-  /** Plain bytes that will be written, and the pieces they come in. */
+  /** Plain bytes that will be written, and the pieces they come in, at least one. */
   plainSize: number;
   pieceCount: number;
 }

@@ -44,7 +44,7 @@ if (mode === 'hold') {
   // Records until the disk is full, and once more.
   const ledger = Ledger.create(stateDir, JOB);
   ledger.startAttempt(ATTEMPT, KEY);
-  for (let number = 1; ; number++) {
+  for (let number = 1; number < 5000; number++) {
     const failed = await ledger.recordIntent(intentOf(number)).catch((error: { code: string }) => error);
     if (!failed) continue;
     say(`recorded ${number - 1}\n${failed.code}`);

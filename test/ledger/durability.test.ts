@@ -1,11 +1,14 @@
 /** When a promise resolves, its rows are on disk; and one sync serves all who wait. */
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { MessageChannel } from 'node:worker_threads';
 import { expect, test } from 'vitest';
-import { guarded } from '../../src/ledger/database.ts';
+import { guarded, ledgerError } from '../../src/ledger/database.ts';
 import { jobFiles } from '../../src/ledger/files.ts';
+import { GroupCommit } from '../../src/ledger/group-commit.ts';
 import { type JobSummary, jobIdOf, Ledger } from '../../src/ledger/ledger.ts';
 import { ATTEMPT, CHILD, Child, codeOf, intentOf, JOB, KEY, receiptOf, StateDir } from './fixture.ts';
 
@@ -28,6 +31,24 @@ test('writes of one turn share one commit', async () => {
   await ledger.recordReceipt(receiptOf(101));
   expect(ledger.commitCount - before).toBe(3);
   expect([ledger.intents().size, ledger.receipts().size]).toEqual([101, 101]);
+});
+
+test('messages of many threads that arrive in one turn share one commit', async () => {
+  using dir = new StateDir();
+  using ledger = Ledger.create(dir.path, JOB);
+  ledger.startAttempt(ATTEMPT, KEY);
+  const before = ledger.commitCount;
+  const numbers = Array.from({ length: 8 }, (_, index) => index + 1);
+  const recorded = numbers.map((number) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.postMessage(number);
+    return once(port2, 'message').then(() => {
+      port1.close();
+      return ledger.recordIntent(intentOf(number));
+    });
+  });
+  await Promise.all(recorded);
+  expect(ledger.commitCount - before).toBe(1);
 });
 
 test('100 lanes make far fewer commits than writes', async () => {
@@ -117,7 +138,43 @@ test('after a write that failed the ledger takes no more, and opens with what it
   expect(ledger.intents().size).toBe(Number(recorded));
 });
 
-test('no room is disk-full, whoever says so', () => {
+test('a failure is the last word, even where the next write could succeed', async () => {
+  const db = new DatabaseSync(':memory:');
+  db.exec('PRAGMA max_page_count = 2; CREATE TABLE t (b BLOB)');
+  const files = jobFiles('/state', id);
+  const commits = new GroupCommit(db, (thrown) => ledgerError(files, thrown));
+  const insert = (size: number) => () => db.exec(`INSERT INTO t VALUES (zeroblob(${size}))`);
+  const group = await Promise.allSettled([
+    commits.write(insert(1)),
+    commits.write(insert(100_000)),
+    commits.write(insert(1)),
+  ]);
+  db.exec('PRAGMA max_page_count = 1000');
+  const later = await Promise.allSettled([commits.write(insert(1)), commits.writeUnhurried(insert(1))]);
+  const refused = { status: 'rejected', reason: expect.objectContaining({ code: 'disk-full' }) };
+  expect([...group, ...later]).toEqual(Array(5).fill(refused));
+  expect(codeOf(() => commits.writeNow(insert(1)))).toBe('disk-full');
+  expect(db.prepare('SELECT count(*) AS count FROM t').get()).toEqual({ count: 0 });
+});
+
+test('a bug in one write leaves nothing of its group behind', async () => {
+  const db = new DatabaseSync(':memory:');
+  db.exec('CREATE TABLE t (a INTEGER)');
+  const commits = new GroupCommit(db, (thrown) => ledgerError(jobFiles('/state', id), thrown));
+  const bug = () => {
+    throw new TypeError('a bug');
+  };
+  const group = await Promise.allSettled([
+    commits.write(() => db.exec('INSERT INTO t VALUES (1)')),
+    commits.write(bug),
+  ]);
+  const internal = { status: 'rejected', reason: expect.objectContaining({ code: 'internal' }) };
+  expect(group).toEqual([internal, internal]);
+  expect(db.prepare('SELECT count(*) AS count FROM t').get()).toEqual({ count: 0 });
+});
+
+test('no room is disk-full, whoever says so; a folder out of reach is state-dir-unsafe', () => {
+  expect(codeOf(() => Ledger.create('/nowhere/at/all', JOB))).toBe('state-dir-unsafe');
   const files = jobFiles('/state', id);
   const db = new DatabaseSync(':memory:');
   db.exec('PRAGMA max_page_count = 2; CREATE TABLE t (b BLOB)');

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { jobIdOf, Ledger } from '../../src/ledger/ledger.ts';
-import { ATTEMPT, codeOf, DOWNLOAD, intentOf, JOB, KEY, OTHER_KEY, receiptOf, StateDir } from './fixture.ts';
+import { ATTEMPT, Child, codeOf, DOWNLOAD, intentOf, JOB, KEY, OTHER_KEY, receiptOf, StateDir } from './fixture.ts';
 
 const id = jobIdOf(JOB);
 const GET_JOB = { ...JOB, command: 'get', source: JOB.target, target: JOB.source } as const;
@@ -232,6 +232,8 @@ test('a download comes back with its pieces', async () => {
   expect(again.pieces()).toEqual(new Set([1, 2, 3]));
   again.startDownload({ ...DOWNLOAD, etag: '"other"' }, OTHER_KEY);
   expect(again.pieces()).toEqual(new Set());
+  again.finish('done');
+  expect(Ledger.list(dir.path)).toMatchObject([{ bytesDone: 1000, bytesTotal: 1000, partsDone: 20, partsTotal: 20 }]);
 });
 
 test('jobs are listed with their progress, the running one with its pid', async () => {
@@ -284,11 +286,29 @@ test('what ended long ago is pruned; what runs, is unfinished or ended lately st
   expect(existsSync(join(dir.path, `${old}.lock`))).toBe(false);
 });
 
-test('remove takes a job away in whatever state it is, and one that is not there without complaint', () => {
+test('remove takes a job away in whatever state it is, and one that is not there without complaint', async () => {
   using dir = new StateDir();
-  Ledger.create(dir.path, JOB).close();
+  await using child = new Child('history', dir.path, '1');
+  await child.ended();
+  expect(readdirSync(dir.path)).toHaveLength(4);
   Ledger.remove(dir.path, id);
   expect(readdirSync(dir.path)).toEqual([]);
   Ledger.remove(dir.path, id);
   expect(readdirSync(dir.path)).toEqual([]);
+});
+
+test('a ledger of 10,000 parts opens and loads in less than a CPU second', async () => {
+  using dir = new StateDir();
+  const ledger = Ledger.create(dir.path, JOB);
+  ledger.startAttempt(ATTEMPT, KEY);
+  const numbers = Array.from({ length: 10_000 }, (_, index) => index + 1);
+  await Promise.all(numbers.map((number) => ledger.recordIntent(intentOf(number))));
+  await Promise.all(numbers.map((number) => ledger.recordReceipt(receiptOf(number))));
+  ledger.close();
+  const started = process.cpuUsage();
+  using again = Ledger.open(dir.path, id);
+  again.unlock(KEY);
+  expect([again.intents().size, again.receipts().size]).toEqual([10_000, 10_000]);
+  const { user, system } = process.cpuUsage(started);
+  expect(user + system).toBeLessThan(1_000_000);
 });
