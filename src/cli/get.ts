@@ -58,15 +58,17 @@ export function addGet(program: Command, output: Output): void {
     }
     const path = toPipe ? target : fileFor(source, target);
     const request = { source, ...openOptions(flags), fresh: flags.fresh, memo: memoOf(flags) };
+    await using engine = await openEngine(flags, 'open');
     const signal = stopOnSignals(output);
     const pipe = new Pipe();
-    await using engine = await openEngine(flags, 'open');
     const report = { output, signal, from: source, to: toPipe ? 'standard output' : target };
     try {
       process.exitCode = await runJob(report, (run) =>
         engine.get({ ...request, target: toPipe ? pipe.write : path, ...run }),
       );
     } catch (error) {
+      // Bytes that the reader does not take would keep the process here.
+      if (toPipe && signal.aborted) process.exit(output.fail(error).exit);
       // Whoever read the other end has had enough, and knows.
       if (!pipe.isBroken) throw error;
       process.exitCode = EXIT.failed;

@@ -23,9 +23,8 @@ export function addInspect(program: Command, output: Output): void {
     .addHelpText('after', EXAMPLES);
   for (const add of [storeOptions, outputOptions]) add(command);
   command.action(async (object: string) => {
-    const signal = stopOnSignals(output);
     await using engine = await openEngine(flagsOf<EngineFlags>(command), 'none');
-    const inspection = await engine.inspect(object, { signal });
+    const inspection = await engine.inspect(object, { signal: stopOnSignals(output) });
     output.json({ type: 'result', command: 'inspect', ...inspection });
     output.print(inspectionText(inspection));
   });

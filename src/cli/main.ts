@@ -34,7 +34,8 @@ export async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-function programFor(output: Output): Command {
+/** The program, ready to parse. It rejects with a CommanderError or a SealiftError. */
+export function programFor(output: Output): Command {
   const program = new Command('sealift')
     .description("Client-side encryption for Amazon S3 at full speed: parallel, resumable, in AWS's open formats.")
     .version(versionText())

@@ -124,7 +124,8 @@ export function progressLine(now: {
   const filled = Math.round(done * BAR_WIDTH);
   const facts = [`${formatSize(ackedBytes)} of ${formatSize(totalBytes)}`];
   if (reusedBytes > 0) facts.push(`${formatSize(reusedBytes)} kept`);
-  if (rate > 0) facts.push(formatRate(rate), `${formatDuration((totalBytes - ackedBytes) / rate)} left`);
+  const leftBytes = totalBytes - ackedBytes;
+  if (rate > 0 && leftBytes > 0) facts.push(formatRate(rate), `${formatDuration(leftBytes / rate)} left`);
   const bar = '━'.repeat(filled) + '─'.repeat(BAR_WIDTH - filled);
   return `${bar} ${String(Math.floor(done * 100)).padStart(3)} %  ${facts.join(', ')}`;
 }

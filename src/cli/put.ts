@@ -52,8 +52,8 @@ export function addPut(program: Command, output: Output): void {
     }
     const target = objectFor(source, dest);
     const request = { source: resolve(source), target, fresh: flags.fresh, memo: memoOf(flags) };
-    const signal = stopOnSignals(output);
     await using engine = await openEngine(flags, 'seal');
+    const signal = stopOnSignals(output);
     process.exitCode = await runJob({ output, signal, from: source, to: target }, (run) =>
       engine.put({ ...sealOptions(flags), ...request, ...run }),
     );

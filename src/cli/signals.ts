@@ -2,8 +2,8 @@
 import { EXIT, SealiftError } from '../errors.ts';
 import type { Output } from './output.ts';
 
-/** Under `npm run` one Ctrl-C arrives twice: from the terminal, and passed on by npm. */
-const NPM_ECHO_MS = 250;
+/** Under `npm run sealift` one Ctrl-C arrives twice: from the terminal, and passed on by npm. */
+const NPM_ECHO_MS = 150;
 
 /**
  * A signal that aborts at the first SIGINT or SIGTERM, with the `interrupted` error as its reason. The second exits at
@@ -19,7 +19,7 @@ export function stopOnSignals(output: Output): AbortSignal {
       controller.abort(
         new SealiftError('interrupted', 'Interrupted', { hint: 'Run the same command again to go on.' }),
       );
-    } else if (!process.env.npm_lifecycle_event || performance.now() - firstMs > NPM_ECHO_MS) {
+    } else if (process.env.npm_lifecycle_event !== 'sealift' || performance.now() - firstMs > NPM_ECHO_MS) {
       process.exit(EXIT.secondInterrupt);
     }
   }

@@ -1,0 +1,23 @@
+/** The progress line, and what grouping makes of parts. */
+import { describe, expect, test } from 'vitest';
+import { progressLine } from '../../src/cli/progress.ts';
+import { MiB } from '../../src/units.ts';
+
+describe('progressLine', () => {
+  const now = { ackedBytes: 64 * MiB, totalBytes: 256 * MiB, reusedBytes: 0, rate: 0 };
+
+  test('says how much of how much', () => {
+    expect(progressLine(now)).toBe(`${'━'.repeat(6)}${'─'.repeat(18)}  25 %  64 MiB of 256 MiB`);
+  });
+
+  test('says what is kept, how fast it goes, and how long it takes', () => {
+    expect(progressLine({ ...now, reusedBytes: 32 * MiB, rate: 2 * MiB })).toMatch(
+      / {2}25 % {2}64 MiB of 256 MiB, 32 MiB kept, 2 MiB\/s, 1 min 36 s left$/,
+    );
+  });
+
+  test('is not done before it is done', () => {
+    expect(progressLine({ ...now, ackedBytes: 256 * MiB - 1, rate: MiB })).toContain(' 99 %');
+    expect(progressLine({ ...now, ackedBytes: 256 * MiB, rate: MiB })).toMatch(/^━{24} 100 % {2}256 MiB of 256 MiB$/);
+  });
+});
