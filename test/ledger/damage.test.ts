@@ -1,40 +1,14 @@
-/** Ledgers that are torn, damaged, altered, moved, or from another time. */
+/** Ledgers that are torn, damaged, moved, or from another time. */
 import { copyFileSync, cpSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { SealiftError } from '../../src/errors.ts';
 import { jobIdOf, Ledger } from '../../src/ledger/ledger.ts';
-import { ATTEMPT, Child, codeOf, intentOf, JOB, KEY, OTHER_KEY, receiptOf, Snapshot, StateDir } from './fixture.ts';
+import { Child, closedLedger, codeOf, intentOf, JOB, readAll, receiptOf, Snapshot, StateDir } from './fixture.ts';
 
 const id = jobIdOf(JOB);
-
-/** Everything a ledger tells, or the code of its refusal. */
-function readAll(stateDir: string): unknown {
-  try {
-    using ledger = Ledger.open(stateDir, id);
-    const attempt = ledger.attempt();
-    if (!attempt) return { job: ledger.job };
-    ledger.unlock(KEY);
-    const intents = [...ledger.intents().values()];
-    const receipts = [...ledger.receipts().values()];
-    return { job: ledger.job, attempt, intents, receipts, pieces: [...ledger.pieces()] };
-  } catch (thrown) {
-    if (thrown instanceof SealiftError) return thrown.code;
-    throw thrown;
-  }
-}
-
-async function closedLedger(stateDir: string, partCount: number): Promise<void> {
-  using ledger = Ledger.create(stateDir, JOB);
-  ledger.startAttempt(ATTEMPT, KEY);
-  ledger.setUploadId('upload');
-  const numbers = Array.from({ length: partCount }, (_, index) => index + 1);
-  await Promise.all(numbers.map((number) => ledger.recordIntent(intentOf(number))));
-  await Promise.all(numbers.map((number) => ledger.recordReceipt(receiptOf(number))));
-}
 
 test('a torn log resumes from a whole commit, in order, wherever it is torn', async () => {
   using dir = new StateDir();
@@ -176,108 +150,6 @@ test('a damaged ledger does not hide the others', async () => {
     { source: '/other', state: 'running' },
     { id, state: 'damaged' },
   ]);
-});
-
-/** Changes the ledger as somebody would who knows SQL but not the key. */
-function alter(stateDir: string, sql: string): void {
-  const db = new DatabaseSync(join(stateDir, `${id}.db`));
-  db.exec(sql);
-  db.close();
-}
-
-test('whichever value of whichever row is altered, it is ledger-corrupt', async () => {
-  using dir = new StateDir();
-  {
-    using ledger = Ledger.create(dir.path, JOB);
-    ledger.startAttempt(ATTEMPT, KEY);
-    ledger.setUploadId('upload');
-    ledger.setState('done', { etag: '"e"' });
-    await ledger.recordIntent(intentOf(1));
-    await ledger.recordReceipt(receiptOf(1));
-    await ledger.recordPieces([1]);
-    ledger.finish('done');
-  }
-  const snapshot = new Snapshot(dir.path, id);
-  const db = new DatabaseSync(':memory:');
-  db.exec(`ATTACH '${join(dir.path, `${id}.db`)}' AS ledger`);
-  const columns = db
-    .prepare(
-      "SELECT t.name AS tableName, c.name, c.type FROM pragma_table_list t, pragma_table_info(t.name, 'ledger') c WHERE t.schema = 'ledger' AND t.name NOT LIKE 'sqlite%'",
-    )
-    .all() as { tableName: string; name: string; type: 'TEXT' | 'INTEGER' | 'BLOB' }[];
-  db.close();
-  const altered = {
-    TEXT: (name: string) => `${name} || ' '`,
-    INTEGER: (name: string) => `${name} + 1`,
-    BLOB: (name: string) => `zeroblob(length(${name}))`,
-  };
-  // The job's row number is bound to be 1.
-  const values = columns.filter(({ name }) => name !== 'row');
-  expect(values).toHaveLength(12 + 1 + 8 + 5 + 5 + 2);
-  for (const { tableName, name, type } of values) {
-    snapshot.restore();
-    alter(dir.path, `UPDATE ${tableName} SET ${name} = ${altered[type](name)}`);
-    expect([tableName, name, readAll(dir.path)]).toEqual([tableName, name, 'ledger-corrupt']);
-  }
-  snapshot.restore();
-  expect(readAll(dir.path)).toMatchObject({ job: { state: 'done' }, pieces: [1] });
-});
-
-test.each([
-  ['DELETE FROM job'],
-  ['UPDATE attempts SET upload_id = NULL'],
-  ["UPDATE attempts SET tag = x''"],
-  ['UPDATE intents SET crc32 = 9007199254740993 WHERE number = 2'],
-  ['UPDATE intents SET number = 7 WHERE number = 2'],
-  ['UPDATE intents SET tag = (SELECT tag FROM intents WHERE number = 1) WHERE number = 2'],
-  ['INSERT INTO intents SELECT 7, fingerprint, sealed_size, crc32, tag FROM intents WHERE number = 1'],
-  ['DELETE FROM intents WHERE number = 2'],
-  ['UPDATE receipts SET number = 7 WHERE number = 2'],
-  ['DROP TABLE receipts'],
-  ['ALTER TABLE intents RENAME COLUMN crc32 TO crc64'],
-])('altered with %s it is ledger-corrupt', async (sql) => {
-  using dir = new StateDir();
-  await closedLedger(dir.path, 3);
-  alter(dir.path, sql);
-  expect(readAll(dir.path)).toBe('ledger-corrupt');
-});
-
-test('rows of another attempt, job or key are not taken for ours', async () => {
-  using dir = new StateDir();
-  await closedLedger(dir.path, 2);
-  const path = join(dir.path, `${id}.db`);
-  const saved = join(dir.path, 'saved');
-  copyFileSync(path, saved);
-  using ledger = Ledger.open(dir.path, id);
-  // The same key on purpose: the attempt's number alone must tell the rows apart.
-  ledger.startAttempt(ATTEMPT, KEY);
-  ledger.close();
-  const db = new DatabaseSync(path);
-  db.exec(`ATTACH '${saved}' AS old; INSERT INTO intents SELECT * FROM old.intents`);
-  db.close();
-  expect(readAll(dir.path)).toBe('ledger-corrupt');
-
-  using other = Ledger.create(dir.path, { ...JOB, source: '/other' });
-  other.startAttempt(ATTEMPT, OTHER_KEY);
-  other.close();
-  const foreign = new DatabaseSync(join(dir.path, `${other.job.id}.db`));
-  foreign.exec(`DELETE FROM attempts; ATTACH '${saved}' AS old; INSERT INTO attempts SELECT * FROM old.attempts`);
-  foreign.close();
-  using opened = Ledger.open(dir.path, other.job.id);
-  expect(codeOf(() => opened.unlock(KEY))).toBe('ledger-corrupt');
-});
-
-test('a row altered while we run is noticed when its part comes again', async () => {
-  using dir = new StateDir();
-  await closedLedger(dir.path, 2);
-  using ledger = Ledger.open(dir.path, id);
-  ledger.unlock(KEY);
-  const db = new DatabaseSync(join(dir.path, `${id}.db`));
-  db.exec('UPDATE intents SET fingerprint = zeroblob(32)');
-  db.close();
-  await expect(ledger.recordIntent({ ...intentOf(1), fingerprint: new Uint8Array(32) })).rejects.toMatchObject({
-    code: 'ledger-corrupt',
-  });
 });
 
 test('a newer schema is refused, untouched, and listed', async () => {

@@ -6,7 +6,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { SealiftError } from '../../src/errors.ts';
-import type { Intent, NewAttempt, NewDownload, NewJob, Receipt } from '../../src/ledger/ledger.ts';
+import {
+  type Intent,
+  jobIdOf,
+  Ledger,
+  type NewAttempt,
+  type NewDownload,
+  type NewJob,
+  type Receipt,
+} from '../../src/ledger/ledger.ts';
 
 export const KEY = createSecretKey(Buffer.alloc(32, 7));
 export const OTHER_KEY = createSecretKey(Buffer.alloc(32, 8));
@@ -79,6 +87,32 @@ export function codeOf(work: () => unknown): string {
     throw thrown;
   }
   return 'nothing thrown';
+}
+
+/** Everything a ledger tells, or the code of its refusal. */
+export function readAll(stateDir: string): unknown {
+  try {
+    using ledger = Ledger.open(stateDir, jobIdOf(JOB));
+    const attempt = ledger.attempt();
+    if (!attempt) return { job: ledger.job };
+    ledger.unlock(KEY);
+    const intents = [...ledger.intents().values()];
+    const receipts = [...ledger.receipts().values()];
+    return { job: ledger.job, attempt, intents, receipts, pieces: [...ledger.pieces()] };
+  } catch (thrown) {
+    if (thrown instanceof SealiftError) return thrown.code;
+    throw thrown;
+  }
+}
+
+/** A put's ledger with all its parts done, closed. */
+export async function closedLedger(stateDir: string, partCount: number): Promise<void> {
+  using ledger = Ledger.create(stateDir, JOB);
+  ledger.startAttempt(ATTEMPT, KEY);
+  ledger.setUploadId('upload');
+  const numbers = Array.from({ length: partCount }, (_, index) => index + 1);
+  await Promise.all(numbers.map((number) => ledger.recordIntent(intentOf(number))));
+  await Promise.all(numbers.map((number) => ledger.recordReceipt(receiptOf(number))));
 }
 
 /** The bytes of a ledger that nobody has open, put back into the same inodes: to SQLite it has never moved. */

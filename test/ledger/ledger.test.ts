@@ -1,9 +1,9 @@
-import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { jobIdOf, Ledger } from '../../src/ledger/ledger.ts';
-import { ATTEMPT, Child, codeOf, DOWNLOAD, intentOf, JOB, KEY, OTHER_KEY, receiptOf, StateDir } from './fixture.ts';
+import { ATTEMPT, codeOf, DOWNLOAD, intentOf, JOB, KEY, OTHER_KEY, receiptOf, StateDir } from './fixture.ts';
 
 const id = jobIdOf(JOB);
 const GET_JOB = { ...JOB, command: 'get', source: JOB.target, target: JOB.source } as const;
@@ -234,67 +234,6 @@ test('a download comes back with its pieces', async () => {
   expect(again.pieces()).toEqual(new Set());
   again.finish('done');
   expect(Ledger.list(dir.path)).toMatchObject([{ bytesDone: 1000, bytesTotal: 1000, partsDone: 20, partsTotal: 20 }]);
-});
-
-test('jobs are listed with their progress, the running one with its pid', async () => {
-  using dir = new StateDir();
-  using ledger = Ledger.create(dir.path, JOB);
-  const planned = { bytesDone: 0, bytesTotal: 0, partsDone: 0, partsTotal: 0 };
-  expect(Ledger.list(dir.path)).toEqual([{ ...ledger.job, ...planned, running: true, pid: process.pid }]);
-  ledger.startAttempt(ATTEMPT, KEY);
-  await Promise.all([1, 2].map((number) => ledger.recordIntent(intentOf(number))));
-  await Promise.all([1, 2].map((number) => ledger.recordReceipt(receiptOf(number))));
-  const progress = { bytesDone: 211 + 212, bytesTotal: 4508, partsDone: 2, partsTotal: 20 };
-  expect(Ledger.summary(dir.path, id)).toEqual({ ...ledger.job, ...progress, running: true, pid: process.pid });
-  ledger.finish('done');
-  ledger.close();
-  const done = { bytesDone: 4508, bytesTotal: 4508, partsDone: 20, partsTotal: 20 };
-  expect(Ledger.summary(dir.path, id)).toEqual({ ...ledger.job, ...done, running: false });
-});
-
-test('jobs are listed oldest first; files that are no ledgers are passed over', () => {
-  using dir = new StateDir();
-  const sources = ['/c', '/a', '/b'];
-  vi.useFakeTimers({ toFake: ['Date'] });
-  for (const [index, source] of sources.entries()) {
-    vi.setSystemTime(1_700_000_000_000 + index);
-    Ledger.create(dir.path, { ...JOB, source }).close();
-  }
-  vi.useRealTimers();
-  for (const name of ['notes.db', `${id}.sock`, 'put-x.db']) writeFileSync(join(dir.path, name), 'x');
-  expect(Ledger.list(dir.path).map((job) => job.state !== 'damaged' && job.source)).toEqual(sources);
-});
-
-test('what ended long ago is pruned; what runs, is unfinished or ended lately stays', () => {
-  using dir = new StateDir();
-  const day = 86_400_000;
-  const finished = (source: string, agoMs: number) => {
-    const ledger = Ledger.create(dir.path, { ...JOB, source });
-    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - agoMs });
-    ledger.finish('done');
-    vi.useRealTimers();
-    ledger.close();
-    return ledger.job.id;
-  };
-  const old = finished('/old', 31 * day);
-  const recent = finished('/recent', 29 * day);
-  const reopened = finished('/reopened', 31 * day);
-  using _ = Ledger.open(dir.path, reopened);
-  Ledger.create(dir.path, JOB).close();
-  expect(Ledger.prune(dir.path, { olderThanMs: 30 * day })).toEqual([old]);
-  expect(Ledger.list(dir.path).map((job) => job.id)).toEqual(expect.arrayContaining([recent, reopened, id]));
-  expect(existsSync(join(dir.path, `${old}.lock`))).toBe(false);
-});
-
-test('remove takes a job away in whatever state it is, and one that is not there without complaint', async () => {
-  using dir = new StateDir();
-  await using child = new Child('history', dir.path, '1');
-  await child.ended();
-  expect(readdirSync(dir.path)).toHaveLength(4);
-  Ledger.remove(dir.path, id);
-  expect(readdirSync(dir.path)).toEqual([]);
-  Ledger.remove(dir.path, id);
-  expect(readdirSync(dir.path)).toEqual([]);
 });
 
 test('a ledger of 10,000 parts opens and loads in less than a CPU second', async () => {
