@@ -13,7 +13,7 @@ export interface KeyLimits {
   maxBytes: number;
 }
 
-/** The longest that a Node timer can wait: some 24 days. */
+/** The longest that a Node timer can wait: some 24 days. No key is kept longer. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class CacheEntry {
@@ -21,13 +21,12 @@ export class CacheEntry {
   readonly #call = new AbortController();
   readonly #materials: Promise<SealingMaterials>;
   readonly #expiry: NodeJS.Timeout;
-  readonly #startedMs = performance.now();
   #messages = 0;
   #bytes = 0;
   #waiting = 0;
   #retired = false;
 
-  /** Calls `load` at once. `onExpired` is told when the key's time is up, so that it is zeroed though nobody asks. */
+  /** Calls `load` at once, and `onExpired` when the key's time is up: the owner then retires the entry. */
   constructor(options: {
     limits: KeyLimits;
     load: (signal: AbortSignal) => Promise<SealingMaterials>;
@@ -38,10 +37,10 @@ export class CacheEntry {
     this.#materials = options.load(this.#call.signal);
   }
 
+  /** Whether the key may serve one more object of this size. */
   hasRoomFor(plainSize: number): boolean {
-    const { maxAgeMs, maxMessages, maxBytes } = this.#limits;
-    const ageMs = performance.now() - this.#startedMs;
-    return ageMs < maxAgeMs && this.#messages < maxMessages && this.#bytes + plainSize <= maxBytes;
+    const { maxMessages, maxBytes } = this.#limits;
+    return this.#messages < maxMessages && this.#bytes + plainSize <= maxBytes;
   }
 
   /** Nobody waits for the key. */

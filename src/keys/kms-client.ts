@@ -23,7 +23,7 @@ export interface KmsClientOptions {
   region?: string | undefined;
   /** Default: AWS_ENDPOINT_URL_KMS, AWS_ENDPOINT_URL, the profile's endpoint_url, or AWS itself. */
   endpoint?: string | undefined;
-  /** How long a call may go without an answer. Default 10 s. */
+  /** How long a call may go without a byte moving. Default 10 s. */
   stallMs?: number | undefined;
 }
 
@@ -47,9 +47,7 @@ export async function createKmsClient(options: KmsClientOptions = {}): Promise<K
 function agents(stallMs: number) {
   return {
     connectionTimeout: CONNECT_DEADLINE_MS,
-    requestTimeout: stallMs,
-    throwOnRequestTimeout: true,
-    // The deadline above ends with the answer's head; this one covers its body.
+    // A connection on which no byte moves for so long is given up, before an answer or within it.
     socketTimeout: stallMs,
     httpAgent: new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS }),
     httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets: MAX_SOCKETS, ...trustedAuthorities() }),

@@ -93,6 +93,17 @@ describe('reuse', () => {
     await cache.openDataKey({ encryptionContext, encryptedDataKeys: [copy, copy] });
     await cache.openDataKey({ encryptionContext, encryptedDataKeys: [copy] });
     expect(slow.calls).toBe(5);
+    // Neither what was made for sealing, nor bytes that read alike, open anything.
+    const shifted = {
+      providerId: copy.providerId + copy.providerInfo.subarray(0, 1).toString(),
+      providerInfo: copy.providerInfo.subarray(1),
+      ciphertext: copy.ciphertext,
+    };
+    for (const encryptedDataKeys of [[], [shifted]]) {
+      await expect(cache.openDataKey({ encryptionContext, encryptedDataKeys })).rejects.toMatchObject({
+        code: 'wrong-key',
+      });
+    }
   });
 
   it('gives every caller bytes of his own', async () => {
@@ -218,6 +229,7 @@ describe('one caller who aborts', () => {
     const others = [make(), make()];
     abort.abort(new Error('enough'));
     await expect(impatient).rejects.toMatchObject({ code: 'interrupted' });
+    others.push(make());
     for (const { dataKey } of await Promise.all(others)) expect(dataKey.bytes).not.toEqual(ZERO);
     expect([slow.calls, slow.abortedCalls]).toEqual([1, 0]);
   });

@@ -265,9 +265,9 @@ describe('trouble that passes', () => {
     await expect(open(keyring, made)).rejects.toMatchObject({ code });
   });
 
-  it('is told before "wrong key" of another copy', async () => {
+  it('is told before what is wrong with another copy', async () => {
     using made = await make(keyringOf([first, second]));
-    sandbox.setFaults('Decrypt:1=400/InvalidCiphertextException; Decrypt:2-=500');
+    sandbox.setFaults('Decrypt:1=AccessDeniedException; Decrypt:2-=500');
     await expect(open(keyringOf([first, second], { maxAttempts: 1 }), made)).rejects.toMatchObject({
       code: 'kms-unavailable',
     });
