@@ -2,7 +2,7 @@
 import { partOf } from '../formats/esdk/layout.ts';
 import type { GetRun } from '../get.ts';
 import { BufferPool } from '../parts/buffers.ts';
-import { openingSizeOf } from '../parts/memory.ts';
+import { laneSizeOf } from '../parts/memory.ts';
 import { openPart } from '../parts/open-part.ts';
 import type { OpenReceipt, OpenTask } from '../parts/task.ts';
 import type { Piece } from './pieces.ts';
@@ -22,7 +22,7 @@ export async function openerFor(run: GetRun, pieceCount: number): Promise<Opener
   const { place, tools, message } = run;
   const pieceSize = partOf(message.layout, 1).plainSize;
   if (pieceCount <= 1) {
-    const size = openingSizeOf(pieceSize);
+    const size = laneSizeOf(pieceSize);
     tools.budget.check(size);
     return {
       laneCount: 1,

@@ -8,13 +8,11 @@ import { SealiftError } from '../errors.ts';
 import { formatSize, MiB } from '../units.ts';
 
 /** The main thread with the SDK's S3 and KMS clients, the ledger, and its garbage. */
-const BASE_SIZE = 96 * MiB;
+export const BASE_SIZE = 128 * MiB;
 /** A thread: its isolate, its copy of the SDK, its garbage. */
-const THREAD_SIZE = 40 * MiB;
-/** A lane holds its part, and TLS holds most of the part once more, sealed again for the socket. */
-const LANE_FACTOR = 2.5;
-/** Received bytes that wait for the collector while one large piece is opened: V8 lets about so many gather. */
-const MAX_RECEIVED_GARBAGE = 112 * MiB;
+export const THREAD_SIZE = 48 * MiB;
+/** A lane holds its part; what TLS and the SDK hold of it at a time, and its share of the garbage, is less. */
+const LANE_FACTOR = 1.5;
 
 const DEFAULT_MAX_MEMORY = 512 * MiB;
 const MAX_THREAD_COUNT = 8;
@@ -23,11 +21,6 @@ const DEFAULT_LANES_PER_THREAD = 3;
 /** What a lane with a part of `partSize` sealed bytes takes from the budget. */
 export function laneSizeOf(partSize: number): number {
   return Math.ceil(partSize * LANE_FACTOR);
-}
-
-/** What opening a piece of `plainSize` bytes on this thread takes: the piece itself, and what was received of it. */
-export function openingSizeOf(plainSize: number): number {
-  return plainSize + Math.min(2 * plainSize, MAX_RECEIVED_GARBAGE);
 }
 
 export interface MemoryRequest {

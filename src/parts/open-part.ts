@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SealiftError } from '../errors.ts';
 import { sealedRangeOf } from '../formats/esdk/layout.ts';
 import { FrameOpener } from '../formats/esdk/open-frames.ts';
+import { release } from '../formats/release.ts';
 import type { Store } from '../stores/store.ts';
 import type { BufferPool } from './buffers.ts';
 import type { OpenReceipt, OpenTask } from './task.ts';
@@ -51,7 +52,10 @@ async function fetchAndOpen(task: OpenTask, store: Store, plain: Buffer): Promis
         { first, last },
         { ifMatch: task.etag, ...(task.versionId === undefined ? {} : { versionId: task.versionId }) },
       );
-      for await (const chunk of body) opener.push(chunk);
+      for await (const chunk of body) {
+        opener.push(chunk);
+        release(chunk);
+      }
       opener.finish();
       return;
     } catch (error) {

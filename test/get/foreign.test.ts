@@ -104,16 +104,16 @@ describe('a single block', () => {
 
 describe('memory', () => {
   test.each([
-    ['a single block of 15 MiB', () => sealBlock({ plain: Buffer.alloc(15 * MiB, 'P'), ...foreign })],
-    ['one frame of 15 MiB', () => sealMessage({ plain: Buffer.alloc(15 * MiB, 'P'), frameSize: 15 * MiB, ...foreign })],
-    ['frames of 20 MiB', () => sealMessage({ plain: Buffer.alloc(41 * MiB, 'P'), frameSize: 20 * MiB, ...foreign })],
+    ['a single block of 40 MiB', () => sealBlock({ plain: Buffer.alloc(40 * MiB, 'P'), ...foreign })],
+    ['one frame of 40 MiB', () => sealMessage({ plain: Buffer.alloc(40 * MiB, 'P'), frameSize: 40 * MiB, ...foreign })],
+    ['frames of 40 MiB', () => sealMessage({ plain: Buffer.alloc(81 * MiB, 'P'), frameSize: 40 * MiB, ...foreign })],
   ])('%s: refused before anything is done, and open with the least it names', async (name, seal) => {
     const { sealed, plain } = seal();
     const source = await upload(name, sealed);
     const target = join(await mkdtemp(join(folder, 'target-')), 'file');
     const stateDir = await mkdtemp(join(folder, 'state-'));
 
-    await using small = engineWith({ maxMemory: 136 * MiB, stateDir });
+    await using small = engineWith({ maxMemory: 180 * MiB, stateDir });
     const error = await small.get({ source, target }).catch((thrown) => thrown);
     expect(error).toMatchObject({ code: 'memory-too-small', exit: 2 });
     expect(small.jobs()).toEqual([]);
@@ -131,7 +131,7 @@ describe('memory', () => {
     const { sealed, plain } = sealMessage({ plain: somePlain(100), frameSize: 2 ** 32 - 1, ...foreign });
     const source = await upload('small in large frames', sealed);
     const target = join(folder, 'small in large frames');
-    await using engine = engineWith({ maxMemory: 136 * MiB });
+    await using engine = engineWith({ maxMemory: 180 * MiB });
     await engine.get({ source, target });
     expect(await readFile(target)).toEqual(plain);
   });

@@ -1,6 +1,6 @@
 /** The budget of memory: what is refused for good, what waits, and what threads take from it. */
 import { describe, expect, test } from 'vitest';
-import { MemoryBudget, planMemory } from '../../src/parts/memory.ts';
+import { BASE_SIZE, laneSizeOf, MemoryBudget, planMemory, THREAD_SIZE } from '../../src/parts/memory.ts';
 import { GiB, KiB, MiB } from '../../src/units.ts';
 import { errorOf } from '../formats/message.ts';
 
@@ -13,24 +13,24 @@ function leastNamed(action: () => unknown): number {
 describe('the least that an error names works, and a MiB less does not', () => {
   test.each([MiB, 45 * MiB, 4 * GiB, 64 * GiB - 32])('for %i bytes held at once', (size) => {
     const room = (maxMemory: number) => () => new MemoryBudget({ maxMemory }).check(size);
-    const least = leastNamed(room(96 * MiB));
+    const least = leastNamed(room(BASE_SIZE));
     room(least)();
     expect(leastNamed(room(least - MiB))).toBe(least);
   });
 
   test.each([8 * MiB, 45 * MiB, 4 * GiB])('for parts of %i bytes on threads', async (partSize) => {
     const plan = (maxMemory: number) => () => planMemory({ maxMemory }, partSize);
-    const least = leastNamed(plan(136 * MiB));
+    const least = leastNamed(plan(BASE_SIZE));
     const { threadCount, laneCount } = plan(least)();
     expect(leastNamed(plan(least - MiB))).toBe(least);
     const budget = new MemoryBudget({ maxMemory: least });
     budget.startThreads(threadCount);
-    for (let lane = 0; lane < laneCount; lane++) await budget.take(partSize * 2.5);
+    for (let lane = 0; lane < laneCount; lane++) await budget.take(laneSizeOf(partSize));
   });
 });
 
 test('bytes given back go to who has waited longest', async () => {
-  const budget = new MemoryBudget({ maxMemory: 196 * MiB });
+  const budget = new MemoryBudget({ maxMemory: BASE_SIZE + 100 * MiB });
   const order: string[] = [];
   const first = await budget.take(70 * MiB);
   const large = budget.take(90 * MiB).then((ticket) => order.push('large') && ticket);
@@ -43,13 +43,13 @@ test('bytes given back go to who has waited longest', async () => {
 });
 
 test('threads leave less: who waits for more is refused, who waits for enough gets it', async () => {
-  const budget = new MemoryBudget({ maxMemory: 196 * MiB });
+  const budget = new MemoryBudget({ maxMemory: BASE_SIZE + 100 * MiB });
   const first = await budget.take(70 * MiB);
   const tooMuch = budget.take(90 * MiB);
-  const enough = budget.take(60 * MiB);
+  const enough = budget.take(50 * MiB);
   budget.startThreads(1);
   await expect(tooMuch).rejects.toMatchObject({ code: 'memory-too-small' });
   first[Symbol.dispose]();
   (await enough)[Symbol.dispose]();
-  expect(leastNamed(() => budget.check(90 * MiB))).toBe((96 + 40 + 90) * MiB);
+  expect(leastNamed(() => budget.check(90 * MiB))).toBe(BASE_SIZE + THREAD_SIZE + 90 * MiB);
 });

@@ -9,6 +9,7 @@
  */
 import type { CipherGCM, DecipherGCM } from 'node:crypto';
 import { KiB } from '../../units.ts';
+import { release } from '../release.ts';
 import type { Layout } from './layout.ts';
 
 export const TAG_SIZE = 16;
@@ -77,7 +78,7 @@ export function transform(cipher: CipherGCM | DecipherGCM, input: Uint8Array, ta
   for (let start = 0; start < input.length; start += SLICE_SIZE) {
     const output = cipher.update(input.subarray(start, start + SLICE_SIZE));
     target.set(output, offset + start);
-    if (output.buffer.byteLength === output.length) output.buffer.transfer(0);
+    release(output);
   }
 }
 
