@@ -1,0 +1,48 @@
+/** The AWS CLI against the sandbox, unchanged. */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { startSandbox } from '../../src/sandbox/server.ts';
+import { MiB } from '../../src/units.ts';
+import { runs } from '../sandbox/contract.ts';
+import { bytes } from '../sandbox/s3-client.ts';
+
+const noCli = !runs('aws', '--version');
+
+describe.skipIf(noCli).each([{ https: false }, { https: true }])(
+  'aws (skipped without the AWS CLI), https: $https',
+  (options) => {
+    it('copies 20 MiB up and down, lists, tells and deletes', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'sealift-aws-'));
+      const sandbox = await startSandbox({ ...options, buckets: ['cli'] });
+      const aws = async (...args: string[]) => {
+        const env = { ...process.env, ...sandbox.env };
+        return (await promisify(execFile)('aws', args, { env, cwd: folder })).stdout;
+      };
+      const body = bytes(20 * MiB);
+      writeFileSync(join(folder, 'up'), body);
+
+      await aws('s3', 'cp', 'up', 's3://cli/some key/ü');
+      expect(await aws('s3', 'ls', 's3://cli/')).toContain('PRE some key/');
+      expect(await aws('s3', 'ls', '--recursive', 's3://cli')).toMatch(/20971520 some key\/ü/);
+      const head = JSON.parse(await aws('s3api', 'head-object', '--bucket', 'cli', '--key', 'some key/ü'));
+      expect(head.ContentLength).toBe(20 * MiB);
+      expect(head.ETag).toMatch(/-3"$/);
+      await aws('s3', 'cp', 's3://cli/some key/ü', 'down');
+      expect(readFileSync(join(folder, 'down')).equals(body)).toBe(true);
+      await aws('s3', 'cp', 's3://cli/some key/ü', 's3://cli/copied');
+      await aws('s3', 'sync', 's3://cli', 'all');
+      expect(readFileSync(join(folder, 'all/copied')).equals(body)).toBe(true);
+      await aws('s3', 'rm', '--recursive', 's3://cli');
+      expect(await aws('s3', 'ls', 's3://cli')).toBe('');
+      await aws('s3', 'rb', 's3://cli');
+      expect(await aws('kms', 'describe-key', '--key-id', 'alias/sandbox')).toContain(sandbox.kmsKeyId);
+
+      await sandbox.close();
+      rmSync(folder, { recursive: true });
+    });
+  },
+);
