@@ -13,7 +13,7 @@ export interface TemporaryFile {
   inode: string;
 }
 
-/** Throws `target-exists` unless `overwrite`, `target-unwritable` where it is a folder. */
+/** Throws `target-exists` unless `overwrite`, `target-unwritable` where it is a folder, a device or a pipe. */
 export async function checkTarget(path: string, { overwrite }: { overwrite: boolean }): Promise<void> {
   const stats = await lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
@@ -21,6 +21,12 @@ export async function checkTarget(path: string, { overwrite }: { overwrite: bool
   });
   if (stats?.isDirectory()) {
     throw new SealiftError('target-unwritable', `${path} is a directory`, { hint: 'Name the file to write.' });
+  }
+  // The rename at the end would replace a device or a pipe, not write to it.
+  if (stats && !stats.isFile() && !stats.isSymbolicLink()) {
+    throw new SealiftError('target-unwritable', `${path} is not a regular file`, {
+      hint: 'Name a file. To write into a pipe, give - and redirect standard output.',
+    });
   }
   if (stats && !overwrite) throw fileExists(path);
 }

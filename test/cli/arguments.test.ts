@@ -47,6 +47,7 @@ describe('flags', () => {
     ['memory too small to start', 'memory-too-small', [...put, '--max-memory', '64MiB']],
     ['an object that names no file', 'usage', ['get', 's3://bucket/key/..', folder]],
     ['a folder that is not there', 'target-unwritable', ['get', 's3://bucket/key', join(folder, 'no/')]],
+    ['a device to replace', 'target-unwritable', ['get', 's3://bucket/key', '/dev/null', '--overwrite']],
     ['a fault that is none', 'bad-option', ['sandbox', '--faults', 'everything']],
   ];
 
