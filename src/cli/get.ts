@@ -90,8 +90,14 @@ class Pipe {
     new Promise((resolve, reject) => {
       process.stdout.write(bytes, (error) => {
         if (!error) return resolve();
-        this.isBroken = (error as NodeJS.ErrnoException).code === 'EPIPE';
-        reject(error);
+        const { code, message } = error as NodeJS.ErrnoException;
+        this.isBroken = code === 'EPIPE';
+        reject(
+          new SealiftError(code === 'ENOSPC' ? 'disk-full' : 'target-unwritable', `Standard output: ${message}`, {
+            hint: 'What was written so far is verified, but not all of it.',
+            cause: error,
+          }),
+        );
       });
     });
 }

@@ -25,6 +25,8 @@ AWS_ENDPOINT_URL_S3, credentials). Exit: 0 done, 1 failed, 2 usage, 3 warnings, 
 /** Runs one command. Never rejects: how it went is in `process.exitCode`. */
 export async function main(args: readonly string[]): Promise<void> {
   const output = new Output({ json: asksForJson(args) });
+  // What slips past every await ends in one line and a status as well.
+  process.once('uncaughtException', (error) => process.exit(output.fail(error).exit));
   try {
     enterCallersFolder();
     await programFor(output).parseAsync(args, { from: 'user' });
