@@ -1,16 +1,75 @@
-/** What faults do to a stream of bytes. */
+/** What faults do: to an exchange before its operation, to bytes on their way in, to bytes stored, to the answer. */
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { Transform } from 'node:stream';
+import { pipeline, type Readable, Transform, type Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { TLSSocket } from 'node:tls';
+import { Body } from './body.ts';
+import { ConnectionLost, type Exchange } from './exchange.ts';
+import { S3Error } from './s3/errors.ts';
+import type { Payload } from './sigv4.ts';
+
+/** The body of a request, disturbed as it comes and as it is stored. */
+export function newBody(exchange: Exchange, payload: Payload): Body {
+  return new Body(exchange, {
+    payload,
+    disturb: (source) => disturb(source, exchange),
+    disturbStored(sink: Writable) {
+      if (exchange.fault?.kind !== 'corrupt') return sink;
+      const flip = flipByte(exchange.fault.offset ?? 0);
+      through(flip, sink);
+      return flip;
+    },
+  });
+}
+
+/** What a fault does to the bytes of an answer. */
+export function disturbAnswer(answer: Readable, exchange: Exchange): Readable {
+  const { fault } = exchange;
+  return disturb(fault?.kind === 'corrupt' ? through(answer, flipByte(fault.offset ?? 0)) : answer, exchange);
+}
+
+/** What a fault does to bytes whichever way they go. */
+function disturb(source: Readable, { fault, request }: Exchange): Readable {
+  if (fault?.kind === 'slow') return through(source, slowDown(fault.bytesPerSecond));
+  if (fault?.kind === 'reset') return through(source, cutAfter(fault.afterBytes, request.socket));
+  return source;
+}
+
+/** Pipes one stream into another; when either breaks so does the other, and whoever uses the second hears of it. */
+function through<T extends Writable>(from: Readable, to: T): T {
+  pipeline(from, to, () => {});
+  return to;
+}
+
+/** What a fault does before the operation begins. Throws the error it orders, or ConnectionLost. */
+export async function endure({ fault, response, request }: Exchange): Promise<void> {
+  if (fault?.kind === 'status') throw S3Error.ordered(fault.status, fault.code);
+  if (fault?.kind === 'reset' && fault.afterBytes === 0) {
+    cut(request.socket);
+    throw new ConnectionLost();
+  }
+  if (fault?.kind === 'stall') {
+    const gone = new Promise<void>((resolve) => response.once('close', resolve));
+    await (fault.ms === undefined ? gone : Promise.race([gone, delay(fault.ms)]));
+    if (response.destroyed) throw new ConnectionLost();
+  }
+}
+
+/** The call has taken effect; nobody hears of it. */
+export function loseAnswer(response: ServerResponse): never {
+  if (response.socket) cut(response.socket);
+  throw new ConnectionLost();
+}
 
 /** Ends a connection without a word. A TCP socket sends a reset; TLS has only the end without its close_notify. */
-export function cut(socket: Socket): void {
+function cut(socket: Socket): void {
   if (socket instanceof TLSSocket) socket.destroy();
   else socket.resetAndDestroy();
 }
 
 /** Passes so many bytes on, then resets the connection. */
-export function cutAfter(size: number, socket: Socket): Transform {
+function cutAfter(size: number, socket: Socket): Transform {
   let passed = 0;
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
@@ -24,7 +83,7 @@ export function cutAfter(size: number, socket: Socket): Transform {
 }
 
 /** Passes bytes on at this rate. */
-export function slowDown(bytesPerSecond: number): Transform {
+function slowDown(bytesPerSecond: number): Transform {
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       setTimeout(() => done(null, chunk), (chunk.length / bytesPerSecond) * 1000);
@@ -33,7 +92,7 @@ export function slowDown(bytesPerSecond: number): Transform {
 }
 
 /** Flips one bit of the byte at `offset`. */
-export function flipByte(offset: number): Transform {
+function flipByte(offset: number): Transform {
   let passed = 0;
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {

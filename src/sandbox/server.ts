@@ -141,7 +141,7 @@ function openPlace(options: SandboxOptions): Place {
   process.once('exit', removeTemporary);
   const folder = options.dir === undefined ? temporary : resolve(options.dir);
   mkdirSync(folder, { recursive: true });
-  const catalog = new Catalog(options.dir === undefined ? ':memory:' : join(folder, 'catalog.db'));
+  const catalog = options.dir === undefined ? new Catalog(':memory:') : openCatalog(folder);
   const storage = options.discard ? new DiscardStorage() : openFolder(folder, catalog);
   return {
     folder,
@@ -154,6 +154,17 @@ function openPlace(options: SandboxOptions): Place {
       process.off('exit', removeTemporary);
     },
   };
+}
+
+function openCatalog(folder: string): Catalog {
+  try {
+    return new Catalog(join(folder, 'catalog.db'));
+  } catch (error) {
+    throw new SealiftError('bad-option', `${folder} cannot be used: ${(error as Error).message}.`, {
+      hint: 'Give --dir a folder that no other sandbox is using.',
+      cause: error,
+    });
+  }
 }
 
 function openFolder(folder: string, catalog: Catalog): FolderStorage {

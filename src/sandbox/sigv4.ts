@@ -3,7 +3,7 @@
  * ("Authenticating Requests (AWS Signature Version 4)", API/sig-v4-authenticating-requests.html).
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
+import { ALGORITHM, type Claim, checkTime, readClaim, type SignedRequest } from './claim.ts';
 import { S3Error } from './s3/errors.ts';
 
 export interface Credentials {
@@ -11,25 +11,11 @@ export interface Credentials {
   readonly secretAccessKey: string;
 }
 
-export interface SignedRequest {
-  readonly method: string;
-  /** Decoded. */
-  readonly path: string;
-  readonly query: URLSearchParams;
-  readonly headers: IncomingHttpHeaders;
-}
-
 /** What a signature says about the body. */
 export type Payload =
   | { readonly kind: 'unsigned' }
   | { readonly kind: 'hashed'; readonly sha256: string }
   | { readonly kind: 'chunked'; readonly signer: ChunkSigner | undefined };
-
-const ALGORITHM = 'AWS4-HMAC-SHA256';
-/** API/ErrorResponses.html, RequestTimeTooSkewed; the limit is 15 minutes (API/RESTAuthentication.html). */
-const MAX_SKEW_MS = 15 * 60_000;
-/** API/sigv4-query-string-auth.html, X-Amz-Expires: at most seven days. */
-const MAX_EXPIRES_S = 604_800;
 
 export class Verifier {
   readonly #credentials: Credentials;
@@ -49,15 +35,14 @@ export class Verifier {
    * say the body's hash in a header.
    */
   verify(request: SignedRequest, options: { bodySha256?: string } = {}): Payload {
-    const presigned = request.query.has('X-Amz-Signature');
-    const claim = presigned ? readQueryClaim(request) : readHeaderClaim(request);
+    const claim = readClaim(request);
     this.#checkScope(claim);
     checkTime(claim);
     checkSignedHeaders(request, claim.signedHeaders);
 
     // API/sig-v4-header-based-auth.html: "The x-amz-content-sha256 header is required for Amazon S3 AWS requests."
     const header = request.headers['x-amz-content-sha256'] as string | undefined;
-    const payload = options.bodySha256 ?? header ?? (presigned ? 'UNSIGNED-PAYLOAD' : undefined);
+    const payload = options.bodySha256 ?? header ?? (claim.expires === undefined ? undefined : 'UNSIGNED-PAYLOAD');
     if (payload === undefined) {
       throw new S3Error('InvalidRequest', 'Missing required header for this request: x-amz-content-sha256');
     }
@@ -101,93 +86,6 @@ export class Verifier {
       this.#key = { day, value };
     }
     return this.#key.value;
-  }
-}
-
-/** What the caller claims to have signed. */
-interface Claim {
-  readonly accessKeyId: string;
-  readonly day: string;
-  readonly region: string;
-  readonly service: string;
-  /** `20260102T030405Z`. */
-  readonly time: string;
-  readonly signedHeaders: readonly string[];
-  readonly signature: string;
-  /** Seconds a presigned URL is good for. */
-  readonly expires: number | undefined;
-}
-
-function readHeaderClaim(request: SignedRequest): Claim {
-  const authorization = request.headers.authorization;
-  if (authorization?.startsWith('AWS ') || request.query.has('AWSAccessKeyId')) {
-    // What Regions of after January 2014 say to Signature Version 2 (API/sig-v4-authenticating-requests.html).
-    throw new S3Error(
-      'InvalidRequest',
-      'The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.',
-    );
-  }
-  // Anonymous callers own nothing here.
-  if (authorization === undefined) throw new S3Error('AccessDenied');
-  const match = /^AWS4-HMAC-SHA256 +Credential=([^, ]+), *SignedHeaders=([^, ]+), *Signature=([0-9a-f]+)$/.exec(
-    authorization,
-  );
-  if (match === null) throw new S3Error('AuthorizationHeaderMalformed');
-  const time = (request.headers['x-amz-date'] as string | undefined) ?? compactTime(request.headers.date);
-  return {
-    ...readCredential(match[1]!),
-    time,
-    signedHeaders: match[2]!.split(';'),
-    signature: match[3]!,
-    expires: undefined,
-  };
-}
-
-function readQueryClaim(request: SignedRequest): Claim {
-  const field = (name: string): string => {
-    const value = request.query.get(name);
-    if (value === null)
-      throw new S3Error('AuthorizationQueryParametersError', `Query-string authentication requires ${name}.`);
-    return value;
-  };
-  if (field('X-Amz-Algorithm') !== ALGORITHM) throw new S3Error('AuthorizationQueryParametersError');
-  const expires = Number(field('X-Amz-Expires'));
-  if (!(expires >= 0 && expires <= MAX_EXPIRES_S)) {
-    throw new S3Error('AuthorizationQueryParametersError', 'X-Amz-Expires must be less than a week (in seconds)');
-  }
-  return {
-    ...readCredential(field('X-Amz-Credential')),
-    time: field('X-Amz-Date'),
-    signedHeaders: field('X-Amz-SignedHeaders').split(';'),
-    signature: field('X-Amz-Signature'),
-    expires,
-  };
-}
-
-function readCredential(text: string): Pick<Claim, 'accessKeyId' | 'day' | 'region' | 'service'> {
-  const [accessKeyId, day, region, service, end] = text.split('/');
-  if (!accessKeyId || !day || !region || !service || end !== 'aws4_request') {
-    throw new S3Error(
-      'AuthorizationHeaderMalformed',
-      'The authorization header is malformed; the Credential is mal-formed',
-    );
-  }
-  return { accessKeyId, day, region, service };
-}
-
-function checkTime(claim: Claim): void {
-  const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(claim.time);
-  if (match === null || !claim.time.startsWith(claim.day)) {
-    throw new S3Error('AccessDenied', 'AWS authentication requires a valid Date or x-amz-date header');
-  }
-  const [, year, month, day, hour, minute, second] = match;
-  const signedAt = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
-  const now = Date.now();
-  if (claim.expires !== undefined) {
-    if (now > signedAt + claim.expires * 1000) throw new S3Error('AccessDenied', 'Request has expired');
-    if (signedAt > now + MAX_SKEW_MS) throw new S3Error('AccessDenied', 'Request is not valid yet');
-  } else if (Math.abs(now - signedAt) > MAX_SKEW_MS) {
-    throw new S3Error('RequestTimeTooSkewed');
   }
 }
 
@@ -272,10 +170,4 @@ function hmac(key: Buffer, text: string): Buffer {
 
 function same(a: string, b: string): boolean {
   return a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
-}
-
-/** An HTTP date in the form of x-amz-date. */
-function compactTime(date: string | undefined): string {
-  const time = Date.parse(date ?? '');
-  return Number.isNaN(time) ? '' : `${new Date(time).toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`;
 }

@@ -2,7 +2,9 @@
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
+import { KMSClient, type KMSClientConfig } from '@aws-sdk/client-kms';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import { expect } from 'vitest';
 import type { RequestRecord } from '../../src/sandbox/log.ts';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/server.ts';
 import { KiB } from '../../src/units.ts';
@@ -56,6 +58,16 @@ export function clientOf(sandbox: Sandbox, config: S3ClientConfig = {}): S3Clien
   });
 }
 
+export function kmsClientOf(sandbox: Sandbox, config: KMSClientConfig = {}): KMSClient {
+  return new KMSClient({
+    endpoint: sandbox.kmsUrl,
+    region: sandbox.env.AWS_REGION!,
+    credentials: credentialsOf(sandbox),
+    maxAttempts: 1,
+    ...config,
+  });
+}
+
 export function credentialsOf({ env }: Sandbox): { accessKeyId: string; secretAccessKey: string } {
   return { accessKeyId: env.AWS_ACCESS_KEY_ID!, secretAccessKey: env.AWS_SECRET_ACCESS_KEY! };
 }
@@ -80,4 +92,10 @@ export function bytes(size: number, seed = 1): Buffer {
     buffer[i] = state >>> 16;
   }
   return buffer;
+}
+
+/** Waits for what is about to be true. */
+export async function until(condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 100 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(condition()).toBe(true);
 }

@@ -7,9 +7,9 @@
  * Methods that drop contents return the blobs nobody needs any more.
  */
 import { randomUUID } from 'node:crypto';
-import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import type { Attributes } from './attributes.ts';
 import type { Algorithm, Checksum, ChecksumType } from './checksums.ts';
+import { Database } from './database.ts';
 import type { BlobRange } from './storage.ts';
 
 export interface StoredPart {
@@ -62,15 +62,11 @@ const SCHEMA = `
 `;
 
 export class Catalog {
-  readonly #db: DatabaseSync;
-  readonly #statements = new Map<string, ReturnType<DatabaseSync['prepare']>>();
+  readonly #db: Database;
 
   /** `path` is a file, or `:memory:`. */
   constructor(path: string) {
-    this.#db = new DatabaseSync(path);
-    // A sandbox that loses power may lose its last writes; one that is killed does not.
-    this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;');
-    this.#db.exec(SCHEMA);
+    this.#db = new Database(path, SCHEMA);
   }
 
   close(): void {
@@ -80,53 +76,55 @@ export class Catalog {
   // Buckets.
 
   createBucket(name: string): void {
-    this.#run('INSERT OR IGNORE INTO buckets VALUES (?, ?)', name, Date.now());
+    this.#db.run('INSERT OR IGNORE INTO buckets VALUES (?, ?)', name, Date.now());
   }
 
   hasBucket(name: string): boolean {
-    return this.#get('SELECT 1 FROM buckets WHERE name = ?', name) !== undefined;
+    return this.#db.get('SELECT 1 FROM buckets WHERE name = ?', name) !== undefined;
   }
 
   buckets(): { name: string; created: number }[] {
-    return this.#all('SELECT * FROM buckets ORDER BY name') as { name: string; created: number }[];
+    return this.#db.all('SELECT * FROM buckets ORDER BY name') as { name: string; created: number }[];
   }
 
   hasObjects(bucket: string): boolean {
-    return this.#get('SELECT 1 FROM objects WHERE bucket = ? LIMIT 1', bucket) !== undefined;
+    return this.#db.get('SELECT 1 FROM objects WHERE bucket = ? LIMIT 1', bucket) !== undefined;
   }
 
   /** Drops an empty bucket with its uploads. */
   deleteBucket(bucket: string): string[] {
-    const uploads = this.#all('SELECT id FROM uploads WHERE bucket = ?', bucket) as { id: string }[];
+    const uploads = this.#db.all('SELECT id FROM uploads WHERE bucket = ?', bucket) as { id: string }[];
     const blobs = uploads.flatMap(({ id }) => this.#dropContent(id));
-    this.#run('DELETE FROM uploads WHERE bucket = ?', bucket);
-    this.#run('DELETE FROM buckets WHERE name = ?', bucket);
+    this.#db.run('DELETE FROM uploads WHERE bucket = ?', bucket);
+    this.#db.run('DELETE FROM buckets WHERE name = ?', bucket);
     return blobs;
   }
 
   // Objects.
 
   object(bucket: string, key: string): StoredObject | undefined {
-    const row = this.#get('SELECT record FROM objects WHERE bucket = ? AND key = ?', bucket, key);
+    const row = this.#db.get('SELECT record FROM objects WHERE bucket = ? AND key = ?', bucket, key);
     return row && (JSON.parse(row.record as string) as StoredObject);
   }
 
   /** Objects with keys from `from` on and of this prefix, in order, at most `limit`. */
   objects(bucket: string, options: { prefix: string; from: string; limit: number }): StoredObject[] {
     const [from, to] = keyRange(options.prefix, options.from);
-    return this.#all(
-      'SELECT record FROM objects WHERE bucket = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?',
-      bucket,
-      from,
-      to,
-      options.limit,
-    ).map((row) => JSON.parse(row.record as string) as StoredObject);
+    return this.#db
+      .all(
+        'SELECT record FROM objects WHERE bucket = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?',
+        bucket,
+        from,
+        to,
+        options.limit,
+      )
+      .map((row) => JSON.parse(row.record as string) as StoredObject);
   }
 
   /** Puts an object of one blob under its key, in place of any other. */
   putObject(bucket: string, object: Omit<StoredObject, 'content' | 'partCount'>, blob: string): string[] {
     const content = randomUUID();
-    return this.#together(() => {
+    return this.#db.together(() => {
       const { size, etag, modified } = object;
       this.#insertPart(content, { number: 1, size, offset: 0, blob, etag, checksum: object.checksum.value, modified });
       return this.#setObject(bucket, { ...object, content, partCount: undefined });
@@ -135,30 +133,35 @@ export class Catalog {
 
   /** Changes what is known of an object, not its bytes. */
   updateObject(bucket: string, object: StoredObject): void {
-    this.#run('UPDATE objects SET record = ? WHERE bucket = ? AND key = ?', JSON.stringify(object), bucket, object.key);
+    this.#db.run(
+      'UPDATE objects SET record = ? WHERE bucket = ? AND key = ?',
+      JSON.stringify(object),
+      bucket,
+      object.key,
+    );
   }
 
   deleteObject(bucket: string, key: string): string[] {
-    const row = this.#get('SELECT content FROM objects WHERE bucket = ? AND key = ?', bucket, key);
+    const row = this.#db.get('SELECT content FROM objects WHERE bucket = ? AND key = ?', bucket, key);
     if (row === undefined) return [];
-    this.#run('DELETE FROM objects WHERE bucket = ? AND key = ?', bucket, key);
+    this.#db.run('DELETE FROM objects WHERE bucket = ? AND key = ?', bucket, key);
     return this.#dropContent(row.content as string);
   }
 
   #setObject(bucket: string, object: StoredObject): string[] {
     const dropped = this.deleteObject(bucket, object.key);
-    this.#run('INSERT INTO objects VALUES (?, ?, ?, ?)', bucket, object.key, object.content, JSON.stringify(object));
+    this.#db.run('INSERT INTO objects VALUES (?, ?, ?, ?)', bucket, object.key, object.content, JSON.stringify(object));
     return dropped;
   }
 
   // Uploads.
 
   createUpload(bucket: string, upload: StoredUpload): void {
-    this.#run('INSERT INTO uploads VALUES (?, ?, ?, ?)', bucket, upload.key, upload.id, JSON.stringify(upload));
+    this.#db.run('INSERT INTO uploads VALUES (?, ?, ?, ?)', bucket, upload.key, upload.id, JSON.stringify(upload));
   }
 
   upload(bucket: string, key: string, id: string): StoredUpload | undefined {
-    const row = this.#get('SELECT record FROM uploads WHERE bucket = ? AND key = ? AND id = ?', bucket, key, id);
+    const row = this.#db.get('SELECT record FROM uploads WHERE bucket = ? AND key = ? AND id = ?', bucket, key, id);
     return row && (JSON.parse(row.record as string) as StoredUpload);
   }
 
@@ -168,20 +171,22 @@ export class Catalog {
     options: { prefix: string; after: { key: string; id: string }; limit: number },
   ): StoredUpload[] {
     const [from, to] = keyRange(options.prefix, options.after.key);
-    return this.#all(
-      'SELECT record FROM uploads WHERE bucket = ? AND key >= ? AND key < ? AND (key, id) > (?, ?) ORDER BY key, id LIMIT ?',
-      bucket,
-      from,
-      to,
-      options.after.key,
-      options.after.id,
-      options.limit,
-    ).map((row) => JSON.parse(row.record as string) as StoredUpload);
+    return this.#db
+      .all(
+        'SELECT record FROM uploads WHERE bucket = ? AND key >= ? AND key < ? AND (key, id) > (?, ?) ORDER BY key, id LIMIT ?',
+        bucket,
+        from,
+        to,
+        options.after.key,
+        options.after.id,
+        options.limit,
+      )
+      .map((row) => JSON.parse(row.record as string) as StoredUpload);
   }
 
   /** Sets a part of an upload, in place of any other of its number. */
   putPart(uploadId: string, part: StoredPart): string[] {
-    const old = this.#get('SELECT blob FROM parts WHERE content = ? AND number = ?', uploadId, part.number);
+    const old = this.#db.get('SELECT blob FROM parts WHERE content = ? AND number = ?', uploadId, part.number);
     this.#insertPart(uploadId, part);
     return old === undefined ? [] : [old.blob as string];
   }
@@ -192,7 +197,7 @@ export class Catalog {
     object: Omit<StoredObject, 'content'>,
     upload: { id: string; parts: readonly StoredPart[] },
   ): string[] {
-    return this.#together(() => {
+    return this.#db.together(() => {
       const used = new Set(upload.parts.map((part) => part.blob));
       const unused = this.#dropContent(upload.id).filter((blob) => !used.has(blob));
       let offset = 0;
@@ -200,13 +205,13 @@ export class Catalog {
         this.#insertPart(upload.id, { ...part, offset });
         offset += part.size;
       }
-      this.#run('DELETE FROM uploads WHERE bucket = ? AND key = ? AND id = ?', bucket, object.key, upload.id);
+      this.#db.run('DELETE FROM uploads WHERE bucket = ? AND key = ? AND id = ?', bucket, object.key, upload.id);
       return [...unused, ...this.#setObject(bucket, { ...object, content: upload.id })];
     });
   }
 
   abortUpload(bucket: string, key: string, id: string): string[] {
-    this.#run('DELETE FROM uploads WHERE bucket = ? AND key = ? AND id = ?', bucket, key, id);
+    this.#db.run('DELETE FROM uploads WHERE bucket = ? AND key = ? AND id = ?', bucket, key, id);
     return this.#dropContent(id);
   }
 
@@ -214,7 +219,7 @@ export class Catalog {
 
   parts(content: string, options: { after?: number; limit?: number } = {}): StoredPart[] {
     const { after = 0, limit = -1 } = options;
-    return this.#all(
+    return this.#db.all(
       'SELECT * FROM parts WHERE content = ? AND number > ? ORDER BY number LIMIT ?',
       content,
       after,
@@ -224,7 +229,7 @@ export class Catalog {
 
   /** Where an object's bytes `first` to `last` (inclusive) are. */
   rangesOf(content: string, { first, last }: { first: number; last: number }): BlobRange[] {
-    const parts = this.#all(
+    const parts = this.#db.all(
       'SELECT blob, offset, size FROM parts WHERE content = ? AND offset <= ? AND offset + size > ? ORDER BY number',
       content,
       last,
@@ -238,12 +243,12 @@ export class Catalog {
   }
 
   blobs(): Set<string> {
-    return new Set(this.#all('SELECT blob FROM parts').map((row) => row.blob as string));
+    return new Set(this.#db.all('SELECT blob FROM parts').map((row) => row.blob as string));
   }
 
   #insertPart(content: string, part: StoredPart): void {
     const { number, size, offset, blob, etag, checksum, modified } = part;
-    this.#run(
+    this.#db.run(
       'INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
       content,
       number,
@@ -257,44 +262,9 @@ export class Catalog {
   }
 
   #dropContent(content: string): string[] {
-    const blobs = this.#all('SELECT blob FROM parts WHERE content = ?', content).map((row) => row.blob as string);
-    this.#run('DELETE FROM parts WHERE content = ?', content);
+    const blobs = this.#db.all('SELECT blob FROM parts WHERE content = ?', content).map((row) => row.blob as string);
+    this.#db.run('DELETE FROM parts WHERE content = ?', content);
     return blobs;
-  }
-
-  // SQL.
-
-  #together<T>(change: () => T): T {
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
-      const result = change();
-      this.#db.exec('COMMIT');
-      return result;
-    } catch (error) {
-      this.#db.exec('ROLLBACK');
-      throw error;
-    }
-  }
-
-  #prepare(sql: string): ReturnType<DatabaseSync['prepare']> {
-    let statement = this.#statements.get(sql);
-    if (statement === undefined) {
-      statement = this.#db.prepare(sql);
-      this.#statements.set(sql, statement);
-    }
-    return statement;
-  }
-
-  #run(sql: string, ...values: SQLInputValue[]): void {
-    this.#prepare(sql).run(...values);
-  }
-
-  #get(sql: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
-    return this.#prepare(sql).get(...values);
-  }
-
-  #all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[] {
-    return this.#prepare(sql).all(...values);
   }
 }
 
