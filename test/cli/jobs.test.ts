@@ -1,7 +1,7 @@
 /** Jobs from their begin to their end, as people run them: processes against a sandbox. */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -44,9 +44,9 @@ function place(name: string) {
 }
 
 /** Starts a put and interrupts it once a part is acknowledged. */
-async function interruptedPut({ url, start }: ReturnType<typeof place>, flags: string[] = []) {
+async function interruptedPut({ url, start }: ReturnType<typeof place>, flags: string[] = [], source = file) {
   sandbox.setFaults(SLOW_PARTS);
-  const put = start(['put', file, url, '--lanes', '1', '--json', ...KEY, ...flags]);
+  const put = start(['put', source, url, '--lanes', '1', '--json', ...KEY, ...flags]);
   await put.until(({ type, ackedBytes }) => type === 'progress' && (ackedBytes as number) > 0);
   put.child.kill('SIGINT');
   const outcome = await put.ended;
@@ -147,6 +147,19 @@ describe('interrupted', () => {
     // Machines hear of progress at least every 250 ms, also when nothing moves. The median: this machine may be busy.
     const gaps = beats.slice(1).map((ms, index) => ms - beats[index]!);
     expect(gaps.sort((a, b) => a - b)[3]).toBeLessThan(250);
+  });
+
+  test('with the source changed since: resume starts over, with the flags the job was begun with', async () => {
+    const here = place('changed');
+    const source = join(folder, 'changed.mov');
+    copyFileSync(file, source);
+    await interruptedPut(here, ['--metadata', 'film=Metropolis'], source);
+    appendFileSync(source, 'The End');
+    const resume = await here.run(['resume', '--json']);
+    expect(resume).toMatchObject({ exit: 0, last: { partsReused: 0, plainBytes: PART_COUNT * 8 * MiB + 7 } });
+    expect(ofType(resume.lines, 'restart')).toMatchObject([{ reason: expect.stringContaining('changed') }]);
+    const inspect = await here.run(['inspect', here.url, '--json']);
+    expect(inspect.last).toMatchObject({ metadata: { film: 'Metropolis' } });
   });
 
   test('with the key file gone since: resume fails by its name, and takes another path to it', async () => {
