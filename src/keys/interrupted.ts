@@ -1,3 +1,4 @@
+/** How work on keys ends when its caller has had enough. */
 import { SealiftError } from '../errors.ts';
 
 /** What work rejects with once its signal has aborted: the signal's own reason where that is one of our errors. */

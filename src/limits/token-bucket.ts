@@ -1,12 +1,15 @@
 /**
- * The KMS token bucket. A bottleneck reservoir holds the permits: it fills at the given rate and has room for 250 ms
- * of it. Bottleneck passes some hundreds of jobs a second, so permits are not taken from it one by one: a lease takes
- * 50 ms' worth at once, and the lease is spent here, evenly, at the pace in force. The pace is the given rate until
- * the other side throttles: then it halves, and climbs back by a tenth of the given rate in every second of success.
+ * The KMS token bucket: in any second at most the given rate and 250 ms of it, and over time the rate.
  *
- * The pace also bounds what any window sees. A take is due when all before it have had their time, and time not used
- * is kept for 50 ms and no longer, so a window of T seconds passes at most (T + 0.05) x rate + 1 permits, whatever
- * the reservoir did meanwhile: within the rate plus the bucket's 250 ms.
+ * A bottleneck reservoir holds the permits. Bottleneck passes some hundreds of jobs a second, so they are not taken
+ * from it one by one: a lease takes 50 ms' worth at once, and is spent here, evenly, at the pace in force. The pace is
+ * the given rate until the other side throttles: then it halves, and climbs back by a tenth of the given rate in every
+ * second of success.
+ *
+ * The pace is what bounds a window. A take is due when all before it have had their time, and time not used is kept
+ * for 150 ms and no longer, so T seconds pass at most (T + 0.15) x rate + 1 permits; what is left of the 250 ms is for
+ * calls that bunch on their way. The reservoir only has to keep up: bottleneck never makes up for a refill that its
+ * timer brought late, so a refill is 300 ms' worth every 250 ms.
  *
  * Bottleneck's `updateSettings` is not used: it stops the reservoir's refills for good (SGrondin/bottleneck#185).
  */
@@ -14,8 +17,10 @@ import Bottleneck from 'bottleneck';
 import { SealiftError } from '../errors.ts';
 import type { Limiter } from './limiter.ts';
 
-const CAPACITY_SECONDS = 0.25;
+const REFILL_SECONDS = 0.3;
 const LEASE_SECONDS = 0.05;
+/** A busy machine wakes us late; this much of what that cost is caught up. */
+const CATCH_UP_SECONDS = 0.15;
 
 /** Throttling tells little about the size of the quota, so one second of it halves the pace once. */
 const THROTTLE_WINDOW_MS = 1000;
@@ -66,12 +71,12 @@ class TokenBucket implements Limiter {
   constructor(ratePerSecond: number) {
     this.#fullRate = ratePerSecond;
     this.#pace = ratePerSecond;
-    const increase = ratePerSecond * CAPACITY_SECONDS;
-    const capacity = Math.max(1, increase);
+    const refill = ratePerSecond * REFILL_SECONDS;
+    const capacity = Math.max(1, refill);
     this.#reservoir = new Bottleneck({
       reservoir: capacity,
       reservoirIncreaseMaximum: capacity,
-      reservoirIncreaseAmount: increase,
+      reservoirIncreaseAmount: refill,
       // Bottleneck looks every 250 ms whether so much time has passed. Asked for all 250, it would now and then find
       // 249 and skip a refill.
       reservoirIncreaseInterval: 200,
@@ -164,7 +169,7 @@ class TokenBucket implements Limiter {
 
   #spend(count: number): void {
     this.#leased -= count;
-    const earliest = performance.now() - LEASE_SECONDS * 1000;
+    const earliest = performance.now() - CATCH_UP_SECONDS * 1000;
     this.#dueMs = Math.max(this.#dueMs, earliest) + (count / this.#pace) * 1000;
   }
 }

@@ -294,9 +294,24 @@ describe('trouble that passes', () => {
     expect(onCall.mock.calls.length).toBeGreaterThan(20);
     // Without slowing down 20 callers would have made some hundred calls.
     expect(onCall.mock.calls.length).toBeLessThan(80);
-    expect(ownLimiter.ratePerSecond).toBeLessThanOrEqual(20);
+    expect(ownLimiter.ratePerSecond).toBeLessThan(40);
     busyClient.destroy();
     await ownLimiter.close();
     await busy.close();
+  });
+
+  it('at 200 a second sees never more than 200 + 50 in a second', async () => {
+    records.length = 0;
+    const ownLimiter = kmsLimiter({ ratePerSecond: 200 });
+    const keyring = kmsKeyring({ client, limiter: ownLimiter, keyIds: [first] });
+    const end = AbortSignal.timeout(2500);
+    const caller = async () => {
+      while (!end.aborted) (await make(keyring))[Symbol.dispose]();
+    };
+    await Promise.all(Array.from({ length: 30 }, caller));
+    await ownLimiter.close();
+    const times = records.map((record) => record.time).sort((a, b) => a - b);
+    const inSecondFrom = (start: number) => times.filter((time) => time >= start && time < start + 1000).length;
+    expect(Math.max(...times.map(inSecondFrom))).toBeLessThanOrEqual(250);
   });
 });
