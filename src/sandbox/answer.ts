@@ -18,8 +18,6 @@ export async function send(exchange: Exchange, answer: Answer): Promise<void> {
     if (body !== '') headers['content-type'] = 'application/xml';
   }
   for (const [name, value] of Object.entries(answer.headers ?? {})) if (value !== undefined) headers[name] = value;
-  // A client that still waits for `100 Continue` may send its body or not: nobody can tell what follows.
-  if (request.headers.expect !== undefined && !exchange.body?.taken) headers.connection = 'close';
   response.writeHead(status, headers);
   if (request.method === 'HEAD' || status === 204 || status === 304) {
     response.end();

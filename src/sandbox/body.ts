@@ -17,8 +17,6 @@ export class Body {
   received = 0;
   /** When the first of them came, in milliseconds since 1970. */
   firstByteTime: number | null = null;
-  /** True once somebody wants the bytes. */
-  taken = false;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #payload: Payload;
@@ -54,7 +52,6 @@ export class Body {
     sink: Writable,
     digests: readonly Digest[],
   ): Promise<{ size: number; trailers: ReadonlyMap<string, string> }> {
-    this.taken = true;
     // A client that said `Expect: 100-continue` has waited until now; a refusal before this spares it the body.
     if (this.#request.headers.expect?.toLowerCase() === '100-continue') this.#response.writeContinue();
     const source = this.#disturb(this.#request);

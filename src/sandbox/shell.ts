@@ -152,7 +152,7 @@ export class Shell {
     }
     const fault = this.#strike(exchange);
     await endure(exchange);
-    const answer = this.#options.kms.handle(record.operation, JSON.parse(text || '{}'));
+    const answer = this.#options.kms.handle(record.operation, parseJson(text));
     if (fault?.kind === 'lose-answer') loseAnswer(response);
     return answer;
   }
@@ -165,6 +165,15 @@ export class Shell {
     if (partNumber !== null) call.partNumber = partNumber;
     exchange.fault = this.faults.match(call);
     return exchange.fault;
+  }
+}
+
+/** Undefined for what is not JSON; KMS's answer to that is its own business. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

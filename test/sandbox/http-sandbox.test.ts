@@ -66,12 +66,21 @@ describe('a sandbox', () => {
     );
     expect(readdirSync(join(dir, 'blobs'))).toHaveLength(1);
     expect(readdirSync(join(dir, 'incoming'))).toHaveLength(0);
-    // A reader keeps the bytes it began with.
-    const body = bytes(8 * MiB);
-    await test.s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: 'k', Body: body }));
-    const reading = await test.s3.send(new GetObjectCommand({ Bucket: BUCKET, Key: 'k' }));
-    await test.s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: 'k', Body: 'new' }));
-    expect(Buffer.from(await reading.Body!.transformToByteArray()).equals(body)).toBe(true);
+    // A reader gets all the parts of the object it began with, those it has not come to included.
+    const target = { Bucket: BUCKET, Key: 'k' };
+    const { UploadId } = await test.s3.send(new CreateMultipartUploadCommand(target));
+    const Parts = [];
+    for (const PartNumber of [1, 2, 3]) {
+      const Body = bytes(8 * MiB, PartNumber);
+      const { ETag } = await test.s3.send(new UploadPartCommand({ ...target, UploadId, PartNumber, Body }));
+      Parts.push({ PartNumber, ETag });
+    }
+    await test.s3.send(new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload: { Parts } }));
+    const reading = await test.s3.send(new GetObjectCommand(target));
+    await test.s3.send(new PutObjectCommand({ ...target, Body: 'new' }));
+    expect(readdirSync(join(dir, 'blobs'))).toHaveLength(4);
+    const read = Buffer.from(await reading.Body!.transformToByteArray());
+    expect(read.equals(Buffer.concat([1, 2, 3].map((number) => bytes(8 * MiB, number))))).toBe(true);
     await until(() => readdirSync(join(dir, 'blobs')).length === 1);
     await test.close();
   });

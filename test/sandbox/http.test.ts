@@ -58,6 +58,9 @@ describe('HTTP', () => {
     expect(head.endsWith('\r\n\r\n')).toBe(true);
     const get = await request(test.sandbox, `GET /${BUCKET}/k HTTP/1.1\r\nConnection: close\r\n`);
     expect(get).toMatch(/<Error><Code>AccessDenied<\/Code><Message>.+<RequestId>SANDBOX\d+<\/RequestId>/);
+    // The body of a refused `Expect` may follow or not, so the connection ends.
+    const expecting = `PUT /${BUCKET}/k HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n`;
+    expect(await request(test.sandbox, expecting)).toMatch(/^HTTP\/1.1 403 /);
     expect(await request(test.sandbox, 'GET /%zz HTTP/1.1\r\nConnection: close\r\n')).toContain('InvalidURI');
   });
 
