@@ -9,8 +9,8 @@ import { SealiftError } from '../errors.ts';
 import type { Intent, Receipt } from '../ledger/types.ts';
 import type { OpenReceipt, OpenTask, SealTask, TaskAnswer } from './task.ts';
 
-/** Young generation of a thread. Parts live outside the heap, so a small one collects the SDK's garbage just as well. */
-const YOUNG_GENERATION_MB = 8;
+/** Young generation of a thread. Parts live outside the heap, and the SDK's garbage is small: a larger one only costs memory. */
+const YOUNG_GENERATION_MB = 3;
 
 export class Threads {
   readonly count: number;
