@@ -100,6 +100,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const server = options.https ? await createTlsServer(place.temporary) : http.createServer();
   const close = async (): Promise<void> => {
     await stop(server);
+    await shell.settled();
     log?.close();
     place.close();
   };
@@ -202,9 +203,9 @@ async function listen(server: http.Server | https.Server, shell: Shell, port: nu
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   // A part may take as long as it takes.
   server.requestTimeout = 0;
-  server.on('request', (request, response) => void shell.handle(request, response));
+  server.on('request', (request, response) => shell.handle(request, response));
   // Whoever asks first is told to go on only once the body is wanted (see body.ts).
-  server.on('checkContinue', (request, response) => void shell.handle(request, response));
+  server.on('checkContinue', (request, response) => shell.handle(request, response));
   await new Promise<void>((done, fail) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const taken = error.code === 'EADDRINUSE' || error.code === 'EACCES';

@@ -32,6 +32,7 @@ export class Shell {
   faults: Faults;
   readonly #options: ShellOptions;
   readonly #verifiers: { s3: Verifier; kms: Verifier };
+  readonly #open = new Set<Promise<unknown>>();
   #count = 0;
 
   constructor(faults: Faults, options: ShellOptions) {
@@ -45,17 +46,33 @@ export class Shell {
   }
 
   /** Answers one request. Never throws. */
-  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  handle(request: IncomingMessage, response: ServerResponse): void {
     this.#count += 1;
     const exchange = newExchange(request, response, this.#count);
-    response.once('close', () => this.#end(exchange));
     // A client that goes away in the middle of an answer is no error of ours.
     response.on('error', () => {});
+    const ended = new Promise<void>((done) => {
+      response.once('close', () => {
+        this.#end(exchange);
+        done();
+      });
+    });
+    const both = Promise.all([ended, this.#answer(exchange)]);
+    this.#open.add(both);
+    void both.then(() => this.#open.delete(both));
+  }
+
+  /** Resolves once every request there is has ended, is recorded, and uses nothing any more. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#open);
+  }
+
+  async #answer(exchange: Exchange): Promise<void> {
     try {
       if (exchange.record.service === 'kms') await this.#answerKms(exchange);
       else await this.#answerS3(exchange);
     } catch (error) {
-      if (!(error instanceof ConnectionLost)) response.destroy();
+      if (!(error instanceof ConnectionLost)) exchange.response.destroy();
     }
   }
 

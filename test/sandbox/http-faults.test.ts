@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GenerateDataKeyCommand } from '@aws-sdk/client-kms';
@@ -135,3 +135,24 @@ describe('faults', () => {
     kms.destroy();
   });
 });
+
+it.each([{ https: false }, { https: true }])(
+  'closing cuts what is under way, and records it, https: $https',
+  async (options) => {
+    const folder = mkdtempSync(join(tmpdir(), 'sealift-test-'));
+    const log = join(folder, 'log');
+    const test = await openSandbox({ ...options, log, faults: 'PutObject:1=stall; PutObject:2=slow@100KiB/s' });
+    const calls = ['a', 'b'].map((Key) => {
+      return outcome(test.s3.send(new PutObjectCommand({ Bucket: BUCKET, Key, Body: bytes(500_000) })));
+    });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await test.close();
+    for (const result of await Promise.all(calls)) expect(result).toMatch(/Error/);
+    const lines = readFileSync(log, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.map(({ status, fault }) => `${fault} ${status}`).sort()).toEqual(['slow 0', 'stall 0']);
+    rmSync(folder, { recursive: true });
+  },
+);
