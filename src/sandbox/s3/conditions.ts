@@ -44,8 +44,7 @@ function checkConditions(
 }
 
 /**
- * Writes and deletes (userguide/conditional-writes.html). `current` is the object
- * under the name now.
+ * Writes and deletes (userguide/conditional-writes.html). `current` is the object under the name now.
  */
 export function checkWriteConditions(
   headers: Pick<IncomingHttpHeaders, 'if-match' | 'if-none-match'>,

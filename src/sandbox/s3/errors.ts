@@ -94,7 +94,7 @@ export class S3Error extends Error {
   /** Anything thrown as an S3Error: what was not foreseen is S3's InternalError, with the sentence kept for the reader. */
   static from(thrown: unknown): S3Error {
     if (thrown instanceof S3Error) return thrown;
-    return new S3Error('InternalError', thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown));
+    return new S3Error('InternalError', String(thrown));
   }
 
   toXml(requestId: string): string {

@@ -67,7 +67,7 @@ export async function receiveBytes(
 }
 
 /**
- * API_Checksum.html: to an upload without a checksum S3 adds a CRC64NVME. In JavaScript that costs 3 CPU seconds a
+ * API_Checksum.html: to an upload without a checksum S3 adds a CRC64NVME. In JavaScript that costs 2 CPU seconds a
  * GiB, so a sandbox that drops the bytes makes do with a CRC32.
  */
 export function defaultAlgorithm(s3: S3): Algorithm {
