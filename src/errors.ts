@@ -134,6 +134,12 @@ export class SealiftError extends Error {
     return new SealiftError(data.code, data.message, { hint: data.hint });
   }
 
+  /** What work rejects with once its signal has aborted: the signal's own reason where that is one of our errors. */
+  static interrupted(signal: AbortSignal, what: string): SealiftError {
+    if (signal.reason instanceof SealiftError) return signal.reason;
+    return new SealiftError('interrupted', `${what}: interrupted`, { cause: signal.reason });
+  }
+
   /** Any thrown value as a SealiftError; what we did not foresee becomes `internal`, with its cause kept. */
   static from(thrown: unknown): SealiftError {
     if (thrown instanceof SealiftError) return thrown;

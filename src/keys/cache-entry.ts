@@ -2,8 +2,9 @@
  * One data key in the cache: on its way or here, until it is retired. It counts what it was used for and who still
  * waits for it, and zeroes its bytes when it is retired and nobody waits any more.
  */
+
+import { SealiftError } from '../errors.ts';
 import { copyDataKey, sealingMaterials } from './data-key.ts';
-import { interrupted } from './interrupted.ts';
 import type { SealingMaterials } from './keyring.ts';
 
 /** How much one data key may be used. */
@@ -90,7 +91,7 @@ export class CacheEntry {
 async function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
   if (signal === undefined) return promise;
   const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(interrupted(signal, 'Waiting for a data key'));
+  const onAbort = () => aborted.reject(SealiftError.interrupted(signal, 'Waiting for a data key'));
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     return await Promise.race([promise, aborted.promise]);

@@ -15,7 +15,6 @@ import type { EncryptedDataKey } from '../formats/esdk/header.ts';
 import { TiB } from '../units.ts';
 import { CacheEntry, type KeyLimits } from './cache-entry.ts';
 import { sealingMaterials } from './data-key.ts';
-import { interrupted } from './interrupted.ts';
 import type { DataKey, Keyring, KeyringRequest, SealingMaterials } from './keyring.ts';
 
 export interface CacheLimits {
@@ -95,7 +94,7 @@ class DataKeyCache implements CachingKeyring {
     load: (signal: AbortSignal) => Promise<SealingMaterials>,
   ): Promise<SealingMaterials> {
     if (this.#closed) throw closedError();
-    if (signal?.aborted) throw interrupted(signal, 'Asking for a data key');
+    if (signal?.aborted) throw SealiftError.interrupted(signal, 'Asking for a data key');
     const entry = this.#find(id, plainSize) ?? this.#add(id, load);
     try {
       return await entry.take({ plainSize, signal });

@@ -8,8 +8,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KMSClient } from '@aws-sdk/client-kms';
+import { SealiftError } from '../errors.ts';
 import type { Limiter } from '../limits/limiter.ts';
-import { interrupted } from './interrupted.ts';
 import { isThrottling, isTransient, type KmsQuestion, kmsError } from './kms-errors.ts';
 
 const DEFAULT_MAX_ATTEMPTS = 10;
@@ -50,7 +50,7 @@ export async function callKms<Answer>(
       }
     }
   } catch (error) {
-    if (signal?.aborted) throw interrupted(signal, `KMS ${asked.operation} ${asked.keyId}`);
+    if (signal?.aborted) throw SealiftError.interrupted(signal, `KMS ${asked.operation} ${asked.keyId}`);
     throw kmsError(error, asked);
   }
 }

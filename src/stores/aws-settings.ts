@@ -5,9 +5,9 @@
  * The result is in two halves because a thread cannot receive functions: `settings` is plain data that crosses to any
  * thread, `credentials` stays on the main thread, which answers the threads' requests for them.
  */
-import { BlockList, isIP, isIPv6 } from 'node:net';
+import { isIP } from 'node:net';
 import { S3Client } from '@aws-sdk/client-s3';
-import { SealiftError } from '../errors.ts';
+import { checkEndpoint, regionFromEnvironment, resolveRegion, unbracket } from '../network.ts';
 import { credentialsError } from './s3-errors.ts';
 
 /** Everything a thread needs to reach one bucket, except credentials. Structured-cloneable. */
@@ -67,8 +67,7 @@ export async function resolveS3Settings(
   options: S3Options,
 ): Promise<{ settings: S3Settings; credentials: CredentialProvider }> {
   const { env } = process;
-  // The SDK does not read AWS_DEFAULT_REGION, which the AWS CLI does.
-  const given = options.region ?? (env.AWS_REGION || env.AWS_DEFAULT_REGION);
+  const given = options.region ?? regionFromEnvironment();
   const { config } = new S3Client(given ? { region: given } : {});
   // AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL or the profile's endpoint_url, in AWS's order.
   const endpoint = options.endpoint ?? (await config.serviceConfiguredEndpoint?.());
@@ -93,49 +92,15 @@ export async function resolveS3Settings(
 
 /** Throws `plain-http` where requests would cross a network unencrypted, `bad-option` where the endpoint is no URL. */
 export function refusePlainHttp({ endpoint, allowHttp }: Pick<S3Settings, 'endpoint' | 'allowHttp'>): void {
-  if (endpoint === undefined) return;
-  const url = URL.parse(endpoint);
-  if (url?.protocol === 'https:') return;
-  if (url?.protocol !== 'http:') {
-    throw new SealiftError('bad-option', `The endpoint is not a URL: ${JSON.stringify(endpoint)}.`, {
-      hint: 'Look at AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL and endpoint_url in the profile. Example: https://s3.example.com.',
-    });
-  }
-  if (allowHttp || isLoopback(url.hostname)) return;
-  throw new SealiftError('plain-http', `The endpoint would be spoken to without encryption: ${url.origin}.`, {
-    hint: 'Use its https:// address. Plain HTTP is for this machine only; --allow-http overrules that.',
+  checkEndpoint(endpoint, {
+    service: 'S3',
+    settings: 'AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL',
+    allowHttp: { allowed: allowHttp, flag: '--allow-http' },
   });
-}
-
-const loopback = new BlockList();
-loopback.addSubnet('127.0.0.0', 8, 'ipv4');
-loopback.addAddress('::1', 'ipv6');
-
-/** Only literal addresses and `localhost`: any other name may resolve to anywhere. */
-function isLoopback(hostname: string): boolean {
-  const host = unbracket(hostname);
-  if (host === 'localhost') return true;
-  return isIP(host) !== 0 && loopback.check(host, isIPv6(host) ? 'ipv6' : 'ipv4');
 }
 
 /** Whether the bucket cannot stand in the host name: no name resolves there, or no certificate covers its dots. */
 function needsPathStyle(bucket: string, endpoint: string | undefined): boolean {
   const host = unbracket(URL.parse(endpoint ?? '')?.hostname ?? '');
   return bucket.includes('.') || host === 'localhost' || isIP(host) !== 0;
-}
-
-/** `URL` writes an IPv6 host in brackets. */
-function unbracket(hostname: string): string {
-  return hostname.replace(/^\[(.*)\]$/, '$1');
-}
-
-async function resolveRegion(config: S3Client['config']): Promise<string> {
-  try {
-    return await config.region();
-  } catch (thrown) {
-    throw new SealiftError('no-region', `No AWS region is set: ${(thrown as Error).message}.`, {
-      hint: "Set AWS_REGION, or region in the profile, to the bucket's region. Example: AWS_REGION=eu-central-1.",
-      cause: thrown,
-    });
-  }
 }

@@ -1,13 +1,11 @@
 /**
  * The connections to a store: one keep-alive agent, a stall deadline on each of them, and whom they trust.
  */
-import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { type Agent, Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
-import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
-import { SealiftError } from '../errors.ts';
+import { createSecureContext } from 'node:tls';
+import { trustedCertificates } from '../network.ts';
 import type { S3Settings } from './aws-settings.ts';
 
 /** The agent for the endpoint's protocol, as the SDK's request handler takes it. */
@@ -21,7 +19,8 @@ export function createAgents({
   if (URL.parse(endpoint ?? '')?.protocol === 'http:') {
     return { httpAgent: withStallDeadline(new HttpAgent(options), stallMs) };
   }
-  const trust = caBundle === undefined ? {} : { secureContext: trustAlso(caBundle) };
+  const trust =
+    caBundle === undefined ? {} : { secureContext: createSecureContext({ ca: trustedCertificates(caBundle) }) };
   return { httpsAgent: withStallDeadline(new HttpsAgent({ ...options, ...trust }), stallMs) };
 }
 
@@ -43,19 +42,4 @@ function withStallDeadline<AnyAgent extends Agent>(agent: AnyAgent, stallMs: num
     return socket;
   };
   return agent;
-}
-
-/** AWS_CA_BUNDLE, which the SDK for JavaScript does not read. */
-function trustAlso(caBundle: string): SecureContext {
-  try {
-    const bundle = readFileSync(caBundle, 'utf8');
-    // A context takes nonsense without a word; this reads the first certificate, and throws.
-    new X509Certificate(bundle);
-    return createSecureContext({ ca: [...getCACertificates('default'), bundle] });
-  } catch (thrown) {
-    throw new SealiftError('bad-option', `AWS_CA_BUNDLE cannot be used: ${(thrown as Error).message}.`, {
-      hint: 'It must name a readable file of certificates in PEM form.',
-      cause: thrown,
-    });
-  }
 }

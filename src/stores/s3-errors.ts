@@ -85,12 +85,6 @@ export function s3Error(thrown: unknown, context: CallContext): SealiftError {
   return new SealiftError(code, `${context.call} ${context.url}: ${reasonOf(failure)}`, { hint, cause: thrown });
 }
 
-/** What a call rejects with once its signal has aborted: the signal's own reason where that is one of our errors. */
-export function interrupted(signal: AbortSignal, what: string): SealiftError {
-  if (signal.reason instanceof SealiftError) return signal.reason;
-  return new SealiftError('interrupted', `${what}: interrupted`, { cause: signal.reason });
-}
-
 /** An error of the credential chain. */
 export function credentialsError(thrown: unknown): SealiftError {
   const { message } = thrown as Error;

@@ -6,7 +6,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import { SealiftError } from '../errors.ts';
-import { interrupted } from './s3-errors.ts';
 import type { ObjectStream } from './store.ts';
 
 interface Request {
@@ -56,7 +55,7 @@ async function* readBody(
     // Node says "aborted" of the body; the socket knows why.
     cause = body.socket?.errored ?? thrown;
   }
-  if (signal?.aborted) throw interrupted(signal, `GetObject ${url}`);
+  if (signal?.aborted) throw SealiftError.interrupted(signal, `GetObject ${url}`);
   if (received === size) return;
   const why = cause instanceof Error ? cause.message : 'the connection was closed';
   throw new SealiftError('store-unavailable', `GetObject ${url}: ${received} of ${size} bytes came: ${why}`, {

@@ -26,7 +26,7 @@ import { type ErrorCode, SealiftError } from '../errors.ts';
 import type { S3Settings } from './aws-settings.ts';
 import { formatObjectUrl } from './object-url.ts';
 import { createS3Client, type S3Access } from './s3-client.ts';
-import { interrupted, type S3Call, s3Error } from './s3-errors.ts';
+import { type S3Call, s3Error } from './s3-errors.ts';
 import {
   conditionFields,
   decodeCrc32,
@@ -259,7 +259,7 @@ export class S3Store implements Store {
     try {
       return await this.#client.send(command, signal ? { abortSignal: signal } : {});
     } catch (thrown) {
-      if (signal?.aborted) throw interrupted(signal, `${call} ${url}`);
+      if (signal?.aborted) throw SealiftError.interrupted(signal, `${call} ${url}`);
       throw s3Error(thrown, { call, url, region: this.#settings.region, condition });
     }
   }

@@ -99,6 +99,7 @@ describe('plain HTTP', () => {
     'http://10.1.2.3:9000',
     'http://0.0.0.0:9000',
     'http://127.0.0.1.example',
+    'http://localhost:9000',
     'http://localhost.example',
     'http://[::2]:9000',
     'HTTP://minio.example',
@@ -126,7 +127,6 @@ describe('plain HTTP', () => {
     'http://127.9.9.9:9000',
     'http://127.1:9000',
     'http://[::1]:9000',
-    'http://localhost:9000',
     'https://minio.example',
   ])('does not stop %s', (endpoint) => {
     expect(() => refusePlainHttp({ endpoint, allowHttp: false })).not.toThrow();

@@ -1,0 +1,86 @@
+/**
+ * What every connection of ours obeys, whichever service it is to: no plain HTTP across a network, and TLS that trusts
+ * the user's own authorities too.
+ */
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { BlockList, isIP, isIPv6 } from 'node:net';
+import { getCACertificates } from 'node:tls';
+import { SealiftError } from './errors.ts';
+
+/** What a service's endpoint may be, and how its user set it. */
+export interface EndpointRules {
+  /** `S3` or `KMS`. */
+  service: string;
+  /** The settings an endpoint comes from, for the user who set a wrong one. */
+  settings: string;
+  /** How plain HTTP to another machine is allowed; undefined where nothing allows it. */
+  allowHttp: { allowed: boolean; flag: string } | undefined;
+}
+
+/** Throws `plain-http` where requests would cross a network unencrypted, `bad-option` where the endpoint is no URL. */
+export function checkEndpoint(endpoint: string | undefined, { service, settings, allowHttp }: EndpointRules): void {
+  if (endpoint === undefined) return;
+  const url = URL.parse(endpoint);
+  if (url?.protocol === 'https:') return;
+  if (url?.protocol !== 'http:') {
+    throw new SealiftError('bad-option', `The ${service} endpoint is not a URL: ${JSON.stringify(endpoint)}`, {
+      hint: `Look at ${settings} and endpoint_url in the profile. Example: https://s3.example.com.`,
+    });
+  }
+  if (allowHttp?.allowed || isLoopback(url.hostname)) return;
+  const exception = allowHttp ? `${allowHttp.flag} overrules that` : 'nothing overrules that';
+  throw new SealiftError('plain-http', `${service} would be spoken to without encryption: ${url.origin}`, {
+    hint: `Use its https:// address. Plain HTTP is for 127.0.0.1 and [::1] only; ${exception}.`,
+  });
+}
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+/** An address, not a name: a name may resolve to anywhere, `localhost` included. */
+function isLoopback(hostname: string): boolean {
+  const host = unbracket(hostname);
+  return isIP(host) !== 0 && loopback.check(host, isIPv6(host) ? 'ipv6' : 'ipv4');
+}
+
+/** `URL` writes an IPv6 host in brackets. */
+export function unbracket(hostname: string): string {
+  return hostname.replace(/^\[(.*)\]$/, '$1');
+}
+
+/**
+ * The default certificates and those of a PEM file: AWS_CA_BUNDLE, which the SDK for JavaScript does not read. Throws
+ * `bad-option` where the file is not what it should be.
+ */
+export function trustedCertificates(caBundle: string): string[] {
+  try {
+    const bundle = readFileSync(caBundle, 'utf8');
+    // TLS takes nonsense without a word; this reads the first certificate, and throws.
+    new X509Certificate(bundle);
+    return [...getCACertificates('default'), bundle];
+  } catch (error) {
+    throw new SealiftError('bad-option', `AWS_CA_BUNDLE cannot be used: ${(error as Error).message}`, {
+      hint: 'It must name a readable file of certificates in PEM form.',
+      cause: error,
+    });
+  }
+}
+
+/** The region AWS's variables name. The SDK does not read AWS_DEFAULT_REGION, which the AWS CLI does. */
+export function regionFromEnvironment(): string | undefined {
+  return process.env.AWS_REGION || process.env.AWS_DEFAULT_REGION || undefined;
+}
+
+/** Resolves to the client's region. Throws `no-region` where nothing names one. */
+export async function resolveRegion(config: { region: () => Promise<string> }): Promise<string> {
+  try {
+    return await config.region();
+  } catch (error) {
+    throw new SealiftError('no-region', `No AWS region is set: ${(error as Error).message}`, {
+      hint: 'Set AWS_REGION, or region in the profile. Example: AWS_REGION=eu-central-1.',
+      cause: error,
+    });
+  }
+}
