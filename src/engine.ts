@@ -8,7 +8,7 @@ import { SealiftError } from './errors.ts';
 import { type GetRequest, get } from './get.ts';
 import { type Inspection, inspect } from './inspect.ts';
 import type { Crew, JobResult, Place, RunOptions, Tools } from './job.ts';
-import { cancelJob } from './jobs.ts';
+import { type Cancelled, cancelJob } from './jobs.ts';
 import { type CacheStats, type CachingKeyring, cachingKeyring } from './keys/cache.ts';
 import type { Keyring } from './keys/keyring.ts';
 import { kmsKeyring as keyringOverKms } from './keys/kms.ts';
@@ -77,8 +77,8 @@ export interface Engine extends AsyncDisposable {
   jobs(): (JobSummary | DamagedJob)[];
   /** One job. Throws `no-such-job`. */
   job(id: string): JobSummary;
-  /** Aborts a job's upload, or removes its half-written file, and ends it. */
-  cancel(id: string): Promise<void>;
+  /** Aborts a job's upload, or removes its half-written file, and ends it. Throws `no-such-job`, `job-busy`. */
+  cancel(id: string): Promise<Cancelled>;
   /** Data-key cache: calls it answered and calls it passed on. */
   keyStats(): CacheStats;
   /** Ends threads, sockets and timers, and zeroes cached keys. */
@@ -135,7 +135,7 @@ class Workshop implements Engine {
     return Ledger.summary(this.#stateDir(), id);
   }
 
-  cancel(id: string): Promise<void> {
+  cancel(id: string): Promise<Cancelled> {
     return cancelJob(this.#tools, id);
   }
 
@@ -206,7 +206,10 @@ class Keys implements Keyring {
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    this.id = 'engine';
+    this.id =
+      options.keyring && 'kms' in options.keyring
+        ? `aws-kms ${options.keyring.kms.keyIds.join(' ')}`
+        : (options.keyring?.id ?? '');
   }
 
   async makeDataKey(request: Parameters<Keyring['makeDataKey']>[0]) {

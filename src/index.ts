@@ -14,6 +14,7 @@ export { type ErrorCode, type ErrorData, EXIT, SealiftError } from './errors.ts'
 export type { GetRequest, PlainSink } from './get.ts';
 export type { Inspection } from './inspect.ts';
 export type { JobEvent, JobResult, RunOptions } from './job.ts';
+export type { Cancelled } from './jobs.ts';
 export type { CacheStats } from './keys/cache.ts';
 export { readKeyFile, writeKeyFile } from './keys/key-file.ts';
 export type { Keyring } from './keys/keyring.ts';

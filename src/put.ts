@@ -53,8 +53,9 @@ export async function put(request: PutRequest, tools: Tools): Promise<JobResult>
   await file.close();
   progress.totalBytes = source.size;
 
-  using ledger = await openJob(request, place, tools);
-  const run: PutRun = { request, tools, place, ledger, progress };
+  const job = await openJob(request, place, tools);
+  using ledger = job.ledger;
+  const run: PutRun = { request: job.request, tools, place, ledger, progress };
   for (let count = 1; ; count++) {
     try {
       const resumed = await resumeAttempt(run, source);
@@ -116,9 +117,13 @@ const FINAL_CODES = new Set(['source-changed', 'target-exists', 'target-changed'
 /** Decides what an error leaves behind: a job to go on with, a job that is over, or nothing where nothing was begun. */
 async function leave(run: PutRun, thrown: unknown): Promise<unknown> {
   const { request, ledger } = run;
+  const attempt = ledger.attempt();
+  if (!attempt) {
+    ledger.discard();
+    return SealiftError.from(thrown);
+  }
   const error = request.signal?.aborted ? interrupted(request) : SealiftError.from(thrown);
-  if (!ledger.attempt()) ledger.discard();
-  else if (FINAL_CODES.has(error.code)) {
+  if (FINAL_CODES.has(error.code)) {
     await drop(run);
     ledger.finish('failed');
   }

@@ -1,5 +1,6 @@
 /** `sealift cancel JOB`: give a job up, and free what it holds. */
 import type { Command } from 'commander';
+import type { Cancelled } from '../index.ts';
 import { openEngine } from './keys.ts';
 import { type EngineFlags, flagsOf, outputOptions, stateOptions, storeOptions } from './options.ts';
 import type { Output } from './output.ts';
@@ -8,6 +9,13 @@ const EXAMPLES = `
 Examples:
   $ sealift jobs
   $ sealift cancel put-k3n5qxw7ta`;
+
+const OUTCOMES: Record<Cancelled, (id: string) => string> = {
+  cancelled: (id) => `Cancelled ${id}: its upload is aborted, or its half-written file removed.`,
+  over: (id) => `Job ${id} is over already: there is nothing to cancel.`,
+  forgotten: (id) =>
+    `Forgot ${id}: its ledger was damaged. An upload it had may still be there: look with aws s3api list-multipart-uploads.`,
+};
 
 export function addCancel(program: Command, output: Output): void {
   const command = program
@@ -19,10 +27,8 @@ export function addCancel(program: Command, output: Output): void {
   for (const add of [storeOptions, stateOptions, outputOptions]) add(command);
   command.action(async (id: string) => {
     await using engine = await openEngine(flagsOf<EngineFlags>(command), 'none');
-    const { state, command: does } = engine.job(id);
-    if (state === 'running') await engine.cancel(id);
-    output.json({ type: 'result', command: 'cancel', job: id });
-    if (state !== 'running') output.say(`Job ${id} is over already (${state}): there is nothing to cancel.`);
-    else output.say(`Cancelled ${id}: its ${does === 'put' ? 'upload is aborted' : 'half-written file is removed'}.`);
+    const outcome = await engine.cancel(id);
+    output.json({ type: 'result', command: 'cancel', job: id, outcome });
+    output.say(OUTCOMES[outcome](id));
   });
 }

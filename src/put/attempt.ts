@@ -52,6 +52,8 @@ export async function beginAttempt(run: PutRun, source: SourceIdentity): Promise
   const plan = { plainSize: source.size, frameSize, partSize: request.partSize };
   planLayout({ ...plan, headerSize: TYPICAL_HEADER_SIZE });
   const encryptionContext = markedContext(request);
+  const sealiftId = freshRandom(16).toString('hex');
+  const headers = headersFor(request, source, sealiftId);
   const condition = await conditionFor(run);
 
   using materials = await tools.keyring.makeDataKey({
@@ -65,7 +67,6 @@ export async function beginAttempt(run: PutRun, source: SourceIdentity): Promise
   const header = headerBytes(encodeHeader({ messageId, encryptionContext, encryptedDataKeys, frameSize, keys }));
   const layout = planLayout({ ...plan, headerSize: header.length });
 
-  const sealiftId = freshRandom(16).toString('hex');
   const row = ledger.startAttempt(
     {
       source,
@@ -74,7 +75,7 @@ export async function beginAttempt(run: PutRun, source: SourceIdentity): Promise
       header,
       layout,
       condition,
-      headers: headersFor(request, source, sealiftId),
+      headers,
     },
     keys.ledgerKey,
   );
@@ -104,8 +105,16 @@ export function targetExists(url: string): SealiftError {
   });
 }
 
+/** The user's headers and ours. Throws `bad-option` where the user names metadata that is ours. */
 function headersFor(request: SealOptions, source: SourceIdentity, sealiftId: string): ObjectHeaders {
-  const metadata = { ...request.metadata, mtime: mtimeText(source.mtimeNs), [ID_METADATA]: sealiftId };
+  const ours = { mtime: mtimeText(source.mtimeNs), [ID_METADATA]: sealiftId };
+  const taken = Object.keys(request.metadata ?? {}).find((name) => Object.hasOwn(ours, name.toLowerCase()));
+  if (taken !== undefined) {
+    throw new SealiftError('bad-option', `Metadata ${JSON.stringify(taken)} is a name that Sealift gives itself`, {
+      hint: 'Choose another name.',
+    });
+  }
+  const metadata = { ...request.metadata, ...ours };
   const { contentType, storageClass, tags } = request;
   return { metadata, contentType, storageClass, tags };
 }

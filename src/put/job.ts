@@ -13,45 +13,56 @@ const FIXED_OPTIONS = ['frameSize', 'partSize', 'context', 'contentType', 'stora
  * Opens the unfinished ledger of this source and target, or makes a new one; holds its lock until disposed of. Throws
  * `options-differ` where a flag given now disagrees with the unfinished job, and the ledger's own errors.
  */
-export async function openJob(request: PutRequest, place: Place, tools: Tools): Promise<Ledger> {
+export async function openJob(request: PutRequest, place: Place, tools: Tools): Promise<OpenedJob> {
   const { source } = request;
+  const fixed = fixedOptions(request, tools);
   const names = { command: 'put', source, target: place.url } as const;
   const id = jobIdOf(names);
   if (request.fresh) await forgetJob(tools, id);
   else if (isUnfinished(tools, id)) {
     const ledger = Ledger.open(tools.stateDir, id);
     try {
-      refuseOtherOptions(request, ledger.job.options as unknown as JobOptions);
-      return ledger;
+      const { fixed: begun } = ledger.job.options as unknown as JobOptions;
+      refuseOtherOptions(fixed, begun);
+      return { ledger, request: { ...request, ...begun } };
     } catch (error) {
       ledger.close();
       throw error;
     }
   }
-  const options: JobOptions = { fixed: fixedOptions(request), memo: request.memo ?? {} };
-  return Ledger.create(tools.stateDir, { ...names, options: { ...options } });
+  const options: JobOptions = { fixed, memo: request.memo ?? {} };
+  return { ledger: Ledger.create(tools.stateDir, { ...names, options: { ...options } }), request };
+}
+
+export interface OpenedJob {
+  ledger: Ledger;
+  /** With the options the job was begun with, also where this call left them out: it may have to start over. */
+  request: PutRequest;
 }
 
 /** What the ledger keeps of a put's options. */
 interface JobOptions {
-  fixed: Record<string, unknown>;
+  fixed: FixedOptions;
   memo: Readonly<Record<string, unknown>>;
 }
 
-function fixedOptions(request: SealOptions): Record<string, unknown> {
-  return Object.fromEntries(
-    FIXED_OPTIONS.map((name) => [name, request[name]]).filter(([, value]) => value !== undefined),
-  );
+type FixedOptions = Pick<SealOptions, (typeof FIXED_OPTIONS)[number]> & { keys: string };
+
+/** What was asked for, and under which wrapping keys. */
+function fixedOptions(request: SealOptions, { keyring }: Tools): FixedOptions {
+  const named = FIXED_OPTIONS.map((name) => [name, request[name]]).filter(([, value]) => value !== undefined);
+  return { ...Object.fromEntries(named), keys: keyring.id };
 }
 
-function refuseOtherOptions(request: SealOptions, { fixed: begun }: JobOptions): void {
-  for (const [name, value] of Object.entries(fixedOptions(request))) {
-    if (JSON.stringify(value) === JSON.stringify(begun[name])) continue;
-    const was = begun[name] === undefined ? 'left to its default' : JSON.stringify(begun[name]);
-    throw new SealiftError(
-      'options-differ',
-      `The unfinished job of this file has another ${name}: it was ${was}, now it is ${JSON.stringify(value)}`,
-      { hint: 'Leave the option out to go on with that job, or give --fresh to start again.' },
-    );
+function refuseOtherOptions(asked: FixedOptions, begun: FixedOptions): void {
+  const before = new Map<string, unknown>(Object.entries(begun));
+  for (const [name, value] of Object.entries(asked)) {
+    const was = JSON.stringify(before.get(name));
+    const now = JSON.stringify(value);
+    if (was === now) continue;
+    const how = name === 'keys' ? 'under another key' : `with ${name} ${was ?? 'left out'}, not ${now}`;
+    throw new SealiftError('options-differ', `The unfinished job of this file was begun ${how}`, {
+      hint: 'Leave the option as it was to go on with that job, or give --fresh to start again.',
+    });
   }
 }
