@@ -45,10 +45,13 @@ export function addSandbox(program: Command, output: Output): void {
   command.action(async (cmd: string[]) => {
     const { bucket: buckets, ...flags } = flagsOf<SandboxFlags>(command);
     const { startSandbox } = await import('../sandbox/server.ts');
+    const isServing = cmd.length === 0;
+    // Before anyone hears that it serves: who hears may stop it at once.
+    const unwanted = isServing ? untilUnwanted() : undefined;
     const sandbox = await startSandbox({ ...flags, buckets });
     try {
-      tellReady(output, sandbox, { isServing: cmd.length === 0 });
-      if (cmd.length === 0) await untilUnwanted();
+      tellReady(output, sandbox, { isServing });
+      if (isServing) await unwanted;
       else process.exitCode = await runWith(sandbox, cmd);
     } finally {
       await sandbox.close();
@@ -76,7 +79,7 @@ async function untilUnwanted(): Promise<void> {
   const parent = process.ppid;
   const timer = setInterval(() => {
     if (process.ppid !== parent) resolve();
-  }, PARENT_CHECK_MS);
+  }, PARENT_CHECK_MS).unref();
   process.once('SIGINT', resolve).once('SIGTERM', resolve);
   await promise;
   clearInterval(timer);
