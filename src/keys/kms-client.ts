@@ -4,6 +4,7 @@
  */
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import { createSecureContext, type SecureContext } from 'node:tls';
 import { KMSClient } from '@aws-sdk/client-kms';
 import {
   checkEndpoint,
@@ -61,7 +62,8 @@ function agents(stallMs: number) {
   };
 }
 
-function trust(): { ca?: string[] } {
+/** A context made once: given as `ca`, all certificates would be parsed for each connection and be part of its name. */
+function trust(): { secureContext?: SecureContext } {
   const { AWS_CA_BUNDLE: caBundle } = process.env;
-  return caBundle ? { ca: trustedCertificates(caBundle) } : {};
+  return caBundle ? { secureContext: createSecureContext({ ca: trustedCertificates(caBundle) }) } : {};
 }
