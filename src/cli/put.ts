@@ -46,7 +46,7 @@ export function addPut(program: Command, output: Output): void {
   command.action(async (source: string, dest: string) => {
     const flags = flagsOf<PutFlags>(command);
     if (source === '-') {
-      throw new SealiftError('usage', 'put cannot read standard input yet', {
+      throw new SealiftError('usage', 'Standard input cannot be put yet', {
         hint: 'Write it into a file first, and put the file.',
       });
     }

@@ -89,7 +89,7 @@ async function resumeJob(
 ): Promise<number> {
   if (job.state === 'damaged') {
     throw new SealiftError('ledger-corrupt', job.reason, {
-      hint: 'Run the command that began it with --fresh, to start again under a new key.',
+      hint: 'Run the put or get that began it with --fresh, to start again under a new key, or cancel the job.',
     });
   }
   const begun = (job.options.memo as Partial<Memo> | undefined)?.flags;

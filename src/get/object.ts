@@ -76,7 +76,7 @@ async function readHeader(
   for (let size = FIRST_READ_SIZE; ; size = Math.min(size * 8, MAX_HEADER_SIZE)) {
     const last = Math.min(size, info.size) - 1;
     const bytes = last < 0 ? Buffer.alloc(0) : await readRange(place, info, { first: 0, last }, signal);
-    const header = decodeMarked(bytes, info);
+    const header = decodeMarked(bytes, place, info);
     if (header) return header;
     if (bytes.length === info.size) {
       throw info.metadata[ID_METADATA] === undefined ? notSealed(place.url) : truncatedHeader(place.url);
@@ -85,13 +85,13 @@ async function readHeader(
 }
 
 /** An object that carries our mark but does not begin like a message is damaged, not foreign. */
-function decodeMarked(bytes: Buffer, info: ObjectInfo): MessageHeader | undefined {
+function decodeMarked(bytes: Buffer, { store, key }: Place, info: ObjectInfo): MessageHeader | undefined {
   try {
     return decodeHeader(bytes);
   } catch (error) {
-    if (!(error instanceof SealiftError) || error.code !== 'not-sealed' || info.metadata[ID_METADATA] === undefined)
-      throw error;
-    throw new SealiftError('bad-header', 'The object was sealed by Sealift, but its first bytes are damaged', {
+    if (!(error instanceof SealiftError) || error.code !== 'not-sealed') throw error;
+    if (info.metadata[ID_METADATA] === undefined) throw notSealed(store.url(key), error);
+    throw new SealiftError('bad-header', `${store.url(key)} was sealed by Sealift, but its first bytes are damaged`, {
       hint: 'Fetch another version or another copy of it.',
       cause: error,
     });
@@ -112,12 +112,15 @@ export async function readRange(
   return Buffer.concat(chunks);
 }
 
-function notSealed(url: string): SealiftError {
+function notSealed(url: string, cause?: SealiftError): SealiftError {
   return new SealiftError('not-sealed', `${url} is not a sealed object`, {
-    hint: 'It is too short for an Encryption SDK message. `sealift inspect` shows what it is.',
+    hint: cause?.hint ?? 'It is too short for an AWS Encryption SDK message.',
+    cause,
   });
 }
 
 function truncatedHeader(url: string): SealiftError {
-  return new SealiftError('truncated', `${url} ends inside its header`, { hint: 'Fetch another copy of it.' });
+  return new SealiftError('truncated', `${url} ends inside its header`, {
+    hint: 'Fetch another version or another copy of it.',
+  });
 }

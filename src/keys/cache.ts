@@ -152,5 +152,5 @@ function cacheId(
 }
 
 function closedError(): SealiftError {
-  return new SealiftError('interrupted', 'The data-key cache is closed.');
+  return new SealiftError('interrupted', 'The data-key cache is closed');
 }

@@ -44,11 +44,14 @@ export async function writeKeyFile(path: string): Promise<{ namespace: string; n
   key.fill(0);
   const handle = await open(path, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'EEXIST') {
-      throw new SealiftError('target-exists', `${path} exists`, {
+      throw new SealiftError('target-exists', `${path} exists already`, {
         hint: 'A key is never overwritten: what it sealed would be lost. Choose another name.',
       });
     }
-    throw new SealiftError('target-unwritable', `${path} cannot be written: ${error.message}`, { cause: error });
+    throw new SealiftError('target-unwritable', `${path} cannot be written: ${error.message}`, {
+      hint: 'Check that its folder exists and that you may write there.',
+      cause: error,
+    });
   });
   try {
     await handle.writeFile(`${JSON.stringify(file)}\n`);

@@ -20,7 +20,7 @@ export function openToWrite(path: string): DatabaseSync {
     db.exec('PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON');
     const mode = db.prepare('PRAGMA journal_mode = WAL').get();
     if (mode?.journal_mode !== 'wal') {
-      throw new SealiftError('state-dir-unsafe', `the file system of ${path} has no shared memory for SQLite`, {
+      throw new SealiftError('state-dir-unsafe', `The file system of ${path} has no shared memory for SQLite`, {
         hint: 'Name a folder on a local disk with --state-dir.',
       });
     }
@@ -60,13 +60,13 @@ export function ledgerError(files: JobFiles, thrown: unknown): SealiftError {
     message: string;
   };
   if (primaryCode(thrown) === FULL || code === 'ENOSPC' || code === 'EDQUOT') {
-    return new SealiftError('disk-full', `no room left for the ledger ${files.db}`, {
+    return new SealiftError('disk-full', `No room left for the ledger ${files.db}`, {
       hint: 'Free some space, then run the same command again: it goes on where it stopped.',
       cause: thrown,
     });
   }
   if (errno !== undefined || UNUSABLE.includes(primaryCode(thrown) ?? 0)) {
-    return new SealiftError('state-dir-unsafe', `the ledger ${files.db} cannot be used: ${message}`, {
+    return new SealiftError('state-dir-unsafe', `The ledger ${files.db} cannot be used: ${message}`, {
       hint: 'Check the disk and the permissions of the state folder, or name another with --state-dir.',
       cause: thrown,
     });
@@ -78,8 +78,8 @@ export function ledgerError(files: JobFiles, thrown: unknown): SealiftError {
 
 /** Damage is never worked around: keys and parts that the ledger forgot would be used a second time. */
 export function corrupt(files: JobFiles, problem: string, cause?: unknown): SealiftError {
-  return new SealiftError('ledger-corrupt', `the ledger ${files.db} is damaged: ${problem}`, {
-    hint: 'Run the same command with --fresh to start again under a new key.',
+  return new SealiftError('ledger-corrupt', `The ledger ${files.db} is damaged: ${problem}`, {
+    hint: 'Run the put or get that began the job with --fresh, to start again under a new key.',
     cause,
   });
 }

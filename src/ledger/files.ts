@@ -39,7 +39,7 @@ export function jobIdOfFile(name: string): string | undefined {
 }
 
 export function noSuchJob(id: string): SealiftError {
-  return new SealiftError('no-such-job', `there is no job ${JSON.stringify(id)}`, {
+  return new SealiftError('no-such-job', `There is no job ${JSON.stringify(id)}`, {
     hint: 'Run `sealift jobs` to see the jobs there are.',
   });
 }

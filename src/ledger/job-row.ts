@@ -47,8 +47,8 @@ export function placeOf(files: JobFiles): LedgerPlace {
 export function checkPlace(made: LedgerPlace, files: JobFiles): void {
   const now = placeOf(files);
   if (made.machineId === now.machineId && made.path === now.path && made.inode === now.inode) return;
-  throw new SealiftError('ledger-moved', `the ledger ${files.db} was copied or moved here from elsewhere`, {
-    hint: 'It may be older than what its original did since. Start again under a new key with --fresh, or cancel the job.',
+  throw new SealiftError('ledger-moved', `The ledger ${files.db} was copied or moved here from elsewhere`, {
+    hint: 'It may be older than what its original did since. Start again with --fresh, under a new key, or cancel the job.',
   });
 }
 

@@ -89,7 +89,7 @@ export function takeJobLock(files: JobFiles): JobLock {
   const lock = guarded(files, () => JobLock.take(files.lock));
   if (lock) return lock;
   const pid = holderOf(files);
-  throw new SealiftError('job-busy', `job ${files.id} is in use by ${pid ? `process ${pid}` : 'another process'}`, {
+  throw new SealiftError('job-busy', `Job ${files.id} is in use by ${pid ? `process ${pid}` : 'another process'}`, {
     hint: 'Wait for it to end, or interrupt it: its work is kept.',
   });
 }

@@ -242,7 +242,7 @@ export class Ledger implements Disposable {
   }
 
   #use(attempt: StoredAttempt | undefined, key: KeyObject): void {
-    if (!attempt) throw new SealiftError('internal', 'unlock: expected an attempt, got none');
+    if (!attempt) throw new SealiftError('internal', 'There is no attempt to unlock');
     this.#key = key;
     this.#parts = new PartRows(this.#db, this.#files, attempt.number, key);
   }
@@ -250,12 +250,12 @@ export class Ledger implements Disposable {
   #change(change: Partial<Pick<StoredAttempt, 'uploadId' | 'state' | 'answer'>>): void {
     const attempt = this.#attempt();
     const isOver = change.state === 'aborted' || change.state === 'lost';
-    if (!attempt || !(this.#key || isOver)) throw new SealiftError('internal', 'the attempt is not unlocked');
+    if (!attempt || !(this.#key || isOver)) throw new SealiftError('internal', 'The attempt is not unlocked');
     this.#commits.writeNow(() => writeAttempt(this.#db, this.#files, { ...attempt, ...change }, this.#key));
   }
 
   #unlocked(): PartRows {
-    if (!this.#parts) throw new SealiftError('internal', 'the attempt is not unlocked');
+    if (!this.#parts) throw new SealiftError('internal', 'The attempt is not unlocked');
     return this.#parts;
   }
 }
@@ -278,7 +278,7 @@ function refuseUnfinished(files: JobFiles): void {
     if (thrown instanceof SealiftError && thrown.code === 'no-such-job') return;
     throw thrown;
   }
-  throw new SealiftError('job-busy', `job ${files.id} is unfinished`, {
+  throw new SealiftError('job-busy', `Job ${files.id} is unfinished`, {
     hint: `Run \`sealift resume ${files.id}\` to go on with it, or \`sealift cancel ${files.id}\` to drop it.`,
   });
 }

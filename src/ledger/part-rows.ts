@@ -57,7 +57,7 @@ export class PartRows {
       const tag = tagOf(this.#key, this.#intentRow(intent));
       this.#insertIntent.run(number, fingerprint, sealedSize, crc32, tag);
     } else if (!sameBytes(known.fingerprint, fingerprint) || known.sealedSize !== sealedSize || known.crc32 !== crc32) {
-      throw new SealiftError('source-changed', `part ${number} is not what was sealed before under this key`, {
+      throw new SealiftError('source-changed', `Part ${number} is not what was sealed before under this key`, {
         hint: 'The source has changed since. Start again under a new key with --fresh.',
       });
     }
@@ -67,7 +67,7 @@ export class PartRows {
   addReceipt(receipt: Receipt): void {
     const { number, etag, sealedSize, crc32 } = receipt;
     if (!agree(this.#intent(number), receipt)) {
-      throw new SealiftError('internal', `the receipt of part ${number} has no intent that it agrees with`);
+      throw new SealiftError('internal', `The receipt of part ${number} has no intent that it agrees with`);
     }
     const tag = tagOf(this.#key, this.#receiptRow(receipt));
     this.#insertReceipt.run(number, etag, sealedSize, crc32, tag);

@@ -42,8 +42,8 @@ const STEPS: readonly string[] = [
 export function checkSchema(db: DatabaseSync, files: JobFiles): void {
   const version = schemaVersion(db);
   if (version > STEPS.length) {
-    throw new SealiftError('ledger-too-new', `the ledger ${files.db} was written by a newer Sealift`, {
-      hint: 'Use that version to go on, or run the same command with --fresh to start again under a new key.',
+    throw new SealiftError('ledger-too-new', `The ledger ${files.db} was written by a newer Sealift`, {
+      hint: 'Use that version to go on, or run the put or get that began the job with --fresh, to start again under a new key.',
     });
   }
   if (version > 0) return;

@@ -75,5 +75,5 @@ function defaultPath(): string {
 }
 
 function unsafe(path: string, problem: string, hint: string, cause?: unknown): SealiftError {
-  return new SealiftError('state-dir-unsafe', `the state folder ${path} ${problem}`, { hint, cause });
+  return new SealiftError('state-dir-unsafe', `The state folder ${path} ${problem}`, { hint, cause });
 }

@@ -175,7 +175,7 @@ class TokenBucket implements Limiter {
 }
 
 function closedError(): SealiftError {
-  return new SealiftError('interrupted', 'The KMS limiter is closed.');
+  return new SealiftError('interrupted', 'The KMS limiter is closed');
 }
 
 /** Keeps the process alive: someone is waiting for a permit. */

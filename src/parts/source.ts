@@ -31,11 +31,7 @@ export async function openSource(path: string): Promise<{ file: FileHandle; iden
   try {
     const stats = await file.stat({ bigint: true });
     if (stats.isDirectory()) throw directoryError(path);
-    if (!stats.isFile()) {
-      throw new SealiftError('source-not-a-file', `${path} is not a regular file`, {
-        hint: 'Sealift reads its source at many places at once and again after a crash, which only a file allows.',
-      });
-    }
+    if (!stats.isFile()) throw notAFile(path);
     return { file, identity: identityOf(path, stats) };
   } catch (error) {
     await file.close();
@@ -82,7 +78,14 @@ function identityOf(path: string, stats: BigIntStats): SourceIdentity {
 
 function directoryError(path: string): SealiftError {
   return new SealiftError('source-is-directory', `${path} is a directory`, {
-    hint: '`put` seals one file. `sealift migrate` seals everything under a directory.',
+    hint: '`put` seals one file: name a file in it, or a tar of it.',
+  });
+}
+
+function notAFile(path: string, cause?: unknown): SealiftError {
+  return new SealiftError('source-not-a-file', `${path} is not a regular file`, {
+    hint: 'Copy it into a file first: a source is read at many places at once, and again after a crash.',
+    cause,
   });
 }
 
@@ -98,7 +101,7 @@ function sourceError(path: string, error: NodeJS.ErrnoException): SealiftError {
       return directoryError(path);
     case 'ENXIO':
     case 'ENODEV':
-      return new SealiftError('source-not-a-file', `${path} is not a regular file`, { cause: error });
+      return notAFile(path, error);
     default:
       return new SealiftError('source-unreadable', `${path} cannot be read: ${error.message}`, {
         hint: 'Check its permissions (`ls -l`) and who you are (`id`).',

@@ -200,7 +200,7 @@ function effectAt(rule: string, name: string, argument: string): Fault | undefin
 }
 
 function badRule(rule: string, reason: string): SealiftError {
-  return new SealiftError('bad-option', `Not a fault: ${JSON.stringify(rule)}: ${reason}.`, {
+  return new SealiftError('bad-option', `Not a fault: ${JSON.stringify(rule)}: ${reason}`, {
     hint: "Write it like 'UploadPart:2=503' or 'CompleteMultipartUpload:1=lose-answer; GetObject:*=slow@1MiB/s'.",
   });
 }

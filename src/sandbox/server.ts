@@ -71,7 +71,7 @@ const KEEP_ALIVE_MS = 120_000;
 
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   if (options.dir !== undefined && options.discard) {
-    throw new SealiftError('bad-option', 'A sandbox cannot both keep bytes in a folder and discard them.', {
+    throw new SealiftError('bad-option', 'A sandbox cannot both keep bytes in a folder and discard them', {
       hint: 'Give either --dir or --discard.',
     });
   }
@@ -161,7 +161,7 @@ function openCatalog(folder: string): Catalog {
   try {
     return new Catalog(join(folder, 'catalog.db'));
   } catch (error) {
-    throw new SealiftError('bad-option', `${folder} cannot be used: ${(error as Error).message}.`, {
+    throw new SealiftError('bad-option', `${folder} cannot be used: ${(error as Error).message}`, {
       hint: 'Give --dir a folder that no other sandbox is using.',
       cause: error,
     });
@@ -209,7 +209,14 @@ async function listen(server: http.Server | https.Server, shell: Shell, port: nu
   await new Promise<void>((done, fail) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const taken = error.code === 'EADDRINUSE' || error.code === 'EACCES';
-      fail(taken ? new SealiftError('bad-option', `Port ${port} is not free.`, { cause: error }) : error);
+      fail(
+        taken
+          ? new SealiftError('bad-option', `Port ${port} is not free`, {
+              hint: 'Give another --port, or none.',
+              cause: error,
+            })
+          : error,
+      );
     });
     server.listen(port, '127.0.0.1', done);
   });

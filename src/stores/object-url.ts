@@ -35,7 +35,7 @@ export function formatObjectUrl({ bucket, key }: ObjectUrl): string {
 }
 
 function badUrl(text: string, why: string): SealiftError {
-  return new SealiftError('bad-url', `Not an object's URL: ${JSON.stringify(text)}: ${why}.`, {
+  return new SealiftError('bad-url', `Not an object's URL: ${JSON.stringify(text)}: ${why}`, {
     hint: 'Write it as s3://bucket/key, for example s3://backups/2026/photos.tar.',
   });
 }

@@ -30,7 +30,7 @@ export function fullObjectCrc32(answer: {
 export function headerFields({ metadata, contentType, storageClass, tags }: ObjectHeaders) {
   for (const [name, value] of Object.entries(metadata)) {
     if (!/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name) || !/^[\x20-\x7e]*$/.test(value)) {
-      throw new SealiftError('bad-option', `S3 cannot keep this metadata: ${JSON.stringify(name)}.`, {
+      throw new SealiftError('bad-option', `S3 cannot keep this metadata: ${JSON.stringify(name)}`, {
         hint: 'Names are lower-case letters, digits and hyphens, values are ASCII. Encode others, for example in base64.',
       });
     }
@@ -59,7 +59,7 @@ export function decodeKey(encoded: string): string {
 /** A field that S3 always sends. An answer without it is no answer. */
 export function required<Value>(value: Value | undefined, name: string): Value {
   if (value !== undefined) return value;
-  throw new SealiftError('store-unavailable', `The store's answer lacks ${name}.`, {
-    hint: 'The endpoint may not speak all of S3. sealift doctor s3://BUCKET says more.',
+  throw new SealiftError('store-unavailable', `The store's answer lacks ${name}`, {
+    hint: 'Check the endpoint: what answers there may not speak all of S3.',
   });
 }

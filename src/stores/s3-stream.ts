@@ -25,7 +25,7 @@ export function openS3Stream(answer: GetObjectCommandOutput, request: Request): 
     body.destroy();
     throw new SealiftError(
       'store-error',
-      `GetObject ${url}: asked for bytes ${range.first} to ${range.last}, was answered ${answer.ContentRange ?? 'without a range'}.`,
+      `GetObject ${url}: asked for bytes ${range.first} to ${range.last}, was answered ${answer.ContentRange ?? 'without a range'}`,
       {
         hint: 'The endpoint, or something before it, does not serve ranges as S3 does.',
       },

@@ -163,7 +163,7 @@ describe('a part', () => {
     other!.sealed.copy(one!.sealed, sealedOffset, sealedOffset, sealedOffset + sealedSize);
     expect(errorOf(() => openMessage(one!.sealed))).toMatchObject({
       code: 'bad-frame',
-      message: expect.stringContaining('frame 4 of 9'),
+      message: expect.stringContaining('Frame 4 of 9'),
     });
   });
 });
@@ -191,7 +191,7 @@ describe('damage is refused', () => {
       const number = Math.floor((index - layout.headerSize) / FULL) + 1;
       expect(errorOf(() => openMessage(damaged))).toMatchObject({
         code: 'bad-frame',
-        message: expect.stringContaining(`frame ${number} of 4`),
+        message: expect.stringContaining(`Frame ${number} of 4`),
       });
     }
   });
@@ -241,7 +241,7 @@ describe('the opener', () => {
     const verified = chunksOf(body.subarray(0, 3 * FULL - 1), 1).map((byte) => opener.push(byte));
     expect(verified).toEqual(verified.map((_, index) => Math.floor((index + 1) / FULL) * F));
     const error = errorOf(() => opener.push(body.subarray(3 * FULL - 1)));
-    expect(error).toMatchObject({ code: 'bad-frame', message: expect.stringContaining('frame 3 of 4') });
+    expect(error).toMatchObject({ code: 'bad-frame', message: expect.stringContaining('Frame 3 of 4') });
     expect(opener.verifiedSize).toBe(2 * F);
     expect(plain).toEqual(Buffer.concat([secret.subarray(0, 2 * F), Buffer.alloc(F), Buffer.alloc(F, 0xaa)]));
     expect(errorOf(() => opener.push(body))).toBe(error);

@@ -174,7 +174,7 @@ test('a part has one intent for ever: the same again is fine, another is source-
   ];
   for (const other of others) {
     const refusal = await ledger.recordIntent(other).catch((error: unknown) => error as Error);
-    expect(refusal).toMatchObject({ code: 'source-changed', message: expect.stringContaining('part 3') });
+    expect(refusal).toMatchObject({ code: 'source-changed', message: expect.stringContaining('Part 3') });
     expect(JSON.stringify(refusal)).not.toMatch(/030303|214|AwMD/);
   }
   expect(ledger.intents()).toEqual(new Map([[3, intent]]));

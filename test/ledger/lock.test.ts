@@ -53,7 +53,7 @@ test('a second process on the same job is told who has it, and gets it after kil
   await using child = new Child('hold', dir.path);
   expect(await child.line()).toBe('held');
 
-  const busy = expect.objectContaining({ code: 'job-busy', message: `job ${id} is in use by process ${child.pid}` });
+  const busy = expect.objectContaining({ code: 'job-busy', message: `Job ${id} is in use by process ${child.pid}` });
   expect(() => Ledger.open(dir.path, id)).toThrow(busy);
   expect(() => Ledger.create(dir.path, JOB)).toThrow(busy);
   expect(codeOf(() => Ledger.remove(dir.path, id))).toBe('job-busy');

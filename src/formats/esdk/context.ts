@@ -14,7 +14,7 @@ const RESERVED_PREFIX = 'aws-crypto-';
 /** Throws `bad-context` where a writer may not use this context. */
 export function checkEncryptionContext(context: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(context)) {
-    if (name === '') throw badContext('a name in the encryption context is empty');
+    if (name === '') throw badContext('one of its names is empty');
     if (name.startsWith(RESERVED_PREFIX)) {
       throw badContext(`${JSON.stringify(name)}: names that begin with ${RESERVED_PREFIX} belong to AWS`);
     }
@@ -75,8 +75,8 @@ export function u16(value: number): Buffer {
 }
 
 export function badHeader(what: string, cause?: unknown): SealiftError {
-  return new SealiftError('bad-header', `the message header is damaged: ${what}`, {
-    hint: 'The object was changed or damaged after it was sealed, or it is not an AWS Encryption SDK message.',
+  return new SealiftError('bad-header', `The message header is damaged: ${what}`, {
+    hint: 'The object was changed or damaged after it was sealed. Fetch another version or another copy of it.',
     cause,
   });
 }
@@ -88,7 +88,7 @@ function encodedSize(context: Readonly<Record<string, string>>): number {
 }
 
 export function badContext(message: string): SealiftError {
-  return new SealiftError('bad-context', `encryption context: ${message}`, {
+  return new SealiftError('bad-context', `The encryption context cannot be used: ${message}`, {
     hint: 'Give short names and values with --context NAME=VALUE. They are stored in the clear.',
   });
 }

@@ -69,7 +69,7 @@ export function encodeHeader(input: {
   if (count === 0 || count > DEFAULT_MAX_ENCRYPTED_DATA_KEYS) {
     throw new SealiftError(
       'bad-option',
-      `a header holds 1 to ${DEFAULT_MAX_ENCRYPTED_DATA_KEYS} wrapped keys, not ${count}`,
+      `A header holds 1 to ${DEFAULT_MAX_ENCRYPTED_DATA_KEYS} wrapped keys, not ${count}`,
     );
   }
   const body = Buffer.concat([
@@ -90,7 +90,7 @@ export function encodeHeader(input: {
   if (body.length + TAG_SIZE > MAX_HEADER_SIZE) {
     throw new SealiftError(
       'bad-option',
-      `the header would take ${body.length + TAG_SIZE} bytes, more than ${MAX_HEADER_SIZE}`,
+      `The header would take ${body.length + TAG_SIZE} bytes, more than ${MAX_HEADER_SIZE}`,
       {
         hint: 'Use fewer wrapping keys, or a shorter encryption context.',
       },
@@ -181,11 +181,11 @@ function notSealed(bytes: Uint8Array): SealiftError {
   // In base64 every message begins with AYA (version 1) or AgR or AgV (version 2).
   const text = /^A(YA|gR|gV)/.test(Buffer.from(bytes.subarray(0, 3)).toString('latin1'));
   if (text) {
-    return new SealiftError('not-sealed', 'this is an AWS Encryption SDK message as base64 text', {
-      hint: 'Decode it first: base64 --decode.',
+    return new SealiftError('not-sealed', 'This is an AWS Encryption SDK message, but as base64 text', {
+      hint: 'It is base64 text. Decode it first: base64 --decode.',
     });
   }
-  return new SealiftError('not-sealed', 'this is not an AWS Encryption SDK message', {
+  return new SealiftError('not-sealed', 'This is not an AWS Encryption SDK message', {
     hint: 'Only objects sealed by Sealift or by an AWS Encryption SDK can be opened.',
   });
 }

@@ -114,8 +114,8 @@ function layoutOfBlock({ sealedSize, headerSize }: { sealedSize: number; headerS
 }
 
 function noSuchMessage(sealedSize: number): SealiftError {
-  return new SealiftError('truncated', `no message with this header is ${sealedSize} bytes long`, {
-    hint: 'The object was cut short, or bytes were added to it. Nothing of it was released.',
+  return new SealiftError('truncated', `No message with this header is ${sealedSize} bytes long`, {
+    hint: 'The object was cut short, or bytes were added to it. Fetch another version or another copy of it.',
   });
 }
 
@@ -204,7 +204,7 @@ export function framesCovering(layout: Layout, { first, last }: { first: number;
   if (!(first >= 0 && first <= last && first < layout.plainSize)) {
     throw new SealiftError(
       'bad-range',
-      `bytes ${first} to ${last} are not within the object's ${layout.plainSize} plain bytes`,
+      `Bytes ${first} to ${last} are not within the object's ${layout.plainSize} plain bytes`,
       {
         hint: 'Count from 0; both ends are part of the range.',
       },

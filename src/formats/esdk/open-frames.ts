@@ -153,9 +153,9 @@ export class FrameOpener {
 
   #fail(code: 'bad-frame' | 'truncated' | 'trailing-bytes', what: string, cause?: unknown): SealiftError {
     this.#plain.fill(0, this.#verified, this.#position);
-    const place = `frame ${Math.min(this.#number, this.#lastFrame)} of ${this.#layout.frameCount}`;
+    const place = `Frame ${Math.min(this.#number, this.#lastFrame)} of ${this.#layout.frameCount}`;
     this.#failure = new SealiftError(code, `${place}: ${what}`, {
-      hint: 'The object was changed or damaged after it was sealed. Nothing from this frame on was released.',
+      hint: 'The object was changed or damaged after it was sealed. Nothing from this frame on was released. Fetch another version or another copy of it.',
       cause,
     });
     return this.#failure;

@@ -33,7 +33,7 @@ export function checkFrameSize(frameSize: number): void {
   if (Number.isInteger(frameSize) && frameSize >= MIN_FRAME_SIZE && frameSize <= MAX_FRAME_SIZE) return;
   throw new SealiftError(
     'bad-size',
-    `frame size ${frameSize} is not within ${bytes(MIN_FRAME_SIZE)} and ${bytes(MAX_FRAME_SIZE)}`,
+    `Frame size ${frameSize} is not within ${bytes(MIN_FRAME_SIZE)} and ${bytes(MAX_FRAME_SIZE)}`,
     {
       hint: `Leave --frame-size out: ${bytes(DEFAULT_FRAME_SIZE)} is fastest.`,
     },
@@ -88,14 +88,14 @@ function checkedPartFrameCount(input: {
   if (!Number.isSafeInteger(partSize) || partSize < MIN_PART_SIZE || frames > mostFrames) {
     throw new SealiftError(
       'bad-size',
-      `part size ${bytes(partSize)} cannot be used: S3 takes parts of 5 MiB to 5 GiB`,
+      `Part size ${bytes(partSize)} cannot be used: S3 takes parts of 5 MiB to 5 GiB`,
       {
         hint: `With this frame size, --part-size can be ${bytes(MIN_PART_SIZE)} to ${bytes(mostFrames * frameSize)}.`,
       },
     );
   }
   if (frames < leastFrames) {
-    throw new SealiftError('too-many-parts', `parts of ${bytes(partSize)} would be more than ${MAX_PART_COUNT}`, {
+    throw new SealiftError('too-many-parts', `Parts of ${bytes(partSize)} would be more than ${MAX_PART_COUNT}`, {
       hint: `The least --part-size that works is ${bytes(leastFrames * frameSize)}; without it a size is chosen for you.`,
     });
   }
