@@ -8,7 +8,7 @@ import { SealiftError } from '../errors.ts';
 import { authenticateHeader, decodeHeader } from '../formats/esdk/header.ts';
 import { checkCommitment, deriveMessageKeys, type MessageKeys } from '../formats/esdk/keys.ts';
 import { partOf } from '../formats/esdk/layout.ts';
-import type { AttemptRow, Receipt, SourceIdentity } from '../ledger/types.ts';
+import type { AttemptRow, Intent, Receipt, SourceIdentity } from '../ledger/types.ts';
 import { compareSource, sourceChanged } from '../parts/source.ts';
 import type { PutRun } from '../put.ts';
 import type { StoredPart } from '../stores/store.ts';
@@ -104,8 +104,9 @@ function lost({ place }: PutRun): SealiftError {
 function refuseStaleLedger({ ledger }: PutRun, stored: Map<number, StoredPart>, receipts: Map<number, Receipt>): void {
   const intents = ledger.intents();
   for (const part of stored.values()) {
+    const intent = intents.get(part.number);
     const receipt = receipts.get(part.number);
-    if (intents.has(part.number) && (!receipt || agrees(receipt, part))) continue;
+    if (intent && agrees(intent, part) && (!receipt || receipt.etag === part.etag)) continue;
     throw new StartOver(
       'The ledger is older than the upload (a restored copy?): the upload is dropped',
       new SealiftError('ledger-corrupt', `The store holds a part ${part.number} that the ledger does not know`, {
@@ -115,12 +116,9 @@ function refuseStaleLedger({ ledger }: PutRun, stored: Map<number, StoredPart>, 
   }
 }
 
-function agrees(receipt: Receipt, part: StoredPart): boolean {
-  return (
-    receipt.etag === part.etag &&
-    receipt.sealedSize === part.size &&
-    (part.crc32 === undefined || part.crc32 === receipt.crc32)
-  );
+/** A part has one intent for ever, and its receipt has the same size and checksum. */
+function agrees(intent: Intent, part: StoredPart): boolean {
+  return intent.sealedSize === part.size && (part.crc32 === undefined || part.crc32 === intent.crc32);
 }
 
 /** Decides for each part, and says why. */

@@ -1,0 +1,139 @@
+/**
+ * Where stories of safety take place: a sandbox, a folder, and engines between the two, all in this process. Requests
+ * are tried once, so that a fault ends a job at once and leaves it as a crash would: unfinished.
+ */
+import { readFileSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { GetObjectCommand, ListMultipartUploadsCommand, ListPartsCommand, type S3Client } from '@aws-sdk/client-s3';
+import { expect, vi } from 'vitest';
+import { createEngine, type Engine, type EngineOptions } from '../../src/engine.ts';
+import { decodeHeader, type MessageHeader } from '../../src/formats/esdk/header.ts';
+import type { JobEvent, JobResult } from '../../src/job.ts';
+import { rawAesKeyring } from '../../src/keys/raw-aes.ts';
+import { type AttemptRow, jobIdOf, Ledger } from '../../src/ledger/ledger.ts';
+import type { PutRequest } from '../../src/put.ts';
+import type { RequestRecord } from '../../src/sandbox/log.ts';
+import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
+import { MiB } from '../../src/units.ts';
+import { clientOf } from '../sandbox/s3-client.ts';
+import { writeRandomFile } from './files.ts';
+
+export const BUCKET = 'bucket';
+/** The least that S3 takes, so that files of several parts are small. */
+export const PART_SIZE = 5 * MiB;
+/** Three parts, the last of them not full. */
+export const SIZE = 3 * PART_SIZE - 12_345;
+
+export const keyring = rawAesKeyring({ namespace: 'test', name: 'story', key: Buffer.alloc(32, 'wrapping key') });
+
+/** One object's story: where it comes from, where it goes, and what became of it. */
+export interface Plot {
+  source: string;
+  key: string;
+  target: string;
+  stateDir: string;
+  /** A file to get it back into. */
+  back: string;
+}
+
+export interface Stage {
+  folder: string;
+  sandbox: Sandbox;
+  s3: S3Client;
+  /** What the sandbox saw, in the order it ended. */
+  requests: RequestRecord[];
+  /** A plot with a source of so many bytes. */
+  plot(name: string, size?: number): Plot;
+  /** An engine with one lane, so that parts go one after the other. */
+  engine(plot: Pick<Plot, 'stateDir'>, options?: EngineOptions): Engine;
+  /** Puts once, and returns the result with all events. */
+  put(plot: Plot, request?: Partial<PutRequest>): Promise<{ result: JobResult; events: JobEvent[] }>;
+  /** Puts while `faults` strike, and expects it to fail with `code`. */
+  failedPut(plot: Plot, faults: string, code: string, request?: Partial<PutRequest>): Promise<void>;
+  /** Gets the object and expects it to equal its source. */
+  expectEqual(plot: Plot): Promise<void>;
+  operations(plot: Plot): string[];
+  stored(plot: Plot): Promise<Buffer>;
+  uploadIds(plot: Plot): Promise<string[]>;
+  /** ETags of the parts of an upload, by number. */
+  partEtags(plot: Plot, uploadId: string): Promise<Map<number, string>>;
+  close(): Promise<void>;
+}
+
+export async function openStage(): Promise<Stage> {
+  const folder = await mkdtemp(join(tmpdir(), 'sealift-test-'));
+  const requests: RequestRecord[] = [];
+  const sandbox = await startSandbox({ buckets: [BUCKET], onRequest: (record) => requests.push(record) });
+  for (const [name, value] of Object.entries(sandbox.env)) vi.stubEnv(name, value);
+  vi.stubEnv('AWS_MAX_ATTEMPTS', '1');
+  const s3 = clientOf(sandbox);
+  const stage: Stage = {
+    folder,
+    sandbox,
+    s3,
+    requests,
+    plot(name, size = SIZE) {
+      const source = join(folder, `${name}.source`);
+      writeRandomFile(source, size);
+      const place = { stateDir: join(folder, `${name}.state`), back: join(folder, `${name}.back`) };
+      return { source, key: name, target: `s3://${BUCKET}/${name}`, ...place };
+    },
+    engine({ stateDir }, options = {}) {
+      return createEngine({ keyring, stateDir, threads: 1, lanes: 1, ...options });
+    },
+    async put(plot, request = { partSize: PART_SIZE }) {
+      const events: JobEvent[] = [];
+      await using engine = stage.engine(plot);
+      const { source, target } = plot;
+      const result = await engine.put({ source, target, onEvent: (event) => events.push(event), ...request });
+      return { result, events };
+    },
+    async failedPut(plot, faults, code, request) {
+      sandbox.setFaults(faults);
+      try {
+        await expect(stage.put(plot, request)).rejects.toMatchObject({ code });
+      } finally {
+        sandbox.setFaults('');
+      }
+    },
+    async expectEqual(plot) {
+      await using engine = stage.engine(plot);
+      await rm(plot.back, { force: true });
+      await engine.get({ source: plot.target, target: plot.back });
+      expect(readFileSync(plot.back).equals(await readFile(plot.source))).toBe(true);
+    },
+    operations: ({ key }) => requests.filter((request) => request.key === key).map(({ operation }) => operation),
+    async stored({ key }) {
+      const { Body } = await s3.send(new GetObjectCommand({ Bucket: BUCKET, Key: key }));
+      return Buffer.from(await Body!.transformToByteArray());
+    },
+    async uploadIds({ key }) {
+      const { Uploads = [] } = await s3.send(new ListMultipartUploadsCommand({ Bucket: BUCKET, Prefix: key }));
+      return Uploads.map(({ UploadId }) => UploadId!);
+    },
+    async partEtags({ key }, UploadId) {
+      const { Parts = [] } = await s3.send(new ListPartsCommand({ Bucket: BUCKET, Key: key, UploadId }));
+      return new Map(Parts.map(({ PartNumber, ETag }) => [PartNumber!, ETag!]));
+    },
+    async close() {
+      s3.destroy();
+      await sandbox.close();
+      vi.unstubAllEnvs();
+      await rm(folder, { recursive: true });
+    },
+  };
+  return stage;
+}
+
+/** The current attempt of a plot's put, with its header read. */
+export function attemptOf({ stateDir, source, target }: Plot): AttemptRow & { message: MessageHeader } {
+  using ledger = Ledger.open(stateDir, jobIdOf({ command: 'put', source, target }));
+  const attempt = ledger.attempt()!;
+  return { ...attempt, message: decodeHeader(attempt.header)! };
+}
+
+export function ofType<Type extends JobEvent['type']>(events: JobEvent[], type: Type) {
+  return events.filter((event): event is Extract<JobEvent, { type: Type }> => event.type === type);
+}
