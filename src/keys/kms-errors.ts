@@ -115,5 +115,5 @@ function judge(failure: Failure, operation: KmsQuestion['operation']): Verdict |
 /** Some errors of KMS have no message at all. */
 function reasonOf({ name, message, code }: Failure): string {
   if (message === '' || message === 'UnknownError') return typeof code === 'string' ? code : name;
-  return `${name}: ${message}`;
+  return `${name}: ${message.replace(/\.$/, '')}`;
 }

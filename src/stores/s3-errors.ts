@@ -177,5 +177,5 @@ function judgeNetwork({ code, name }: Failure): Verdict | undefined {
 function reasonOf({ name, message, code, $metadata }: Failure): string {
   const silent = message === '' || message === 'UnknownError';
   if (name === 'Unknown' || (silent && !code)) return `HTTP ${$metadata?.httpStatusCode}`;
-  return silent ? String(code) : `${name}: ${message}`;
+  return silent ? String(code) : `${name}: ${message.replace(/\.$/, '')}`;
 }

@@ -5,6 +5,7 @@
  * the same: only `head` knows. A retried CreateMultipartUpload may leave an upload behind that nobody heard of:
  * `listUploads` finds it.
  */
+import type { IncomingMessage } from 'node:http';
 import {
   type $Command,
   AbortMultipartUploadCommand,
@@ -87,7 +88,7 @@ export class S3Store implements Store {
         lastModified: answer.LastModified,
       };
     } catch (error) {
-      if (!hasCode(error, 'object-not-found')) throw error;
+      if (!hasCode(error, 'object-not-found')) throw await this.#explain(error, key, options);
       await this.#requireBucket(options);
       return undefined;
     }
@@ -233,6 +234,18 @@ export class S3Store implements Store {
   #object(key: string): { Bucket: string; Key: string; ExpectedBucketOwner: string | undefined } {
     const { bucket, expectedBucketOwner } = this.#settings;
     return { Bucket: bucket, Key: key, ExpectedBucketOwner: expectedBucketOwner };
+  }
+
+  /** A refused HEAD has no body that says why. A GET is refused for the same reason, and has one. */
+  async #explain(refusal: unknown, key: string, options: CallOptions): Promise<unknown> {
+    if (!hasCode(refusal, 'access-denied') && !hasCode(refusal, 'store-error')) return refusal;
+    try {
+      const answer = await this.#send('HeadObject', key, options, new GetObjectCommand(this.#object(key)));
+      (answer.Body as IncomingMessage | undefined)?.destroy();
+      return refusal;
+    } catch (explained) {
+      return hasCode(explained, 'object-not-found') ? refusal : explained;
+    }
   }
 
   /** Throws `bucket-not-found`. A bucket we may not look at is there. */
