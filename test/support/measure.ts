@@ -29,7 +29,7 @@ const LOOK_MS = 20;
 /** Runs a command to its end. */
 export async function measure(command: string[], { env = {}, cwd, into = '' }: MeasureOptions = {}): Promise<Cost> {
   // The shell stands between for a second reason: a process inherits its parent's peak in its own resource usage.
-  const script = `TIMEFORMAT='%R %U %S'; exec 3>&2; { time "$@" ${into} 2>&3; } 2>&4`;
+  const script = `TIMEFORMAT='%R %U %S'; exec 3>&2; { time "$@" 2>&3 ${into}; } 2>&4`;
   const child = spawn('bash', ['-o', 'pipefail', '-c', script, 'bash', ...command], {
     cwd,
     env: { ...process.env, NO_COLOR: '1', ...env },

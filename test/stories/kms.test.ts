@@ -1,0 +1,54 @@
+/** What objects cost at KMS: one call for one, and one for a thousand that the same engine seals. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { createEngine, kmsKeyring } from '../../src/index.ts';
+import { runLanes } from '../../src/parts/lanes.ts';
+import { type SandboxProcess, startSandboxProcess } from '../support/cli.ts';
+import { MEMORY_FOLDER } from '../support/files.ts';
+
+const OBJECT_COUNT = 1000;
+const folder = mkdtempSync(join(MEMORY_FOLDER, 'sealift-kms-'));
+const source = join(folder, 'source');
+let sandbox: SandboxProcess;
+
+beforeAll(async () => {
+  sandbox = await startSandboxProcess(['--https', '--bucket', 'bkt', '--discard'], join(folder, 'requests.log'));
+  for (const [name, value] of Object.entries(sandbox.env)) vi.stubEnv(name, value);
+  writeFileSync(source, Buffer.alloc(1000, 'small'));
+});
+
+afterAll(async () => {
+  await sandbox.stop();
+  vi.unstubAllEnvs();
+  rmSync(folder, { recursive: true });
+});
+
+const callCount = () => sandbox.log().filter(({ service }) => service === 'kms').length;
+
+function newEngine() {
+  return createEngine({ keyring: kmsKeyring({ keyIds: ['alias/sandbox'] }), stateDir: join(folder, 'jobs') });
+}
+
+test('one object costs one call', async () => {
+  await using engine = newEngine();
+  expect(await engine.put({ source, target: 's3://bkt/one' })).toMatchObject({ kmsCalls: 1 });
+  expect(callCount()).toBe(1);
+});
+
+test(`${OBJECT_COUNT} small puts of one engine cost one call`, async () => {
+  const before = callCount();
+  const started = performance.now();
+  const cpu = process.cpuUsage();
+  await using engine = newEngine();
+  await runLanes({
+    items: Array(OBJECT_COUNT).keys(),
+    count: 16,
+    work: async (index) => void (await engine.put({ source, target: `s3://bkt/many/${index}` })),
+  });
+  const { user, system } = process.cpuUsage(cpu);
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  console.log(`${OBJECT_COUNT} small puts: ${seconds} s, ${((user + system) / 1e6).toFixed(1)} CPU s in this process`);
+  expect(callCount() - before).toBe(1);
+  expect(engine.keyStats()).toEqual({ hits: OBJECT_COUNT - 1, misses: 1 });
+});
