@@ -7,7 +7,7 @@ import type { ErrorCode } from './errors.ts';
 import { SealiftError } from './errors.ts';
 import { type GetRequest, get } from './get.ts';
 import { type Inspection, inspect } from './inspect.ts';
-import type { Crew, JobResult, Place, RunOptions, Tools } from './job.ts';
+import type { Crew, JobResult, LaneNeeds, Place, RunOptions, Tools } from './job.ts';
 import { type Cancelled, cancelJob } from './jobs.ts';
 import { type CacheStats, type CachingKeyring, cachingKeyring } from './keys/cache.ts';
 import type { Keyring } from './keys/keyring.ts';
@@ -110,7 +110,7 @@ class Workshop implements Engine {
       keyring: this.#keys,
       kmsCalls: () => this.#keys.callCount,
       place: (url) => this.#place(url),
-      crew: (partSize) => this.#crew(partSize, budget),
+      crew: (needs) => this.#crew(needs, budget),
       budget,
     };
   }
@@ -182,16 +182,26 @@ class Workshop implements Engine {
     return { settings, credentials, store: new S3Store({ settings, credentials }) };
   }
 
-  async #crew(partSize: number, budget: MemoryBudget): Promise<Crew> {
-    const plan = planMemory(
-      { ...this.#memory(), threadCount: this.#threads?.count ?? this.#options.threads },
-      partSize,
-    );
+  async #crew({ partSize, streamedSize }: LaneNeeds, budget: MemoryBudget): Promise<Crew> {
+    const request = { ...this.#memory(), threadCount: this.#threads?.count ?? this.#options.threads };
+    const held = streamedSize === undefined || fits(() => planMemory(request, laneSizeOf(partSize)));
+    const laneSize = held ? laneSizeOf(partSize) : streamedSize;
+    const plan = planMemory(request, laneSize);
     if (!this.#threads) {
       budget.startThreads(plan.threadCount);
-      this.#threads = new Threads({ count: plan.threadCount, laneCount: plan.laneCount });
+      this.#threads = new Threads({ count: plan.threadCount });
     }
-    return { threads: this.#threads, plan, laneSize: laneSizeOf(partSize), budget };
+    return { threads: this.#threads, plan, held, laneSize, budget };
+  }
+}
+
+function fits(plan: () => unknown): boolean {
+  try {
+    plan();
+    return true;
+  } catch (error) {
+    if (SealiftError.from(error).code === 'memory-too-small') return false;
+    throw error;
   }
 }
 

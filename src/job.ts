@@ -62,15 +62,24 @@ export interface Tools {
   /** KMS calls made so far by this engine. */
   kmsCalls: () => number;
   place: (url: string) => Promise<Place>;
-  /** Threads, lanes and the budget for parts of this many sealed bytes. Starts the threads on first use. */
-  crew: (partSize: number) => Promise<Crew>;
+  /** Threads, lanes and the budget for an object's parts. Starts the threads on first use. */
+  crew: (needs: LaneNeeds) => Promise<Crew>;
   /** Tickets for parts handled on the main thread. */
   budget: MemoryBudget;
+}
+
+export interface LaneNeeds {
+  /** Bytes of the largest part. */
+  partSize: number;
+  /** What a lane takes where parts need not be held whole; undefined where they must be. */
+  streamedSize?: number | undefined;
 }
 
 export interface Crew {
   threads: Threads;
   plan: MemoryPlan;
+  /** Lanes hold whole parts; else they seal them twice. */
+  held: boolean;
   /** Bytes of the budget one lane takes. */
   laneSize: number;
   budget: MemoryBudget;

@@ -37,7 +37,7 @@ export async function openerFor(run: GetRun, pieceCount: number): Promise<Opener
       },
     };
   }
-  const crew = await tools.crew(pieceSize);
+  const crew = await tools.crew({ partSize: pieceSize });
   return {
     laneCount: crew.plan.laneCount,
     open: async (piece, target) => {

@@ -43,12 +43,11 @@ export function defaultMaxMemory(constrained = process.constrainedMemory()): num
 }
 
 /**
- * How many threads and lanes fit for parts of `partSize` sealed bytes. Throws `memory-too-small`, naming the least
- * that works, where not even one lane fits or where the user's own counts do not.
+ * How many threads and lanes of `laneSize` bytes fit. Throws `memory-too-small`, naming the least that works, where not
+ * even one lane fits or where the user's own counts do not.
  */
-export function planMemory(request: MemoryRequest, partSize: number): MemoryPlan {
+export function planMemory(request: MemoryRequest, laneSize: number): MemoryPlan {
   const maxMemory = request.maxMemory ?? defaultMaxMemory();
-  const laneSize = laneSizeOf(partSize);
   const need = (threads: number, lanes: number) => BASE_SIZE + threads * THREAD_SIZE + lanes * laneSize;
 
   let threadCount = request.threadCount ?? Math.min(availableParallelism(), MAX_THREAD_COUNT);
@@ -62,8 +61,8 @@ export function planMemory(request: MemoryRequest, partSize: number): MemoryPlan
   if (laneCount < 1 || laneCount > room) {
     throw new SealiftError(
       'memory-too-small',
-      `${formatSize(maxMemory)} of memory cannot hold ${threadCount} threads and ${Math.max(laneCount, 1)} parts of ${formatSize(partSize)}`,
-      { hint: `Give --max-memory ${Math.ceil(least / MiB)}MiB or more, or a smaller --part-size.` },
+      `${formatSize(maxMemory)} of memory cannot hold ${threadCount} threads and ${Math.max(laneCount, 1)} parts in flight of ${formatSize(laneSize)}`,
+      { hint: `Give --max-memory ${Math.ceil(least / MiB)}MiB or more.` },
     );
   }
   return { maxMemory, threadCount, laneCount };
@@ -91,9 +90,14 @@ export class MemoryBudget {
     for (const { size, reject } of hopeless) reject(this.#tooSmall(size));
   }
 
+  /** Whether `take` could ever give so much. */
+  fits(size: number): boolean {
+    return size <= this.#size;
+  }
+
   /** Throws `memory-too-small`, naming the least that works, where `take` could never give so much. */
   check(size: number): void {
-    if (size > this.#size) throw this.#tooSmall(size);
+    if (!this.fits(size)) throw this.#tooSmall(size);
   }
 
   #tooSmall(size: number): SealiftError {

@@ -31,6 +31,8 @@ export interface SealTask {
   number: number;
   objectKey: string;
   uploadId: string;
+  /** Hold the sealed part in memory; else seal it twice. */
+  held: boolean;
   /** Seal, compare with the ledger, send nothing: for a kept part whose source has become doubtful. */
   compareOnly: boolean;
 }

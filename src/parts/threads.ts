@@ -12,21 +12,25 @@ import type { OpenReceipt, OpenTask, SealTask, TaskAnswer } from './task.ts';
 /** Young generation of a thread. Parts live outside the heap, and the SDK's garbage is small: a larger one only costs memory. */
 const YOUNG_GENERATION_MB = 3;
 
+/** Parts in flight on one thread at most: beyond it a thread is busy and more lanes only hold memory. */
+export const MAX_LANES_PER_THREAD = 32;
+
 export class Threads {
   readonly count: number;
   readonly #pool: Piscina;
 
-  constructor({ count, laneCount }: { count: number; laneCount: number }) {
+  constructor({ count }: { count: number }) {
     this.count = count;
     this.#pool = new Piscina({
       filename: workerUrl(),
       minThreads: count,
       maxThreads: count,
-      concurrentTasksPerWorker: Math.ceil(laneCount / count),
+      concurrentTasksPerWorker: MAX_LANES_PER_THREAD,
       // Workers hold sockets: they must never sleep in Atomics.wait, nor be taken down between tasks.
       atomics: 'disabled',
       idleTimeout: Number.POSITIVE_INFINITY,
-      maxQueue: laneCount,
+      // Lanes take a task only with a ticket of the memory budget; nothing should ever queue here.
+      maxQueue: MAX_LANES_PER_THREAD,
       taskQueue: new FixedQueue(),
       recordTiming: false,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },

@@ -9,6 +9,7 @@ import { deriveMessageKeys } from '../formats/esdk/keys.ts';
 import { boundMessageId, NAME_MARKER } from '../formats/esdk/message-id.ts';
 import { DEFAULT_FRAME_SIZE, planLayout } from '../formats/esdk/plan.ts';
 import type { AttemptRow, SourceIdentity } from '../ledger/types.ts';
+import { laneSizeOf } from '../parts/memory.ts';
 import type { Message } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
 import type { ObjectHeaders, WriteCondition } from '../stores/store.ts';
@@ -71,7 +72,7 @@ export async function beginAttempt(run: PutRun, source: SourceIdentity): Promise
     {
       source,
       sealiftId,
-      single: layout.partCount === 1,
+      single: layout.partCount === 1 && tools.budget.fits(laneSizeOf(layout.sealedSize)),
       header,
       layout,
       condition,

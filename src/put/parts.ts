@@ -2,6 +2,7 @@
 import { SealiftError } from '../errors.ts';
 import { type Part, partOf } from '../formats/esdk/layout.ts';
 import { runLanes } from '../parts/lanes.ts';
+import { pieceMemoryOf } from '../parts/seal-twice.ts';
 import type { SealTask } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
 import type { Attempt } from './attempt.ts';
@@ -18,7 +19,8 @@ export async function createUpload({ place, ledger, request }: PutRun, { row }: 
 export async function sendParts(run: PutRun, attempt: Attempt, uploadId: string): Promise<boolean> {
   const { ledger, place, tools, request, progress } = run;
   const { message, row } = attempt;
-  const crew = await tools.crew(partOf(message.layout, 1).sealedSize);
+  const { sealedSize: partSize } = partOf(message.layout, 1);
+  const crew = await tools.crew({ partSize, streamedSize: pieceMemoryOf(message.layout) });
 
   async function send(part: Part): Promise<void> {
     using _ticket = await crew.budget.take(crew.laneSize);
@@ -32,6 +34,7 @@ export async function sendParts(run: PutRun, attempt: Attempt, uploadId: string)
       number: part.number,
       objectKey: place.key,
       uploadId,
+      held: crew.held,
       compareOnly,
     };
     const receipt = await crew.threads.seal(task, (intent) => ledger.recordIntent(intent));

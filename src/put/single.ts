@@ -4,7 +4,8 @@
  */
 import { partOf } from '../formats/esdk/layout.ts';
 import { BufferPool } from '../parts/buffers.ts';
-import { sealInto } from '../parts/seal-part.ts';
+import { laneSizeOf } from '../parts/memory.ts';
+import { sealInto } from '../parts/seal-once.ts';
 import type { PutRun } from '../put.ts';
 import type { WriteAnswer } from '../stores/store.ts';
 import type { Attempt } from './attempt.ts';
@@ -16,7 +17,7 @@ export async function sendWhole(run: PutRun, attempt: Attempt): Promise<void> {
   const { place, tools, progress, ledger } = run;
   const { message, row } = attempt;
   const part = partOf(message.layout, 1);
-  using _ticket = await tools.budget.take(part.sealedSize);
+  using _ticket = await tools.budget.take(laneSizeOf(part.sealedSize));
   const buffer = buffers.take(part.sealedSize);
   try {
     const { sealed, intent } = await sealInto(buffer, { message, source: row.source, header: row.header, part });

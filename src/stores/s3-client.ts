@@ -2,7 +2,7 @@
  * How a client of S3 is made: the SDK's standard retries, watched; no byte hashed twice; bodies sent in slices.
  */
 import type { IncomingMessage } from 'node:http';
-import { Readable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setImmediate } from 'node:timers/promises';
 import { S3Client } from '@aws-sdk/client-s3';
@@ -10,6 +10,7 @@ import { KiB } from '../units.ts';
 import { type CredentialProvider, refusePlainHttp, type S3Settings } from './aws-settings.ts';
 import { createAgents } from './s3-agent.ts';
 import { isThrottling } from './s3-errors.ts';
+import type { PartBody } from './store.ts';
 
 /** One attempt failed and the next is being made. */
 export interface Retry {
@@ -75,8 +76,8 @@ function addSlicedBody(client: S3Client): void {
   client.middlewareStack.add(
     (next) => async (args) => {
       const { body } = args.request as { body?: unknown };
-      if (!ArrayBuffer.isView(body)) return next(args);
-      const slices = Readable.from(slicesOf(body), { objectMode: false, highWaterMark: SLICE_SIZE });
+      if (!isPartBody(body) && !ArrayBuffer.isView(body)) return next(args);
+      const slices = new SlicedBody(isPartBody(body) ? body.slices() : slicesOf(body));
       try {
         const result = await next({ ...args, request: withBody(args.request, slices) });
         const answer = result.response as { body: IncomingMessage | Uint8Array };
@@ -96,6 +97,38 @@ function addSlicedBody(client: S3Client): void {
   );
 }
 
+/** A body on its way to the socket. Where it fails, the request fails with it: a plain pipe would leave that hanging. */
+class SlicedBody extends Readable {
+  readonly #slices: AsyncIterator<Uint8Array> | Iterator<Uint8Array>;
+
+  constructor(slices: AsyncIterable<Uint8Array> | Iterable<Uint8Array>) {
+    super({ highWaterMark: SLICE_SIZE });
+    this.#slices = Symbol.asyncIterator in slices ? slices[Symbol.asyncIterator]() : slices[Symbol.iterator]();
+  }
+
+  override async _read(): Promise<void> {
+    try {
+      const { value, done } = await this.#slices.next();
+      this.push(done ? null : value);
+    } catch (error) {
+      this.destroy(error as Error);
+    }
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    Promise.resolve(this.#slices.return?.()).then(() => callback(error), callback);
+  }
+
+  override pipe<Target extends NodeJS.WritableStream>(target: Target): Target {
+    this.once('error', (error) => (target as unknown as Writable).destroy(error));
+    return super.pipe(target);
+  }
+}
+
+function isPartBody(body: unknown): body is PartBody {
+  return typeof body === 'object' && body !== null && 'slices' in body;
+}
+
 function* slicesOf(body: ArrayBufferView): Generator<Buffer> {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   for (let offset = 0; offset < bytes.length; offset += SLICE_SIZE) yield bytes.subarray(offset, offset + SLICE_SIZE);
@@ -111,7 +144,7 @@ function addUnsignedPayload(client: S3Client): void {
   client.middlewareStack.add(
     (next) => (args) => {
       const request = args.request as { protocol: string; headers: Record<string, string>; body?: unknown };
-      if (request.protocol === 'https:' && ArrayBuffer.isView(request.body)) {
+      if (request.protocol === 'https:' && (ArrayBuffer.isView(request.body) || isPartBody(request.body))) {
         request.headers['x-amz-content-sha256'] = 'UNSIGNED-PAYLOAD';
       }
       return next(args);

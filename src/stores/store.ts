@@ -44,6 +44,14 @@ export interface WriteAnswer {
   crc32?: number | undefined;
 }
 
+/** A part that is made while it is sent, because it is too large to hold. */
+export interface PartBody {
+  /** Bytes that `slices` yields in all. */
+  readonly byteLength: number;
+  /** The bytes in order, from the start at every call: a retry calls again. What it throws ends the send. */
+  slices(): AsyncIterable<Uint8Array>;
+}
+
 export interface CallOptions {
   signal?: AbortSignal | undefined;
 }
@@ -78,7 +86,7 @@ export interface Store {
   /** Sends one part. Throws `upload-lost` where the upload is gone. */
   sendPart(
     key: string,
-    part: { uploadId: string; number: number; body: Uint8Array; crc32: number },
+    part: { uploadId: string; number: number; body: Uint8Array | PartBody; crc32: number },
     options?: CallOptions,
   ): Promise<{ etag: string }>;
 

@@ -3,19 +3,14 @@
  * flight may be sent again, and no nonce may ever have sealed two plaintexts.
  */
 import {
-  closeSync,
   mkdirSync,
   mkdtempSync,
-  openSync,
   readdirSync,
   readFileSync,
-  readSync,
   rmSync,
   statSync,
   truncateSync,
-  utimesSync,
   writeFileSync,
-  writeSync,
 } from 'node:fs';
 import { Agent } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -33,7 +28,7 @@ import {
   start,
   startSandboxProcess,
 } from '../support/cli.ts';
-import { sha256Of, writeRandomFile } from '../support/files.ts';
+import { changeQuietly, setRoundTimes, sha256Of, writeRandomFile } from '../support/files.ts';
 import { checkRecords } from '../support/records.ts';
 
 const KILL_COUNT = Number(process.env.SEALIFT_KILLS ?? 50);
@@ -51,6 +46,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sealift-crash-'));
   source = join(folder, 'source.bin');
   writeRandomFile(source, SIZE);
+  setRoundTimes(source);
   hash = await sha256Of(source);
   sandbox = await startSandboxProcess(['--https', '--bucket', 'bkt'], join(folder, 'requests.log'));
 });
@@ -278,24 +274,13 @@ function copyLedger(one: Case): [path: string, bytes: Buffer][] {
 
 /** Runs `work` while every part of the source differs and its times say that nothing happened. */
 async function withChangedSource(work: () => Promise<void>): Promise<void> {
-  const { atime, mtime } = statSync(source);
-  const flip = () => {
-    const file = openSync(source, 'r+');
-    const byte = Buffer.alloc(1);
-    for (let offset = 12_345; offset < SIZE; offset += PART_SIZE) {
-      readSync(file, byte, 0, 1, offset);
-      byte[0]! ^= 0xff;
-      writeSync(file, byte, 0, 1, offset);
-    }
-    closeSync(file);
-    utimesSync(source, atime, mtime);
-  };
-  flip();
+  const offsets = Array.from({ length: SIZE / PART_SIZE }, (_, index) => index * PART_SIZE + 12_345);
+  changeQuietly(source, offsets);
   hash = await sha256Of(source);
   try {
     await work();
   } finally {
-    flip();
+    changeQuietly(source, offsets);
     hash = await sha256Of(source);
   }
 }

@@ -108,7 +108,7 @@ describe.skipIf(!hasStrace)('durability (needs strace)', () => {
       rmSync(`${db}-shm`, { force: true });
       const resumed = await run(['resume', '--state-dir', state, '--json'], { env: sandbox.env, records });
       expect(resumed.last, resumed.stderr).toMatchObject({ type: 'result', parts: PART_COUNT });
-      expect(resumed.last!['partsReused']).toBeGreaterThanOrEqual(ackedParts);
+      expect(resumed.last!.partsReused).toBeGreaterThanOrEqual(ackedParts);
 
       const back = join(folder, `${name}.bin`);
       await run(['get', target, back, '--state-dir', state], { env: sandbox.env });

@@ -19,7 +19,7 @@ describe('the least that an error names works, and a MiB less does not', () => {
   });
 
   test.each([8 * MiB, 45 * MiB, 4 * GiB])('for parts of %i bytes on threads', async (partSize) => {
-    const plan = (maxMemory: number) => () => planMemory({ maxMemory }, partSize);
+    const plan = (maxMemory: number) => () => planMemory({ maxMemory }, laneSizeOf(partSize));
     const least = leastNamed(plan(BASE_SIZE));
     const { threadCount, laneCount } = plan(least)();
     expect(leastNamed(plan(least - MiB))).toBe(least);

@@ -116,8 +116,8 @@ export async function startSandboxProcess(args: string[], logFile: string): Prom
   const running = start(['sandbox', '--json', '--log', logFile, ...args]);
   const ready = await running.until(({ type }) => type === 'ready');
   return {
-    env: ready['env'] as Record<string, string>,
-    kmsKeyId: ready['kmsKeyId'] as string,
+    env: ready.env as Record<string, string>,
+    kmsKeyId: ready.kmsKeyId as string,
     log: () => (existsSync(logFile) ? parseLog(readFileSync(logFile, 'utf8')) : []),
     async stop() {
       running.child.kill('SIGTERM');

@@ -8,7 +8,7 @@ import { openSync, writeSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { threadId } from 'node:worker_threads';
 
-const folder = process.env['SEALIFT_TEST_RECORDS'];
+const folder = process.env.SEALIFT_TEST_RECORDS;
 if (folder) {
   const file = openSync(`${folder}/${process.pid}-${threadId}.jsonl`, 'a');
   const original = crypto.createCipheriv;

@@ -1,0 +1,79 @@
+/** A part sealed in one go into a buffer that holds all of it, and what the ledger must know before it is sent. */
+import type { FileHandle } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
+import { fingerprint } from '../formats/esdk/fingerprint.ts';
+import { TAG_SIZE } from '../formats/esdk/frame.ts';
+import type { Part } from '../formats/esdk/layout.ts';
+import { PartSealer } from '../formats/esdk/seal-frames.ts';
+import type { Intent, SourceIdentity } from '../ledger/types.ts';
+import { MiB } from '../units.ts';
+import { checkStillPlanned, openPlannedSource, sourceChanged } from './source.ts';
+import type { Message } from './task.ts';
+
+/** Bytes a read asks for. Big enough to make the hop through the I/O pool cheap, small enough to stay in cache. */
+const READ_SIZE = MiB;
+
+/** One part of one message, and where its plain bytes are. */
+export interface PartToSeal {
+  message: Message;
+  source: SourceIdentity;
+  /** Header body and tag; they lead the first part. */
+  header: Uint8Array;
+  part: Part;
+}
+
+/**
+ * Reads and seals one part into `buffer`; `sealed` is the used part of it. Throws `source-changed` where the source is
+ * not the planned file.
+ */
+export async function sealInto(buffer: Buffer, input: PartToSeal): Promise<{ sealed: Buffer; intent: Intent }> {
+  const { message, source, header, part } = input;
+  let offset = 0;
+  if (part.isFirst) {
+    buffer.set(header, 0);
+    offset = header.length;
+  }
+  const sealer = new PartSealer({ ...message, part, sealed: buffer, offset });
+  const file = await openPlannedSource(source);
+  try {
+    await readInto(sealer, file, part, source);
+    await checkStillPlanned(source, file);
+  } finally {
+    await file.close();
+  }
+  const { size, tags } = sealer.finish();
+  const sealed = buffer.subarray(0, offset + size);
+  return { sealed, intent: intentOf(input, { tags, sealedSize: sealed.length, crc32: crc32(sealed) }) };
+}
+
+/** What is written down about a sealed part before it leaves. `tags` are all its frames' tags, in order. */
+export function intentOf(
+  { message, header, part }: PartToSeal,
+  { tags, sealedSize, crc32 }: { tags: Buffer; sealedSize: number; crc32: number },
+): Intent {
+  const headerTag = part.isFirst ? header.subarray(header.length - TAG_SIZE) : undefined;
+  const { ledgerKey } = message.keys;
+  return {
+    number: part.number,
+    fingerprint: fingerprint({ ledgerKey, format: 'esdk', part, headerTag, tags }),
+    sealedSize,
+    crc32,
+  };
+}
+
+/** Gives the sealer the plain bytes of `range`. Throws `source-changed` where the file ends inside it. */
+export async function readInto(
+  sealer: PartSealer,
+  file: FileHandle,
+  { plainOffset, plainSize }: Pick<Part, 'plainOffset' | 'plainSize'>,
+  source: SourceIdentity,
+): Promise<void> {
+  const slice = Buffer.allocUnsafeSlow(Math.min(READ_SIZE, plainSize));
+  for (let done = 0; done < plainSize; ) {
+    const want = Math.min(slice.length, plainSize - done);
+    const { bytesRead } = await file.read(slice, 0, want, plainOffset + done);
+    if (bytesRead === 0) throw sourceChanged(source, { ...source, size: plainOffset + done });
+    sealer.push(slice.subarray(0, bytesRead));
+    done += bytesRead;
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * A part too large to hold is sealed twice. Pass one seals it piece by piece into one small buffer and keeps what must
+ * be known before a byte may leave: every frame's tag, the size, the CRC32, and from them the fingerprint. Pass two
+ * seals it again while it is sent, and hands a piece to the socket only after the tags of its frames equal pass one's:
+ * a file that changed between the passes, even behind the back of its times, sends not one changed frame. A retry is
+ * pass two again.
+ */
+import type { FileHandle } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
+import { TAG_SIZE } from '../formats/esdk/frame.ts';
+import { frameRange, type Part } from '../formats/esdk/layout.ts';
+import { PartSealer } from '../formats/esdk/seal-frames.ts';
+import type { Intent } from '../ledger/types.ts';
+import type { PartBody } from '../stores/store.ts';
+import { MiB } from '../units.ts';
+import { intentOf, type PartToSeal, readInto } from './seal-once.ts';
+import { checkStillPlanned, openPlannedSource, sourceChanged } from './source.ts';
+
+/** Plain bytes of a piece, at least: whole frames. */
+const PIECE_SIZE = MiB;
+
+/** What a lane holds of a part sealed twice: pieces on their way, and 16 bytes a frame. */
+export function pieceMemoryOf({ frameSize, partFrameCount }: { frameSize: number; partFrameCount: number }): number {
+  return 4 * Math.max(PIECE_SIZE, frameSize) + 2 * TAG_SIZE * partFrameCount;
+}
+
+/** Pass one. Resolves to the part's intent, and to the body that is pass two each time it is read. */
+export async function sealTwice(input: PartToSeal): Promise<{ intent: Intent; body: PartBody }> {
+  const tags = Buffer.alloc(input.part.frameCount * TAG_SIZE);
+  let checksum = 0;
+  let size = 0;
+  let offset = 0;
+  for await (const piece of sealedPieces(input)) {
+    checksum = crc32(piece.sealed, checksum);
+    size += piece.sealed.length;
+    offset += piece.tags.copy(tags, offset);
+  }
+  return {
+    intent: intentOf(input, { tags, sealedSize: size, crc32: checksum }),
+    body: { byteLength: size, slices: () => comparedPieces(input, tags) },
+  };
+}
+
+async function* comparedPieces(input: PartToSeal, tags: Buffer): AsyncGenerator<Uint8Array> {
+  let offset = 0;
+  for await (const piece of sealedPieces(input)) {
+    const before = tags.subarray(offset, offset + piece.tags.length);
+    if (!piece.tags.equals(before)) throw sourceChanged(input.source);
+    offset += piece.tags.length;
+    yield piece.sealed;
+  }
+}
+
+interface Piece {
+  sealed: Buffer;
+  tags: Buffer;
+}
+
+/** The part's sealed bytes in order, in buffers of their own: a socket may still be reading one when the next comes. */
+async function* sealedPieces({ message, source, header, part }: PartToSeal): AsyncGenerator<Piece> {
+  if (part.isFirst) yield { sealed: Buffer.from(header), tags: Buffer.alloc(0) };
+  const file = await openPlannedSource(source);
+  try {
+    const frames = Math.max(1, Math.floor(PIECE_SIZE / message.layout.frameSize));
+    const end = part.firstFrame + part.frameCount;
+    for (let firstFrame = part.firstFrame; firstFrame < end; firstFrame += frames) {
+      yield await sealPiece(file, { message, source, part }, firstFrame, Math.min(firstFrame + frames, end) - 1);
+    }
+    await checkStillPlanned(source, file);
+  } finally {
+    await file.close();
+  }
+}
+
+async function sealPiece(
+  file: FileHandle,
+  { message, source, part }: Omit<PartToSeal, 'header'>,
+  firstFrame: number,
+  lastFrame: number,
+): Promise<Piece> {
+  const range = frameRange(message.layout, { firstFrame, lastFrame });
+  const piece: Part = { ...part, ...range, frameCount: lastFrame - firstFrame + 1, isFirst: false };
+  const sealed = Buffer.allocUnsafeSlow(range.sealedSize);
+  const sealer = new PartSealer({ ...message, part: piece, sealed, offset: 0 });
+  await readInto(sealer, file, piece, source);
+  return { sealed, tags: sealer.finish().tags };
+}
