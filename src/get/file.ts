@@ -96,7 +96,8 @@ async function fetchPieces(
   const done = ledger.pieces();
   const record = batched((numbers: number[]) => recordSynced(ledger, download, numbers));
 
-  const complete = await runLanes({
+  // Whether or not all pieces came, those that did are recorded before the ledger is closed.
+  return await runLanes({
     items: notDone(run, pieces, done),
     count: opener.laneCount,
     stop: request.signal,
@@ -105,9 +106,7 @@ async function fetchPieces(
       progress.acked(piece.plainSize);
       record.add(piece.number);
     },
-  });
-  await record.settled();
-  return complete;
+  }).finally(() => record.settled());
 }
 
 function* notDone({ progress }: GetRun, pieces: Piece[], done: ReadonlySet<number>): Generator<Piece> {

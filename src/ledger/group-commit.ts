@@ -99,7 +99,7 @@ export class GroupCommit {
       this.#count++;
     } catch (thrown) {
       this.#failure = this.#asError(thrown);
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      if (this.#db.isOpen && this.#db.isTransaction) this.#db.exec('ROLLBACK');
     }
     return refusals;
   }

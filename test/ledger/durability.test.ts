@@ -94,6 +94,16 @@ test('close commits what still waits', async () => {
   expect([again.intents().size, again.receipts().size]).toEqual([1, 1]);
 });
 
+test('what comes after close is refused', async () => {
+  using dir = new StateDir();
+  const ledger = Ledger.create(dir.path, JOB);
+  ledger.startAttempt(ATTEMPT, KEY);
+  ledger.close();
+  const late = [ledger.recordIntent(intentOf(1)), ledger.recordReceipt(receiptOf(1)), ledger.recordPieces([1])];
+  const refused = { status: 'rejected', reason: expect.objectContaining({ code: 'internal' }) };
+  expect(await Promise.allSettled(late)).toEqual([refused, refused, refused]);
+});
+
 test('after kill -9 in the turn a promise resolved, every row it spoke of is there', async () => {
   using dir = new StateDir();
   await using child = new Child('die-after-record', dir.path, '100');
