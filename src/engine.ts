@@ -21,9 +21,8 @@ import { kmsLimiter } from './limits/token-bucket.ts';
 import { laneSizeOf, MemoryBudget, planMemory } from './parts/memory.ts';
 import { Threads } from './parts/threads.ts';
 import { type PutRequest, put } from './put.ts';
-import { resolveS3Settings } from './stores/aws-settings.ts';
-import { parseObjectUrl } from './stores/object-url.ts';
-import { S3Store } from './stores/s3.ts';
+import { type ObjectUrl, parseObjectUrl } from './stores/object-url.ts';
+import { openStore, resolveStore } from './stores/open.ts';
 
 /** Keys from AWS KMS. Region, credentials and endpoint are AWS's own settings. */
 export interface KmsKeyringOptions {
@@ -166,20 +165,23 @@ class Workshop implements Engine {
   }
 
   async #place(url: string): Promise<Place> {
-    const { bucket, key } = parseObjectUrl(url);
-    let shared = this.#places.get(bucket);
+    const object = parseObjectUrl(url);
+    const { key } = object;
+    // A directory's path begins with a slash or a drive, as no bucket's name does.
+    const holder = 'bucket' in object ? object.bucket : object.directory;
+    let shared = this.#places.get(holder);
     if (!shared) {
-      shared = this.#openBucket(bucket);
-      this.#places.set(bucket, shared);
+      shared = this.#openStore(object);
+      this.#places.set(holder, shared);
     }
     const { store, settings, credentials } = await shared;
     return { url: store.url(key), key, store, settings, credentials };
   }
 
-  async #openBucket(bucket: string): Promise<Omit<Place, 'url' | 'key'>> {
+  async #openStore(object: ObjectUrl): Promise<Omit<Place, 'url' | 'key'>> {
     const { pathStyle, allowHttp, expectedBucketOwner } = this.#options;
-    const { settings, credentials } = await resolveS3Settings({ bucket, pathStyle, allowHttp, expectedBucketOwner });
-    return { settings, credentials, store: new S3Store({ settings, credentials }) };
+    const { settings, credentials } = await resolveStore(object, { pathStyle, allowHttp, expectedBucketOwner });
+    return { settings, credentials, store: await openStore(settings, credentials) };
   }
 
   async #crew({ partSize, streamedSize }: LaneNeeds, budget: MemoryBudget): Promise<Crew> {

@@ -5,7 +5,7 @@
 import type { Keyring } from './keys/keyring.ts';
 import type { MemoryBudget, MemoryPlan } from './parts/memory.ts';
 import type { Threads } from './parts/threads.ts';
-import type { Credentials, S3Settings } from './stores/aws-settings.ts';
+import type { StoreCredentials, StoreSettings } from './stores/open.ts';
 import type { Store } from './stores/store.ts';
 
 export type JobEvent =
@@ -50,9 +50,9 @@ export interface Place {
   url: string;
   key: string;
   store: Store;
-  settings: S3Settings;
+  settings: StoreSettings;
   /** Fresh credentials for a task. */
-  credentials: () => Promise<Credentials>;
+  credentials: StoreCredentials;
 }
 
 /** What an engine has ready for a story. */

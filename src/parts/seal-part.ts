@@ -4,7 +4,7 @@
  */
 import { partOf } from '../formats/esdk/layout.ts';
 import type { Intent, Receipt } from '../ledger/types.ts';
-import type { PartBody, Store } from '../stores/store.ts';
+import type { PartToSend, Store } from '../stores/store.ts';
 import type { BufferPool } from './buffers.ts';
 import { type PartToSeal, sealInto } from './seal-once.ts';
 import { sealTwice } from './seal-twice.ts';
@@ -13,14 +13,15 @@ import type { Link, SealTask } from './task.ts';
 /** Seals one part and sends it. A part that is held has its buffer from `buffers`, where it goes back whatever happens. */
 export async function sealPart(task: SealTask, store: Store, link: Link, buffers: BufferPool): Promise<Receipt> {
   const input: PartToSeal = { ...task, part: partOf(task.message.layout, task.number) };
+  const { sealedOffset: offset } = input.part;
   if (!task.held) {
     const { intent, body } = await sealTwice(input);
-    return announceAndSend(task, store, link, intent, body);
+    return announceAndSend(task, store, link, { intent, body, offset });
   }
   const buffer = buffers.take(input.part.sealedSize);
   try {
     const { intent, sealed } = await sealInto(buffer, input);
-    return await announceAndSend(task, store, link, intent, sealed);
+    return await announceAndSend(task, store, link, { intent, body: sealed, offset });
   } finally {
     buffers.give(buffer);
   }
@@ -30,12 +31,11 @@ async function announceAndSend(
   { objectKey, uploadId, compareOnly }: SealTask,
   store: Store,
   link: Link,
-  intent: Intent,
-  body: Uint8Array | PartBody,
+  { intent, body, offset }: { intent: Intent } & Pick<PartToSend, 'body' | 'offset'>,
 ): Promise<Receipt> {
   const { number, sealedSize, crc32 } = intent;
   await link.announce(intent);
   if (compareOnly) return { number, sealedSize, crc32, etag: '' };
-  const { etag } = await store.sendPart(objectKey, { uploadId, number, body, crc32 });
+  const { etag } = await store.sendPart(objectKey, { uploadId, number, offset, body, crc32 });
   return { number, sealedSize, crc32, etag };
 }

@@ -6,7 +6,8 @@ import type { ErrorData } from '../errors.ts';
 import type { MessageKeys } from '../formats/esdk/keys.ts';
 import type { Layout } from '../formats/esdk/layout.ts';
 import type { Intent, Receipt, SourceIdentity } from '../ledger/types.ts';
-import type { Credentials, S3Settings } from '../stores/aws-settings.ts';
+import type { Credentials } from '../stores/aws-settings.ts';
+import type { StoreSettings } from '../stores/open.ts';
 
 /** One message: what every part of it shares. */
 export interface Message {
@@ -17,8 +18,9 @@ export interface Message {
 
 /** How a thread reaches the store. The main thread resolves credentials and puts fresh ones into every task. */
 export interface StoreAccess {
-  settings: S3Settings;
-  credentials: Credentials;
+  settings: StoreSettings;
+  /** Undefined where the store asks for none. */
+  credentials: Credentials | undefined;
 }
 
 export interface SealTask {

@@ -1,12 +1,11 @@
 /**
- * A thread's side: takes tasks, keeps what tasks share (buffers, one store client per bucket), and turns every outcome
+ * A thread's side: takes tasks, keeps what tasks share (buffers, one store per bucket or directory), and turns every outcome
  * into data. Several tasks run at once in a thread: while one waits for the network another seals.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { type ErrorData, SealiftError } from '../errors.ts';
 import type { Intent } from '../ledger/types.ts';
-import type { Credentials } from '../stores/aws-settings.ts';
-import { S3Store } from '../stores/s3.ts';
+import { openStore } from '../stores/open.ts';
 import type { Store } from '../stores/store.ts';
 import { BufferPool } from './buffers.ts';
 import { openPart } from './open-part.ts';
@@ -20,11 +19,15 @@ export interface ThreadCall {
 }
 
 const buffers = new BufferPool();
-const stores = new Map<string, { store: Store; credentials: Credentials }>();
+interface OpenedStore extends Pick<StoreAccess, 'credentials'> {
+  store: Promise<Store>;
+}
+
+const stores = new Map<string, OpenedStore>();
 
 export async function runTask({ task, port }: ThreadCall): Promise<TaskAnswer<Receipt | OpenReceipt>> {
   try {
-    const store = storeFor(task.store);
+    const store = await storeFor(task.store);
     if (task.kind === 'seal') return { value: await sealPart(task, store, linkOver(port), buffers) };
     const receipt = await openPart(task, store, buffers);
     if (receipt.plain) port.postMessage(receipt.plain, [receipt.plain]);
@@ -36,13 +39,15 @@ export async function runTask({ task, port }: ThreadCall): Promise<TaskAnswer<Re
   }
 }
 
-/** One client, and so one pool of connections, per bucket; it signs with the newest credentials a task has brought. */
-function storeFor(access: StoreAccess): Store {
+/** One store, and so one pool of connections, per bucket; it signs with the newest credentials a task has brought. */
+function storeFor(access: StoreAccess): Promise<Store> {
   const id = JSON.stringify(access.settings);
   let entry = stores.get(id);
   if (!entry) {
-    const fresh = { credentials: access.credentials, store: undefined as unknown as Store };
-    fresh.store = new S3Store({ settings: access.settings, credentials: async () => fresh.credentials });
+    const fresh: OpenedStore = {
+      credentials: access.credentials,
+      store: openStore(access.settings, async () => fresh.credentials),
+    };
     stores.set(id, fresh);
     entry = fresh;
   }

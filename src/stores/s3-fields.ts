@@ -26,8 +26,8 @@ export function fullObjectCrc32(answer: {
   return answer.ChecksumType === 'COMPOSITE' ? undefined : decodeCrc32(answer.ChecksumCRC32);
 }
 
-/** The headers of a new object. Throws `bad-option` for metadata that no HTTP header can carry. */
-export function headerFields({ metadata, contentType, storageClass, tags }: ObjectHeaders) {
+/** Throws `bad-option` for metadata that no HTTP header can carry, and so no object in S3. */
+export function checkMetadata(metadata: ObjectHeaders['metadata']): void {
   for (const [name, value] of Object.entries(metadata)) {
     if (!/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name) || !/^[\x20-\x7e]*$/.test(value)) {
       throw new SealiftError('bad-option', `S3 cannot keep this metadata: ${JSON.stringify(name)}`, {
@@ -35,6 +35,11 @@ export function headerFields({ metadata, contentType, storageClass, tags }: Obje
       });
     }
   }
+}
+
+/** The headers of a new object. Throws as `checkMetadata` does. */
+export function headerFields({ metadata, contentType, storageClass, tags }: ObjectHeaders) {
+  checkMetadata(metadata);
   const pairs = Object.entries(tags ?? {}).map(
     ([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
   );

@@ -40,10 +40,11 @@ import {
 import { openS3Stream } from './s3-stream.ts';
 import type {
   CallOptions,
+  CompletedUpload,
   ObjectHeaders,
   ObjectInfo,
   ObjectStream,
-  PartBody,
+  PartToSend,
   Store,
   StoredPart,
   WriteAnswer,
@@ -122,11 +123,7 @@ export class S3Store implements Store {
     return required(answer.UploadId, 'UploadId');
   }
 
-  async sendPart(
-    key: string,
-    part: { uploadId: string; number: number; body: Uint8Array | PartBody; crc32: number },
-    options: CallOptions = {},
-  ): Promise<{ etag: string }> {
+  async sendPart(key: string, part: PartToSend, options: CallOptions = {}): Promise<{ etag: string }> {
     const command = new UploadPartCommand({
       ...this.#object(key),
       UploadId: part.uploadId,
@@ -177,17 +174,7 @@ export class S3Store implements Store {
     } while (marker !== undefined);
   }
 
-  async completeUpload(
-    key: string,
-    upload: {
-      uploadId: string;
-      parts: readonly { number: number; etag: string; crc32: number }[];
-      size: number;
-      crc32: number;
-      condition: WriteCondition;
-    },
-    options: CallOptions = {},
-  ): Promise<WriteAnswer> {
+  async completeUpload(key: string, upload: CompletedUpload, options: CallOptions = {}): Promise<WriteAnswer> {
     const parts = upload.parts.map(({ number, etag, crc32 }) => {
       return { PartNumber: number, ETag: etag, ChecksumCRC32: encodeCrc32(crc32) };
     });

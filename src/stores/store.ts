@@ -1,5 +1,5 @@
 /**
- * A store keeps sealed objects. One small interface: S3 today, a directory later; a limit, a retry or a failure is a
+ * A store keeps sealed objects. One small interface: S3, a directory; a limit, a retry or a failure is a
  * wrapper around it. Every method may be retried inside (transport errors, throttling), each request has a stall
  * deadline, and every rejection is a SealiftError. Bytes handed in stay the caller's: the store never changes or
  * keeps them past the returned promise, and a retry sends the same bytes again.
@@ -52,6 +52,25 @@ export interface PartBody {
   slices(): AsyncIterable<Uint8Array>;
 }
 
+export interface PartToSend {
+  uploadId: string;
+  /** From 1. */
+  number: number;
+  /** Where the part begins in the object: a store that keeps the object in one file writes it there. */
+  offset: number;
+  body: Uint8Array | PartBody;
+  crc32: number;
+}
+
+/** An upload to be made an object of. `size` and `crc32` are the whole object's. */
+export interface CompletedUpload {
+  uploadId: string;
+  parts: readonly { number: number; etag: string; crc32: number }[];
+  size: number;
+  crc32: number;
+  condition: WriteCondition;
+}
+
 export interface CallOptions {
   signal?: AbortSignal | undefined;
 }
@@ -64,10 +83,10 @@ export interface ObjectStream extends AsyncIterable<Uint8Array> {
 }
 
 export interface Store {
-  /** `s3://bucket/key`, for messages and results. */
+  /** `s3://bucket/key` or `file:///path`, for messages and results. */
   url(key: string): string;
 
-  /** Undefined where no such object exists; `bucket-not-found` where there is no bucket. */
+  /** Undefined where no such object exists; `bucket-not-found` where there is no bucket or directory. */
   head(key: string, options?: CallOptions & { versionId?: string | undefined }): Promise<ObjectInfo | undefined>;
 
   /**
@@ -84,11 +103,7 @@ export interface Store {
   createUpload(key: string, options: CallOptions & ObjectHeaders): Promise<string>;
 
   /** Sends one part. Throws `upload-lost` where the upload is gone. */
-  sendPart(
-    key: string,
-    part: { uploadId: string; number: number; body: Uint8Array | PartBody; crc32: number },
-    options?: CallOptions,
-  ): Promise<{ etag: string }>;
+  sendPart(key: string, part: PartToSend, options?: CallOptions): Promise<{ etag: string }>;
 
   /** All parts the store holds, by number. Throws `upload-lost` where the upload is gone. */
   listParts(key: string, uploadId: string, options?: CallOptions): AsyncIterable<StoredPart>;
@@ -97,20 +112,10 @@ export interface Store {
   listUploads(key: string, options?: CallOptions): AsyncIterable<{ uploadId: string; initiated: Date }>;
 
   /**
-   * Completes an upload; `size` and `crc32` are the whole object's, checked by the store. Throws `target-exists` when
-   * the condition fails, `upload-lost` where the upload is gone or must be started again (409).
+   * Completes an upload; parts, size and checksum are checked by the store. Throws `target-exists` when the condition
+   * fails, `upload-lost` where the upload is gone or must be started again (409).
    */
-  completeUpload(
-    key: string,
-    upload: {
-      uploadId: string;
-      parts: readonly { number: number; etag: string; crc32: number }[];
-      size: number;
-      crc32: number;
-      condition: WriteCondition;
-    },
-    options?: CallOptions,
-  ): Promise<WriteAnswer>;
+  completeUpload(key: string, upload: CompletedUpload, options?: CallOptions): Promise<WriteAnswer>;
 
   /** Frees an upload's parts. An upload that is gone already is success. */
   abortUpload(key: string, uploadId: string, options?: CallOptions): Promise<void>;
@@ -118,8 +123,8 @@ export interface Store {
   /**
    * Opens a stream over bytes `first` to `last` (inclusive; both may be past the end as S3 allows) of one version of
    * an object. Throws `object-changed` when `ifMatch` fails, `object-not-found`. The stream rejects on a stall or a
-   * short body; it is not resumed inside: the caller reads again from where it stopped. Breaking out of the loop frees
-   * the connection.
+   * short body; it is not resumed inside: the caller reads again from where it stopped. Each chunk is the caller's.
+   * Breaking out of the loop frees the connection.
    */
   read(
     key: string,

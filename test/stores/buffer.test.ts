@@ -78,7 +78,7 @@ describe.each([
       credentials: async () => ({ accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret' }),
     });
     const buffer = Buffer.alloc(SIZE, SEALED);
-    const part = { uploadId: 'upload', number: 1, body: buffer, crc32: 0 };
+    const part = { uploadId: 'upload', number: 1, offset: 0, body: buffer, crc32: 0 };
     const sent = store.sendPart('photos.tar', part, { signal: stop.signal });
     await sent.catch(() => {});
     buffer.fill(PLAIN);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatObjectUrl, parseObjectUrl } from '../../src/stores/object-url.ts';
+import { formatObjectUrl, type ObjectUrl, parseObjectUrl } from '../../src/stores/object-url.ts';
 
 describe('parseObjectUrl', () => {
   it.each([
@@ -49,7 +49,8 @@ describe('parseObjectUrl', () => {
       .filter((key) => Buffer.byteLength(key) <= 1024);
     fc.assert(
       fc.property(keys, (key) => {
-        expect(parseObjectUrl(formatObjectUrl({ bucket: 'backups', key }))).toEqual({ bucket: 'backups', key });
+        const url: ObjectUrl = { bucket: 'backups', key };
+        expect(parseObjectUrl(formatObjectUrl(url))).toEqual(url);
       }),
     );
   });

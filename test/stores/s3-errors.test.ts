@@ -76,7 +76,8 @@ function bare(status: number, headers: Record<string, string> = {}): Answer {
 }
 
 const put = (condition = {}) => store.putObject('photos.tar', Buffer.from('x'), { metadata: {}, crc32: 0, condition });
-const sendPart = () => store.sendPart('photos.tar', { uploadId: 'u', number: 1, body: Buffer.from('x'), crc32: 0 });
+const sendPart = () =>
+  store.sendPart('photos.tar', { uploadId: 'u', number: 1, offset: 0, body: Buffer.from('x'), crc32: 0 });
 const complete = (condition = {}) =>
   store.completeUpload('photos.tar', { uploadId: 'u', parts: [], size: 0, crc32: 0, condition });
 const read = () => store.read('photos.tar', { first: 0, last: 9 });

@@ -72,7 +72,12 @@ describe.each([
 
   it('many parts go over as many connections as are in flight', async () => {
     const body = randomBytes(2.5 * 1024 * 1024);
-    const part = { uploadId: await s3.store.createUpload('reuse', { metadata: {} }), body, crc32: crc32(body) };
+    const part = {
+      offset: 0,
+      uploadId: await s3.store.createUpload('reuse', { metadata: {} }),
+      body,
+      crc32: crc32(body),
+    };
     const lane = async (first: number) => {
       for (let number = first; number <= 12; number += 3) await s3.store.sendPart('reuse', { ...part, number });
     };
@@ -142,7 +147,7 @@ describe('faults', () => {
     const key = `part ${effect}`;
     const uploadId = await s3.store.createUpload(key, { metadata: {} });
     s3.sandbox.setFaults(`UploadPart:1=${effect}`);
-    const { etag } = await s3.store.sendPart(key, { uploadId, number: 1, body, crc32: crc32(body) });
+    const { etag } = await s3.store.sendPart(key, { uploadId, number: 1, offset: 0, body, crc32: crc32(body) });
     expect(s3.retries).toEqual([{ call: 'UploadPart', throttled: effect === '503', reason: expect.any(String) }]);
     expect(await collect(s3.store.listParts(key, uploadId))).toEqual([
       { number: 1, size: body.length, etag, crc32: crc32(body) },
@@ -268,7 +273,7 @@ describe('a store', () => {
     for (let number = 1; number <= 1001; number += 11) {
       const group = Array.from({ length: 11 }, (_, index) => number + index);
       await Promise.all(
-        group.map((n) => s3.store.sendPart('pages', { uploadId, number: n, body, crc32: crc32(body) })),
+        group.map((n) => s3.store.sendPart('pages', { uploadId, number: n, offset: n - 1, body, crc32: crc32(body) })),
       );
     }
     const parts = await collect(s3.store.listParts('pages', uploadId));

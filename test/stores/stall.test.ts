@@ -65,7 +65,7 @@ afterEach(() => {
 
 function sendPart(size: number) {
   const body = Buffer.alloc(size, 7);
-  return store.sendPart('photos.tar', { uploadId: 'upload', number: 1, body, crc32: crc32(body) });
+  return store.sendPart('photos.tar', { uploadId: 'upload', number: 1, offset: 0, body, crc32: crc32(body) });
 }
 
 async function expectStall(request: Promise<unknown>): Promise<void> {

@@ -1,0 +1,126 @@
+/** What the directory store asks of the file system, and what it means when that says no. */
+import { constants } from 'node:fs';
+import { type FileHandle, link, lstat, open, rename, rm } from 'node:fs/promises';
+import { SealiftError } from '../errors.ts';
+import type { ObjectPlace } from './directory-names.ts';
+
+const { O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY, O_RDWR } = constants;
+
+/** Opens a file that is there. One that is a symbolic link is refused; a pipe in its place does not hang. */
+export function openExisting(path: string, access: 'read' | 'write'): Promise<FileHandle> {
+  return open(path, (access === 'read' ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_NONBLOCK);
+}
+
+/** Makes a file of these bytes and puts it on the disk. Whatever has the name already, a link too, is an error. */
+export async function createFile(path: string, bytes: string | Uint8Array): Promise<void> {
+  await using file = await open(path, 'wx');
+  await file.writeFile(bytes);
+  await file.sync();
+}
+
+/** Writes all of `bytes` at `position`: the system may take less at a time. */
+export async function writeAt(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
+}
+
+/** The file's first bytes, `size` of them or all there are. */
+export async function readStart(file: FileHandle, size: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(size);
+  let done = 0;
+  for (let read = -1; done < size && read !== 0; done += read) {
+    read = (await file.read(bytes, done, size - done, done)).bytesRead;
+  }
+  return bytes.subarray(0, done);
+}
+
+/** Makes names created in or removed from a folder durable. */
+export async function syncFolder(path: string): Promise<void> {
+  await using folder = await open(path, 'r');
+  await folder.sync();
+}
+
+/** What link(2) says on file systems without hard links: exFAT, some network ones. */
+const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
+
+/** Gives a file a new name that nothing may have. Fails with EEXIST where something has it, in one step if it can. */
+export async function moveToNewName(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if (!NO_LINKS.includes(codeOf(error) ?? '')) throw error;
+    if (await lstat(to).catch(() => undefined)) throw Object.assign(new Error(`${to} exists`), { code: 'EEXIST' });
+    await rename(from, to);
+    return;
+  }
+  await rm(from);
+}
+
+/** A system error's code, for example `ENOENT`. */
+export function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code;
+}
+
+/** `work`, or undefined where what it looks for is not there. */
+export async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Any error of a call on the directory store. One that is ours already passes as it is. */
+export function directoryError(thrown: unknown, call: string, { directory, url }: ObjectPlace): SealiftError {
+  if (thrown instanceof SealiftError) return thrown;
+  const { code, message } = thrown as NodeJS.ErrnoException;
+  if (typeof code !== 'string') return SealiftError.from(thrown);
+  const [errorCode, hint] = judge(code, directory);
+  return new SealiftError(errorCode, `${call} ${url}: ${message}`, { hint, cause: thrown });
+}
+
+type Verdict = readonly [
+  'bucket-not-found' | 'access-denied' | 'disk-full' | 'target-unwritable' | 'store-error',
+  string,
+];
+
+function judge(code: string, directory: string): Verdict {
+  switch (code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return ['bucket-not-found', `There is no directory ${directory}: make it first, or check its name.`];
+    case 'EACCES':
+    case 'EPERM':
+      return ['access-denied', `Check who may read and write in ${directory} (ls -ld), and who you are (id).`];
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return ['disk-full', 'Free some space and run the same command again: it goes on where it stopped.'];
+    case 'EROFS':
+    case 'EFBIG':
+    case 'ENAMETOOLONG':
+      return ['target-unwritable', `The file system of ${directory} does not take it. Choose another directory.`];
+    case 'ELOOP':
+    case 'EMLINK':
+      return notAFile();
+    default:
+      return ['store-error', 'The file system refuses; its message says why.'];
+  }
+}
+
+function notAFile(): Verdict {
+  return [
+    'store-error',
+    'An object is a regular file, and no link to one. Name the file itself; for one inside a folder, write its name behind the slash.',
+  ];
+}
+
+/** Throws `store-error` where an object's name belongs to a folder, a device or a pipe. */
+export async function checkIsFile(file: FileHandle, { url }: ObjectPlace): Promise<void> {
+  const stats = await file.stat();
+  if (stats.isFile()) return;
+  const [code, hint] = notAFile();
+  throw new SealiftError(code, `${url} is not a regular file`, { hint });
+}

@@ -1,0 +1,206 @@
+/**
+ * A directory of sealed objects, as a Store: `file:///backups/db.tar` is the object `db.tar` of the directory
+ * `/backups`. It keeps S3's promises: an object is there whole or not at all, conditions hold, an interrupted upload
+ * goes on with the parts that are on the disk. It asks nothing of the network, and nobody's credentials.
+ *
+ * An object's key, to which its message is bound, is the file's name without the directory, as a key is without its
+ * bucket: a directory may be moved or copied whole, and two objects that were swapped in it are noticed.
+ */
+import type { FileHandle } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
+import { SealiftError } from '../errors.ts';
+import { KiB } from '../units.ts';
+import { createFile, directoryError } from './directory-files.ts';
+import { newHiddenPath, type ObjectPlace, placeOf } from './directory-names.ts';
+import { openObject, publish, readHeaders } from './directory-object.ts';
+import { completeUpload, createUpload, listParts, listUploads, removeUpload, sendPart } from './directory-upload.ts';
+import { formatObjectUrl } from './object-url.ts';
+import { checkMetadata } from './s3-fields.ts';
+import type {
+  CallOptions,
+  CompletedUpload,
+  ObjectHeaders,
+  ObjectInfo,
+  ObjectStream,
+  PartToSend,
+  Store,
+  StoredPart,
+  WriteAnswer,
+  WriteCondition,
+} from './store.ts';
+
+/** Everything a thread needs to reach one directory. */
+export interface DirectorySettings {
+  /** An absolute path. */
+  directory: string;
+}
+
+/** Bytes of an object read at once. Their reader gives the memory back, and larger pieces cost page faults. */
+const SLICE_SIZE = 256 * KiB;
+
+export class DirectoryStore implements Store {
+  readonly #directory: string;
+
+  constructor({ directory }: DirectorySettings) {
+    this.#directory = directory;
+  }
+
+  url(key: string): string {
+    return formatObjectUrl({ directory: this.#directory, key });
+  }
+
+  head(key: string, options: CallOptions & { versionId?: string | undefined } = {}): Promise<ObjectInfo | undefined> {
+    return this.#call('Head', key, options, async (place) => {
+      const object = await openVersion(place, options.versionId);
+      if (!object) return undefined;
+      await object.file.close();
+      const { size, etag, lastModified } = object.identity;
+      const { metadata = {}, crc32, contentType, storageClass } = (await readHeaders(place, object.identity)) ?? {};
+      return { size, etag, lastModified, metadata, crc32, contentType, storageClass };
+    });
+  }
+
+  putObject(
+    key: string,
+    body: Uint8Array,
+    options: CallOptions & ObjectHeaders & { crc32: number; condition: WriteCondition },
+  ): Promise<WriteAnswer> {
+    return this.#call('Put', key, options, async (place) => {
+      checkMetadata(options.metadata);
+      if (crc32(body) !== options.crc32) {
+        throw new SealiftError('checksum-mismatch', `${place.url} does not have its checksum`, {
+          hint: 'This machine may be faulty. Run the same command again.',
+        });
+      }
+      const { path } = newHiddenPath(place);
+      try {
+        await createFile(path, body);
+        return await publish(place, path, {
+          headers: { ...options, size: body.length },
+          condition: options.condition,
+        });
+      } finally {
+        await rm(path, { force: true });
+      }
+    });
+  }
+
+  createUpload(key: string, options: CallOptions & ObjectHeaders): Promise<string> {
+    return this.#call('Create', key, options, (place) => {
+      checkMetadata(options.metadata);
+      return createUpload(place, options);
+    });
+  }
+
+  sendPart(key: string, part: PartToSend, options: CallOptions = {}): Promise<{ etag: string }> {
+    return this.#call(`Part ${part.number}`, key, options, (place) => sendPart(place, part));
+  }
+
+  async *listParts(key: string, uploadId: string, options: CallOptions = {}): AsyncIterable<StoredPart> {
+    yield* await this.#call('ListParts', key, options, (place) => listParts(place, uploadId));
+  }
+
+  async *listUploads(key: string, options: CallOptions = {}): AsyncIterable<{ uploadId: string; initiated: Date }> {
+    yield* await this.#call('ListUploads', key, options, listUploads);
+  }
+
+  completeUpload(key: string, upload: CompletedUpload, options: CallOptions = {}): Promise<WriteAnswer> {
+    return this.#call('Complete', key, options, (place) => completeUpload(place, upload));
+  }
+
+  abortUpload(key: string, uploadId: string, options: CallOptions = {}): Promise<void> {
+    return this.#call('Abort', key, options, (place) => removeUpload(place, uploadId));
+  }
+
+  read(
+    key: string,
+    range: { first: number; last: number },
+    options: CallOptions & { ifMatch?: string | undefined; versionId?: string | undefined } = {},
+  ): Promise<ObjectStream> {
+    return this.#call('Read', key, options, async (place) => {
+      const object = await openVersion(place, options.versionId);
+      if (!object) throw notFound(place);
+      const { file, identity } = object;
+      const problem = problemOfRead(place, identity, { first: range.first, ifMatch: options.ifMatch });
+      if (problem) {
+        await file.close();
+        throw problem;
+      }
+      const { size, etag } = identity;
+      const bytes = { first: range.first, last: Math.min(range.last, size - 1) };
+      return { objectSize: size, etag, [Symbol.asyncIterator]: () => readSlices(place, file, bytes, options) };
+    });
+  }
+
+  /** Nothing is kept open between calls. */
+  close(): void {}
+
+  /** The one way out: every error leaves here as a SealiftError. */
+  async #call<T>(
+    call: string,
+    key: string,
+    { signal }: CallOptions,
+    work: (place: ObjectPlace) => Promise<T>,
+  ): Promise<T> {
+    if (signal?.aborted) throw SealiftError.interrupted(signal, `${call} ${this.url(key)}`);
+    const place = placeOf(this.#directory, key);
+    try {
+      return await work(place);
+    } catch (thrown) {
+      throw directoryError(thrown, call, place);
+    }
+  }
+}
+
+/** A directory keeps no versions, so there is none by any name. */
+async function openVersion(place: ObjectPlace, versionId: string | undefined): ReturnType<typeof openObject> {
+  return versionId === undefined ? openObject(place) : undefined;
+}
+
+function problemOfRead(
+  { url }: ObjectPlace,
+  { size, etag }: { size: number; etag: string },
+  { first, ifMatch }: { first: number; ifMatch: string | undefined },
+): SealiftError | undefined {
+  if (ifMatch !== undefined && ifMatch !== etag) return changed(url);
+  if (first < size) return undefined;
+  return new SealiftError('bad-range', `${url} has ${size} bytes: there is no byte ${first}`, {
+    hint: 'The object is shorter than the first byte asked for.',
+  });
+}
+
+/** The file stays the one that was opened, whatever gets its name meanwhile. Each slice is the reader's own. */
+async function* readSlices(
+  place: ObjectPlace,
+  file: FileHandle,
+  { first, last }: { first: number; last: number },
+  { signal }: CallOptions,
+): AsyncGenerator<Uint8Array, void> {
+  try {
+    for (let offset = first; offset <= last; ) {
+      if (signal?.aborted) throw SealiftError.interrupted(signal, `Read ${place.url}`);
+      const slice = Buffer.allocUnsafeSlow(Math.min(SLICE_SIZE, last + 1 - offset));
+      const { bytesRead } = await file.read(slice, 0, slice.length, offset);
+      if (bytesRead === 0) throw changed(place.url);
+      offset += bytesRead;
+      yield bytesRead === slice.length ? slice : slice.subarray(0, bytesRead);
+    }
+  } catch (thrown) {
+    throw directoryError(thrown, 'Read', place);
+  } finally {
+    await file.close();
+  }
+}
+
+function notFound({ url }: ObjectPlace): SealiftError {
+  return new SealiftError('object-not-found', `There is no object ${url}`, {
+    hint: 'Check the path, letter by letter.',
+  });
+}
+
+function changed(url: string): SealiftError {
+  return new SealiftError('object-changed', `${url} is not the object it was`, {
+    hint: 'The object was replaced meanwhile. Run the same command again.',
+  });
+}
