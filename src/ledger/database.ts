@@ -9,6 +9,8 @@ const BUSY_TIMEOUT_MS = 5000;
 /** Primary result codes of SQLite (https://sqlite.org/rescode.html). */
 const BUSY = 5;
 const FULL = 13;
+/** SQLITE_IOERR_SHMSIZE: the shared memory beside the ledger is a file too, and had no room to grow. */
+const SHARED_MEMORY_FULL = 4874;
 /** BUSY, READONLY, IOERR, CANTOPEN: the file is out of reach, and nothing is said about what is in it. */
 const UNUSABLE = [BUSY, 8, 10, 14];
 
@@ -59,7 +61,7 @@ export function ledgerError(files: JobFiles, thrown: unknown): SealiftError {
     code?: string;
     message: string;
   };
-  if (primaryCode(thrown) === FULL || code === 'ENOSPC' || code === 'EDQUOT') {
+  if (primaryCode(thrown) === FULL || errcode === SHARED_MEMORY_FULL || code === 'ENOSPC' || code === 'EDQUOT') {
     return new SealiftError('disk-full', `No room left for the ledger ${files.db}`, {
       hint: 'Free some space, then run the same command again: it goes on where it stopped.',
       cause: thrown,

@@ -70,7 +70,13 @@ export class Ledger implements Disposable {
       createPrivateFile(files.db);
       syncFolder(stateDir);
       const job: JobRow = { ...newJob, id, state: 'running', createdMs: Date.now() };
-      return Ledger.#opened(files, lock, () => ({ job, place: placeOf(files), pid: process.pid }));
+      try {
+        return Ledger.#opened(files, lock, () => ({ job, place: placeOf(files), pid: process.pid }));
+      } catch (thrown) {
+        // A job that never was: on a full disk its empty file would be taken for a damaged one.
+        removeLedgerFiles(files);
+        throw thrown;
+      }
     });
   }
 
