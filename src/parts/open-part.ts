@@ -3,6 +3,7 @@
  * has been verified. A fetch that breaks is tried again from the start of the part; nothing else is.
  */
 import { open } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SealiftError } from '../errors.ts';
 import { sealedRangeOf } from '../formats/esdk/layout.ts';
@@ -83,7 +84,7 @@ async function writeAt(path: string, bytes: Buffer, position: number): Promise<v
 /** What a failed write to the local disk means. */
 export function targetError(path: string, error: NodeJS.ErrnoException): SealiftError {
   if (error.code === 'ENOSPC' || error.code === 'EDQUOT') {
-    return new SealiftError('disk-full', `No space left for ${path}`, {
+    return new SealiftError('disk-full', `No space left in ${dirname(path)}`, {
       hint: 'Free some space and run the same command again: it goes on where it stopped.',
       cause: error,
     });
