@@ -89,8 +89,10 @@ export const CODES = {
 
   // Bytes that do not prove themselves. Nothing of them was released to a file.
   'bad-header': integrity,
-  'unsupported-message': integrity,
+  'commitment-policy': integrity,
+  'context-mismatch': integrity,
   'bad-frame': integrity,
+  'bad-signature': integrity,
   truncated: integrity,
   'trailing-bytes': integrity,
   'object-relocated': integrity,

@@ -1,30 +1,32 @@
 /**
  * `get`: a sealed object comes back, in parallel, and only what has been verified is released. To a file the parts are
  * written in place under a random name, and an interrupted get goes on where it stopped; to a pipe they are handed on
- * in order, each after all its frames have been verified.
+ * in order, each after all its frames have been verified. Signed messages, and what comes through a pipe, are opened from
+ * front to back (get/in-order.ts).
  */
 import { SealiftError } from './errors.ts';
 import { toFile } from './get/file.ts';
-import { findObject, type SealedObject, unlockObject } from './get/object.ts';
+import { getInOrder } from './get/in-order.ts';
+import { findObject, type SealedObject } from './get/object.ts';
 import { type ByteRange, piecesOf } from './get/pieces.ts';
 import { toPipe } from './get/pipe.ts';
+import { streamOfObject, streamOfPipe } from './get/stream.ts';
 import { checkTarget } from './get/target.ts';
+import { type OpenRules, unlock } from './get/unlock.ts';
 import { type JobResult, type Place, Progress, type RunOptions, type Tools } from './job.ts';
 import type { Message } from './parts/task.ts';
 
 /** Takes opened bytes in order. The bytes are the callee's until the promise resolves, and no longer. */
 export type PlainSink = (bytes: Uint8Array) => Promise<void>;
 
-export interface GetRequest extends RunOptions {
-  /** `s3://bucket/key`. */
-  source: string;
+export interface GetRequest extends RunOptions, OpenRules {
+  /** `s3://bucket/key` or `file:///path`; or a message's bytes in order, as from a pipe. */
+  source: string | AsyncIterable<Uint8Array>;
   /** Absolute path of a file, or a sink for a pipe. */
   target: string | PlainSink;
   /** Plain bytes, both ends inclusive; `last` may be past the end. All of them where absent. */
   range?: ByteRange | undefined;
   overwrite?: boolean | undefined;
-  /** Open an object whose message is bound to another name than it has now. */
-  allowRelocated?: boolean | undefined;
   /** Forget an unfinished job of the same object and target, and start again. */
   fresh?: boolean | undefined;
   memo?: Readonly<Record<string, unknown>> | undefined;
@@ -48,11 +50,18 @@ export interface GetRun {
  */
 export async function get(request: GetRequest, tools: Tools): Promise<JobResult> {
   const progress = new Progress(tools, request);
-  const { signal, allowRelocated, target, overwrite = false } = request;
+  const { source, target, overwrite = false, signal } = request;
   if (typeof target === 'string') await checkTarget(target, { overwrite });
-  const place = await tools.place(request.source);
-  const object = await findObject(place, { signal });
-  const message = await unlockObject(object, place, tools, { allowRelocated, signal });
+  if (typeof source !== 'string') {
+    return getInOrder({ request, tools, progress, message: await streamOfPipe(source, request) });
+  }
+  const place = await tools.place(source);
+  const object = await findObject(place, request);
+  if (object.header.suite.signature) {
+    return getInOrder({ request, tools, progress, message: streamOfObject(place, object, signal) });
+  }
+  const { messageId, keys } = await unlock(object.header, { url: place.url, objectKey: place.key }, tools, request);
+  const message = { layout: object.layout, messageId, keys };
   const range = wantedRange(request, object);
   progress.totalBytes = Math.max(0, range.last - range.first + 1);
 

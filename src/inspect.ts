@@ -1,7 +1,6 @@
 /** `inspect`: what a sealed object says about itself, to anyone, without a key. Nothing here is authenticated. */
 import { headerBytes } from './formats/esdk/header.ts';
 import { NAME_MARKER } from './formats/esdk/message-id.ts';
-import { suiteOf } from './formats/esdk/suites.ts';
 import { findObject } from './get/object.ts';
 import type { Tools } from './job.ts';
 
@@ -39,7 +38,7 @@ export async function inspect(
 ): Promise<Inspection> {
   const place = await tools.place(url);
   const { info, header, layout } = await findObject(place, options);
-  const suite = suiteOf({ id: header.suiteId, messageVersion: 2 });
+  const { suite } = header;
   return {
     object: place.url,
     format: 'esdk',

@@ -1,23 +1,16 @@
 /**
- * The object to be opened: found, its header read and authenticated, its name checked, its layout known. Nothing here
- * needs more than the header, and nothing here is trusted before the key says so.
+ * The object to be opened: found, its header read, its layout known. None of it is to be trusted before the key says so
+ * (unlock.ts).
  */
 import { SealiftError } from '../errors.ts';
-import {
-  authenticateHeader,
-  decodeHeader,
-  headerBytes,
-  MAX_HEADER_SIZE,
-  type MessageHeader,
-} from '../formats/esdk/header.ts';
-import { checkCommitment, deriveMessageKeys } from '../formats/esdk/keys.ts';
+import { decodeHeader, headerBytes, MAX_HEADER_SIZE, type MessageHeader } from '../formats/esdk/header.ts';
 import { type Layout, layoutOfObject } from '../formats/esdk/layout.ts';
-import { isBoundTo, NAME_MARKER } from '../formats/esdk/message-id.ts';
-import type { Place, Tools } from '../job.ts';
-import type { Message } from '../parts/task.ts';
+import { footerSizeOf, MAX_FOOTER_SIZE } from '../formats/esdk/signature.ts';
+import type { Place } from '../job.ts';
 import { ID_METADATA } from '../put/attempt.ts';
 import type { ObjectInfo, Store } from '../stores/store.ts';
 import { KiB } from '../units.ts';
+import type { OpenRules } from './unlock.ts';
 
 /** Bytes the first request asks for: a header has some 400, and a few more cost nothing. */
 const FIRST_READ_SIZE = 16 * KiB;
@@ -25,15 +18,16 @@ const FIRST_READ_SIZE = 16 * KiB;
 export interface SealedObject {
   info: ObjectInfo;
   header: MessageHeader;
+  /** Of a signed message, without its signature. */
   layout: Layout;
 }
 
+type FindOptions = Pick<OpenRules, 'maxEncryptedDataKeys'> & { signal?: AbortSignal | undefined };
+
 /** Finds the object and reads its header: all that can be known without a key. Throws object-not-found, not-sealed, bad-header. */
-export async function findObject(
-  place: Place,
-  options: { signal?: AbortSignal | undefined } = {},
-): Promise<SealedObject> {
-  const info = await place.store.head(place.key, options);
+export async function findObject(place: Place, options: FindOptions = {}): Promise<SealedObject> {
+  const { signal } = options;
+  const info = await place.store.head(place.key, { signal });
   if (!info) {
     throw new SealiftError('object-not-found', `There is no object ${place.url}`, {
       hint: 'Check bucket and key; keys are case-sensitive and have no leading slash.',
@@ -41,42 +35,37 @@ export async function findObject(
   }
   const header = await readHeader(place, info, options);
   const headerSize = headerBytes(header).length;
-  return { info, header, layout: layoutOfObject({ sealedSize: info.size, headerSize, frameSize: header.frameSize }) };
+  const footerSize = header.suite.signature ? await readFooterSize(place, info, headerSize, signal) : 0;
+  const sealedSize = info.size - footerSize;
+  return { info, header, layout: layoutOfObject({ sealedSize, headerSize, frameSize: header.frameSize }) };
 }
 
-/**
- * Unwraps the data key and authenticates the header with it. Throws wrong-key, bad-header, and `object-relocated`
- * where the message says it is bound to a name and `place` has another.
- */
-export async function unlockObject(
-  { header, layout }: SealedObject,
+/** The size of a signature is in no header: the object's last bytes tell it. */
+async function readFooterSize(
   place: Place,
-  tools: Tools,
-  options: { allowRelocated?: boolean | undefined; signal?: AbortSignal | undefined },
-): Promise<Message> {
-  const { encryptionContext, encryptedDataKeys, messageId } = header;
-  using dataKey = await tools.keyring.openDataKey({ encryptionContext, encryptedDataKeys, signal: options.signal });
-  const keys = deriveMessageKeys({ dataKey: dataKey.bytes, messageId });
-  checkCommitment(header, keys);
-  authenticateHeader(header, keys);
-  const bound = encryptionContext[NAME_MARKER[0]] === NAME_MARKER[1];
-  if (bound && !options.allowRelocated && !isBoundTo(messageId, place.key)) {
-    throw new SealiftError('object-relocated', `${place.url} was sealed under another name`, {
-      hint: 'Somebody moved or swapped it. If you moved it yourself, give --allow-relocated.',
-    });
-  }
-  return { layout, messageId, keys };
+  info: ObjectInfo,
+  headerSize: number,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const first = Math.max(headerSize, info.size - MAX_FOOTER_SIZE);
+  const tail =
+    first < info.size ? await readRange(place, info, { first, last: info.size - 1 }, signal) : Buffer.alloc(0);
+  const size = footerSizeOf(tail);
+  if (size !== undefined) return size;
+  throw new SealiftError('truncated', `${place.url} is a signed message, and does not end with a signature`, {
+    hint: 'The object was cut short, or bytes were added to it. Nothing of it was released.',
+  });
 }
 
 async function readHeader(
   place: Place,
   info: ObjectInfo,
-  { signal }: { signal?: AbortSignal | undefined },
+  { signal, maxEncryptedDataKeys }: FindOptions,
 ): Promise<MessageHeader> {
   for (let size = FIRST_READ_SIZE; ; size = Math.min(size * 8, MAX_HEADER_SIZE)) {
     const last = Math.min(size, info.size) - 1;
     const bytes = last < 0 ? Buffer.alloc(0) : await readRange(place, info, { first: 0, last }, signal);
-    const header = decodeMarked(bytes, place, info);
+    const header = decodeMarked(bytes, place, info, { maxEncryptedDataKeys });
     if (header) return header;
     if (bytes.length === info.size) {
       throw info.metadata[ID_METADATA] === undefined ? notSealed(place.url) : truncatedHeader(place.url);
@@ -85,9 +74,14 @@ async function readHeader(
 }
 
 /** An object that carries our mark but does not begin like a message is damaged, not foreign. */
-function decodeMarked(bytes: Buffer, { store, key }: Place, info: ObjectInfo): MessageHeader | undefined {
+function decodeMarked(
+  bytes: Buffer,
+  { store, key }: Place,
+  info: ObjectInfo,
+  limits: FindOptions,
+): MessageHeader | undefined {
   try {
-    return decodeHeader(bytes);
+    return decodeHeader(bytes, limits);
   } catch (error) {
     if (!(error instanceof SealiftError) || error.code !== 'not-sealed') throw error;
     if (info.metadata[ID_METADATA] === undefined) throw notSealed(store.url(key), error);

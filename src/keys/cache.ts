@@ -12,10 +12,11 @@ import { createHash } from 'node:crypto';
 import { SealiftError } from '../errors.ts';
 import { encodeContext } from '../formats/esdk/context.ts';
 import type { EncryptedDataKey } from '../formats/esdk/header.ts';
+import { DATA_KEY_SIZE } from '../formats/esdk/keys.ts';
 import { TiB } from '../units.ts';
 import { CacheEntry, type KeyLimits } from './cache-entry.ts';
 import { sealingMaterials } from './data-key.ts';
-import type { DataKey, Keyring, KeyringRequest, SealingMaterials } from './keyring.ts';
+import type { DataKey, Keyring, KeyringRequest, OpenKeyRequest, SealingMaterials } from './keyring.ts';
 
 export interface CacheLimits {
   /** How long a data key is used, from the moment it was asked for. Default 1 hour. */
@@ -69,13 +70,20 @@ class DataKeyCache implements CachingKeyring {
     return this.#serve(id, request, (signal) => this.#keyring.makeDataKey({ ...request, signal }));
   }
 
-  async openDataKey(request: KeyringRequest & { encryptedDataKeys: readonly EncryptedDataKey[] }): Promise<DataKey> {
-    const { encryptedDataKeys } = request;
-    const id = cacheId('open', this.id, request, encryptedDataKeys);
+  async openDataKey(request: OpenKeyRequest): Promise<DataKey> {
+    const { encryptedDataKeys, dataKeySize = DATA_KEY_SIZE, cacheable = true } = request;
+    if (!cacheable) return this.#openUncached(request);
+    const id = cacheId(`open ${dataKeySize}`, this.id, request, encryptedDataKeys);
     const materials = await this.#serve(id, request, async (signal) =>
       sealingMaterials(await this.#keyring.openDataKey({ ...request, signal }), encryptedDataKeys),
     );
     return materials.dataKey;
+  }
+
+  #openUncached(request: OpenKeyRequest): Promise<DataKey> {
+    if (this.#closed) throw closedError();
+    this.#misses += 1;
+    return this.#keyring.openDataKey(request);
   }
 
   stats(): CacheStats {
@@ -137,12 +145,12 @@ class DataKeyCache implements CachingKeyring {
 
 /** What requests must have in common to share a data key. Every field stands behind its size. */
 function cacheId(
-  side: 'seal' | 'open',
+  use: string,
   keyringId: string,
   { encryptionContext }: KeyringRequest,
   encryptedDataKeys: readonly EncryptedDataKey[],
 ): string {
-  const fields: (string | Buffer)[] = [side, keyringId, encodeContext(encryptionContext)];
+  const fields: (string | Buffer)[] = [use, keyringId, encodeContext(encryptionContext)];
   for (const { providerId, providerInfo, ciphertext } of encryptedDataKeys) {
     fields.push(providerId, providerInfo, ciphertext);
   }

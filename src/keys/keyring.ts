@@ -5,8 +5,8 @@
 import type { EncryptedDataKey } from '../formats/esdk/header.ts';
 
 /**
- * A plain data key in memory, 32 bytes. Whoever receives one owns it and disposes of it (`using key = …`), which
- * zeroes the bytes; keys derived from it live on as KeyObjects.
+ * A plain data key in memory: 32 bytes, or what the suite of an old message asks for. Whoever receives one owns it and
+ * disposes of it (`using key = …`), which zeroes the bytes; keys derived from it live on as KeyObjects.
  */
 export interface DataKey extends Disposable {
   readonly bytes: Buffer;
@@ -26,6 +26,14 @@ export interface KeyringRequest {
   signal?: AbortSignal | undefined;
 }
 
+export interface OpenKeyRequest extends KeyringRequest {
+  encryptedDataKeys: readonly EncryptedDataKey[];
+  /** Bytes the data key must have. Default 32. */
+  dataKeySize?: number | undefined;
+  /** False where no copy of the key may be kept for another request. */
+  cacheable?: boolean | undefined;
+}
+
 export interface Keyring {
   /** What cache entries of this keyring are filed under: equal for keyrings with equal wrapping keys. Not secret. */
   readonly id: string;
@@ -37,5 +45,11 @@ export interface Keyring {
    * Unwraps the first of `encryptedDataKeys` that a wrapping key of this keyring opens. Throws `wrong-key` where none
    * does, with every attempt's reason in the message; KMS failures that may pass keep their own code.
    */
-  openDataKey(request: KeyringRequest & { encryptedDataKeys: readonly EncryptedDataKey[] }): Promise<DataKey>;
+  openDataKey(request: OpenKeyRequest): Promise<DataKey>;
+}
+
+/** A keyring that can also wrap what another one made: several of them can share one data key. */
+export interface WrappingKeyring extends Keyring {
+  /** The data key, which stays the caller's, wrapped under every wrapping key of this keyring. */
+  wrapDataKey(dataKey: DataKey, request: KeyringRequest): Promise<EncryptedDataKey[]>;
 }

@@ -17,7 +17,9 @@ import { deriveMessageKeys, type MessageKeys } from '../../src/formats/esdk/keys
 import { type Layout, layoutOfObject, partOf, sealedSizeOf } from '../../src/formats/esdk/layout.ts';
 import { boundMessageId } from '../../src/formats/esdk/message-id.ts';
 import { FrameOpener } from '../../src/formats/esdk/open-frames.ts';
+import { MessageOpener } from '../../src/formats/esdk/open-message.ts';
 import { PartSealer } from '../../src/formats/esdk/seal-frames.ts';
+import { footerSizeOf, verifierFor } from '../../src/formats/esdk/signature.ts';
 
 export const DATA_KEY = Buffer.alloc(32, 'data key');
 export const CONTEXT = { purpose: 'test', 'sealift-name': '1' };
@@ -134,20 +136,60 @@ export function sealBlock(request: {
   return { plain, sealed, header, layout, keys, tags: [block.tag] };
 }
 
-/** Opens a whole message. Throws what a reader would throw. */
-export function openMessage(sealed: Buffer, { dataKey = DATA_KEY, chunkSize = Number.MAX_SAFE_INTEGER } = {}): Buffer {
-  const header = decodeHeader(sealed);
-  if (!header) throw new SealiftError('truncated', 'the object ends within its header');
-  const keys = deriveMessageKeys({ dataKey, messageId: header.messageId });
-  authenticateHeader(header, keys);
-  const headerSize = headerBytes(header).length;
-  const layout = layoutOfObject({ sealedSize: sealed.length, headerSize, frameSize: header.frameSize });
+interface OpenRequest {
+  dataKey?: Buffer;
+  /** Sealed bytes given to the reader at once. */
+  chunkSize?: number;
+}
+
+/** Opens a whole message frame by frame, as its size says where they lie. Throws what a reader would throw. */
+export function openMessage(
+  sealed: Buffer,
+  { dataKey, chunkSize = Number.MAX_SAFE_INTEGER }: OpenRequest = {},
+): Buffer {
+  const { header, headerSize, keys, verifier } = unlockMessage(sealed, dataKey);
+  const footerSize = verifier ? footerSizeOf(sealed.subarray(headerSize)) : 0;
+  if (footerSize === undefined) throw new SealiftError('truncated', 'there is no signature at the end');
+  const body = sealed.subarray(0, sealed.length - footerSize);
+  const layout = layoutOfObject({ sealedSize: body.length, headerSize, frameSize: header.frameSize });
   const plain = Buffer.alloc(layout.plainSize);
   const range = { firstFrame: 1, lastFrame: layout.frameCount };
   const opener = new FrameOpener({ keys, messageId: header.messageId, layout, ...range, plain, offset: 0 });
-  for (const chunk of chunksOf(sealed.subarray(headerSize), chunkSize)) opener.push(chunk);
+  for (const chunk of chunksOf(body.subarray(headerSize), chunkSize)) opener.push(chunk);
   opener.finish();
+  verifier?.update(body);
+  verifier?.check(sealed.subarray(body.length + 2));
   return plain;
+}
+
+/** Opens a whole message from front to back, knowing nothing but its bytes so far. Throws what a reader would throw. */
+export function openInOrder(
+  sealed: Buffer,
+  { dataKey, chunkSize = Number.MAX_SAFE_INTEGER }: OpenRequest = {},
+): Buffer {
+  const { header, headerSize, keys, verifier } = unlockMessage(sealed, dataKey);
+  const opener = new MessageOpener({
+    header,
+    keys,
+    verifier,
+    reserve: () => {},
+    sealedSize: sealed.length - headerSize,
+  });
+  const released: Buffer[] = [];
+  for (const chunk of chunksOf(sealed.subarray(headerSize), chunkSize)) {
+    for (const plain of opener.push(chunk)) released.push(Buffer.from(plain));
+  }
+  return Buffer.concat([...released, opener.finish()]);
+}
+
+function unlockMessage(sealed: Buffer, dataKey: Buffer = DATA_KEY) {
+  const header = decodeHeader(sealed);
+  if (!header) throw new SealiftError('truncated', 'the object ends within its header');
+  const { suite, messageId } = header;
+  const verifier = verifierFor(header);
+  const keys = deriveMessageKeys({ suite, dataKey, messageId });
+  authenticateHeader(header, keys);
+  return { header, headerSize: headerBytes(header).length, keys, verifier };
 }
 
 export function chunksOf(bytes: Buffer, size: number): Buffer[] {

@@ -1,5 +1,5 @@
 /**
- * One frame: an AES-256-GCM call over a piece of the plain bytes. What it authenticates besides them is the message, its
+ * One frame: an AES-GCM call over a piece of the plain bytes. What it authenticates besides them is the message, its
  * place in the message, whether it is the last, and its size; so frames cannot be moved, dropped, repeated, or cut off
  * at the end.
  *
@@ -7,7 +7,7 @@
  *   final frame:  FFFFFFFF ‖ number 4 ‖ nonce 12 ‖ size 4 ‖ sealed bytes ‖ tag 16
  *   single block: nonce 12 ‖ size 8 ‖ sealed bytes ‖ tag 16        all there is; read, never written
  */
-import type { CipherGCM, DecipherGCM } from 'node:crypto';
+import type { CipherGCM, CipherGCMTypes, DecipherGCM, KeyObject } from 'node:crypto';
 import { KiB } from '../../units.ts';
 import { release } from '../release.ts';
 import type { Layout } from './layout.ts';
@@ -42,6 +42,11 @@ export const SINGLE_BLOCK: FrameKind = {
 export function frameKind(layout: Layout, number: number): FrameKind {
   if (number < layout.frameCount) return REGULAR;
   return layout.singleBlock ? SINGLE_BLOCK : FINAL;
+}
+
+/** The cipher for a key: a suite's keys have 128, 192 or 256 bits. */
+export function gcmOf({ symmetricKeySize }: KeyObject): CipherGCMTypes {
+  return `aes-${(symmetricKeySize! * 8) as 128 | 192 | 256}-gcm`;
 }
 
 /** Bytes given to a cipher at once. Its output stays in the processor's cache until it is copied. */

@@ -1,6 +1,9 @@
 /**
- * The header of an ESDK message, format version 2: who may open the message, under which encryption context, in
- * frames of which size, and a tag over all of it.
+ * The header of an ESDK message: who may open the message, under which encryption context, in frames of which size,
+ * and a tag over all of it. We write format version 2, and read version 1 too:
+ *
+ *   1:  01 ‖ type 80 ‖ suite ‖ message id 16 ‖ context ‖ keys ‖ content type ‖ 4 zeros ‖ 0C ‖ frame size    nonce 12 ‖ tag 16
+ *   2:  02 ‖ suite ‖ message id 32 ‖ context ‖ keys ‖ content type ‖ frame size ‖ commitment 32             tag 16
  *
  * A header is made once for a message key and stored; it is never made again. Its tag uses nonce 0, and a second tag
  * over other bytes under the same key would give the authentication key away.
@@ -10,9 +13,9 @@ import { SealiftError } from '../../errors.ts';
 import { KiB } from '../../units.ts';
 import { badHeader, checkEncryptionContext, decodeContext, decodeUtf8, encodeContext, u16 } from './context.ts';
 import { Cursor } from './cursor.ts';
+import { gcmOf, NONCE_SIZE, TAG_SIZE } from './frame.ts';
 import { checkCommitment, type MessageKeys } from './keys.ts';
-import { MESSAGE_ID_SIZE } from './message-id.ts';
-import { COMMITTING_SUITE_ID, suiteOf } from './suites.ts';
+import { COMMITTING_SUITE, type Suite, suiteIdBytes, suiteOf } from './suites.ts';
 
 export { checkEncryptionContext } from './context.ts';
 
@@ -24,17 +27,18 @@ export interface EncryptedDataKey {
 }
 
 export interface MessageHeader {
-  suiteId: number;
-  /** 32 bytes. */
+  suite: Suite;
   messageId: Buffer;
   encryptionContext: Record<string, string>;
   encryptedDataKeys: EncryptedDataKey[];
   /** Plain bytes in every frame but the last; 0 where the message is a single block. */
   frameSize: number;
-  /** 32 bytes: what the message key commits to. */
+  /** What the header commits to: 32 bytes, or none in suites that do not commit. */
   commitment: Buffer;
   /** The header without its tag, exactly as read or written: it is what the tag authenticates. */
   body: Buffer;
+  /** The tag's: 12 bytes. Version 1 stores it, in version 2 it is zeros. */
+  nonce: Buffer;
   /** 16 bytes. */
   authTag: Buffer;
 }
@@ -44,12 +48,10 @@ export const MAX_HEADER_SIZE = 128 * KiB;
 /** Each of them may cost a call to KMS. The format has no limit. */
 export const DEFAULT_MAX_ENCRYPTED_DATA_KEYS = 100;
 
-const MESSAGE_VERSION = 2;
+const OLD_TYPE = 0x80;
 const CONTENT_FRAMED = 2;
 const CONTENT_SINGLE_BLOCK = 1;
-const COMMITMENT_SIZE = 32;
-const TAG_SIZE = 16;
-const HEADER_NONCE = Buffer.alloc(12);
+const HEADER_NONCE = Buffer.alloc(NONCE_SIZE);
 
 /**
  * Makes a message's header, once: see above. Throws `bad-context`, or `bad-option` where the header would be one that
@@ -73,8 +75,8 @@ export function encodeHeader(input: {
     );
   }
   const body = Buffer.concat([
-    Buffer.from([MESSAGE_VERSION]),
-    u16(COMMITTING_SUITE_ID),
+    Buffer.from([COMMITTING_SUITE.messageVersion]),
+    suiteIdBytes(COMMITTING_SUITE),
     messageId,
     sized(context),
     u16(count),
@@ -96,29 +98,30 @@ export function encodeHeader(input: {
       },
     );
   }
-  const cipher = createCipheriv('aes-256-gcm', keys.frameKey, HEADER_NONCE, { authTagLength: TAG_SIZE });
+  const cipher = createCipheriv(gcmOf(keys.frameKey), keys.frameKey, HEADER_NONCE, { authTagLength: TAG_SIZE });
   cipher.setAAD(body);
   cipher.final();
   return {
-    suiteId: COMMITTING_SUITE_ID,
+    suite: COMMITTING_SUITE,
     messageId: Buffer.from(messageId),
     encryptionContext: { ...encryptionContext },
     encryptedDataKeys: [...encryptedDataKeys],
     frameSize,
     commitment: keys.commitment,
     body,
+    nonce: HEADER_NONCE,
     authTag: cipher.getAuthTag(),
   };
 }
 
 /** The header as it stands at the front of the message. */
-export function headerBytes(header: Pick<MessageHeader, 'body' | 'authTag'>): Buffer {
-  return Buffer.concat([header.body, header.authTag]);
+export function headerBytes({ suite, body, nonce, authTag }: MessageHeader): Buffer {
+  return Buffer.concat(suite.messageVersion === 1 ? [body, nonce, authTag] : [body, authTag]);
 }
 
 /**
  * Reads the header off the front of a message. Undefined means that more bytes are needed. Nothing of the result is
- * authentic before `authenticateHeader`. Throws `not-sealed`, `bad-header` or `unsupported-message`.
+ * authentic before `authenticateHeader`. Throws `not-sealed` or `bad-header`.
  */
 export function decodeHeader(
   bytes: Uint8Array,
@@ -139,37 +142,44 @@ export function decodeHeader(
 class MoreBytesNeeded extends Error {}
 
 function readHeader(bytes: Uint8Array, cursor: Cursor, maxEncryptedDataKeys: number): MessageHeader {
-  const suiteId = readSuiteId(bytes, cursor);
-  const messageId = cursor.bytes(MESSAGE_ID_SIZE);
+  const suite = readSuite(bytes, cursor);
+  const isOld = suite.messageVersion === 1;
+  const messageId = cursor.bytes(suite.messageIdSize);
   const encryptionContext = decodeContext(cursor.sized());
   const encryptedDataKeys = readEncryptedDataKeys(cursor, maxEncryptedDataKeys);
   const contentType = cursor.u8();
   if (contentType !== CONTENT_FRAMED && contentType !== CONTENT_SINGLE_BLOCK) {
     throw badHeader(`its content type is ${contentType}`);
   }
+  if (isOld && cursor.u32() !== 0) throw badHeader('its reserved bytes are not zero');
+  if (isOld && cursor.u8() !== NONCE_SIZE) throw badHeader('its nonces are of another size than 12 bytes');
   const frameSize = cursor.u32();
   if ((contentType === CONTENT_FRAMED) !== frameSize > 0) {
     throw badHeader(`its content type is ${contentType}, and the size of its frames ${frameSize}`);
   }
-  const commitment = cursor.bytes(COMMITMENT_SIZE);
+  const commitment = cursor.bytes(suite.commitmentSize);
   const body = Buffer.from(bytes.subarray(0, cursor.offset));
+  const nonce = isOld ? cursor.bytes(NONCE_SIZE) : HEADER_NONCE;
   const authTag = cursor.bytes(TAG_SIZE);
-  return { suiteId, messageId, encryptionContext, encryptedDataKeys, frameSize, commitment, body, authTag };
+  return { suite, messageId, encryptionContext, encryptedDataKeys, frameSize, commitment, body, nonce, authTag };
 }
 
-/** Reads the message version and suite, and refuses everything but messages of version 2. */
-function readSuiteId(bytes: Uint8Array, cursor: Cursor): number {
+/** Reads the message version and the suite. */
+function readSuite(bytes: Uint8Array, cursor: Cursor): Suite {
   const messageVersion = cursor.u8();
-  if (messageVersion !== 1 && messageVersion !== MESSAGE_VERSION) throw notSealed(bytes);
-  // Version 1 has a type in front of its suite, always the same.
-  if (messageVersion === 1 && cursor.u8() !== 0x80) throw notSealed(bytes);
-  return suiteOf({ id: cursor.u16(), messageVersion }).id;
+  if (messageVersion !== 1 && messageVersion !== 2) throw notSealed(bytes);
+  if (messageVersion === 1 && cursor.u8() !== OLD_TYPE) throw notSealed(bytes);
+  return suiteOf({ id: cursor.u16(), messageVersion });
 }
 
 function readEncryptedDataKeys(cursor: Cursor, max: number): EncryptedDataKey[] {
   const count = cursor.u16();
   if (count === 0) throw badHeader('it holds no encrypted data key');
-  if (count > max) throw badHeader(`it holds ${count} encrypted data keys, and at most ${max} are accepted`);
+  if (count > max) {
+    throw new SealiftError('bad-header', `the header holds ${count} encrypted data keys; at most ${max} are accepted`, {
+      hint: 'Each may cost a call to KMS. If you expect so many, give a larger --max-encrypted-data-keys.',
+    });
+  }
   return Array.from({ length: count }, () => ({
     providerId: decodeUtf8(cursor.sized()),
     providerInfo: cursor.sized(),
@@ -192,12 +202,17 @@ function notSealed(bytes: Uint8Array): SealiftError {
 
 /**
  * Proves that whoever wrote this header had the data key, and that its body is as written: the commitment first, then
- * the tag. Throws `bad-header`.
+ * the tag. `requiredContext` are pairs that the tag covers although the header does not hold them. Throws `bad-header`.
  */
-export function authenticateHeader(header: MessageHeader, keys: MessageKeys): void {
+export function authenticateHeader(
+  header: MessageHeader,
+  keys: MessageKeys,
+  requiredContext: Readonly<Record<string, string>> = {},
+): void {
   checkCommitment(header, keys);
-  const decipher = createDecipheriv('aes-256-gcm', keys.frameKey, HEADER_NONCE, { authTagLength: TAG_SIZE });
-  decipher.setAAD(header.body);
+  const { frameKey } = keys;
+  const decipher = createDecipheriv(gcmOf(frameKey), frameKey, header.nonce, { authTagLength: TAG_SIZE });
+  decipher.setAAD(Buffer.concat([header.body, encodeContext(requiredContext)]));
   decipher.setAuthTag(header.authTag);
   try {
     decipher.final();

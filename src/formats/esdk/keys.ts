@@ -1,48 +1,62 @@
 /**
  * The keys of one message. A data key may serve many messages; what touches bytes is derived from it for each message
  * id, so that no two messages share a key. The message carries a commitment to its key, which makes it impossible to
- * craft one message that two data keys open differently.
+ * craft one message that two data keys open differently. Older suites do less of this, and are only read.
  */
 import { createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { SealiftError } from '../../errors.ts';
-import { MESSAGE_ID_SIZE } from './message-id.ts';
-import { COMMITTING_SUITE_ID } from './suites.ts';
+import { COMMITTING_SUITE, type Suite, suiteIdBytes } from './suites.ts';
 
-export const DATA_KEY_SIZE = 32;
-const DERIVED_KEY_SIZE = 32;
+/** Of the data keys that we make. */
+export const DATA_KEY_SIZE = COMMITTING_SUITE.keySize;
+/** Of what is derived beside the frame key. */
+const DERIVED_SIZE = 32;
 
 /** Labels of the derivation. The suite id stands before DERIVEKEY and not before COMMITKEY: the format says so. */
 const COMMITMENT_LABEL = Buffer.from('COMMITKEY');
-const FRAME_KEY_LABEL = Buffer.from([
-  COMMITTING_SUITE_ID >> 8,
-  COMMITTING_SUITE_ID & 0xff,
-  ...Buffer.from('DERIVEKEY'),
-]);
+const FRAME_KEY_LABEL = Buffer.from('DERIVEKEY');
 const LEDGER_KEY_LABEL = Buffer.from('sealift ledger v1');
 
 export interface MessageKeys {
-  /** AES-256: seals the header's tag and the frames. */
+  /** AES of the suite's key size: seals the header's tag and the frames. */
   frameKey: KeyObject;
-  /** 32 bytes, public: the header carries them. */
+  /** Public: the header carries it. 32 bytes, or none in suites that do not commit. */
   commitment: Buffer;
   /** Ours, not the format's: fingerprints are made under it, and it opens nothing. */
   ledgerKey: KeyObject;
 }
 
-/** Derives a message's keys. `dataKey` stays the caller's, who zeroes it. */
-export function deriveMessageKeys({ dataKey, messageId }: { dataKey: Uint8Array; messageId: Uint8Array }): MessageKeys {
-  if (dataKey.length !== DATA_KEY_SIZE) {
-    throw new RangeError(`dataKey: expected ${DATA_KEY_SIZE} bytes, got ${dataKey.length}`);
+/** Derives a message's keys, of the suite we write unless another is named. `dataKey` stays the caller's, who zeroes it. */
+export function deriveMessageKeys(input: {
+  suite?: Suite | undefined;
+  dataKey: Uint8Array;
+  messageId: Uint8Array;
+}): MessageKeys {
+  const { suite = COMMITTING_SUITE, dataKey, messageId } = input;
+  if (dataKey.length !== suite.keySize) {
+    throw new RangeError(`dataKey: expected ${suite.keySize} bytes, got ${dataKey.length}`);
   }
-  if (messageId.length !== MESSAGE_ID_SIZE) {
-    throw new RangeError(`messageId: expected ${MESSAGE_ID_SIZE} bytes, got ${messageId.length}`);
+  if (messageId.length !== suite.messageIdSize) {
+    throw new RangeError(`messageId: expected ${suite.messageIdSize} bytes, got ${messageId.length}`);
   }
-  const derive = (label: Buffer) => Buffer.from(hkdfSync('sha512', dataKey, messageId, label, DERIVED_KEY_SIZE));
+  const derive = (label: Buffer) => Buffer.from(hkdfSync('sha512', dataKey, messageId, label, DERIVED_SIZE));
   return {
-    frameKey: intoKeyObject(derive(FRAME_KEY_LABEL)),
-    commitment: derive(COMMITMENT_LABEL),
+    frameKey: intoKeyObject(frameKeyBytes(suite, dataKey, messageId)),
+    commitment: derive(COMMITMENT_LABEL).subarray(0, suite.commitmentSize),
     ledgerKey: intoKeyObject(derive(LEDGER_KEY_LABEL)),
   };
+}
+
+/** The message id is the salt in suites that commit, and part of the label in older ones. */
+function frameKeyBytes(suite: Suite, dataKey: Uint8Array, messageId: Uint8Array): Buffer {
+  const { derivation, keySize, commitmentSize } = suite;
+  if (derivation === undefined) return Buffer.from(dataKey);
+  const id = suiteIdBytes(suite);
+  const [salt, label] =
+    commitmentSize > 0
+      ? [messageId, Buffer.concat([id, FRAME_KEY_LABEL])]
+      : [Buffer.alloc(0), Buffer.concat([id, messageId])];
+  return Buffer.from(hkdfSync(derivation, dataKey, salt, label, keySize));
 }
 
 /** Moves key bytes into a KeyObject: they live on there alone. */
@@ -55,8 +69,8 @@ function intoKeyObject(bytes: Buffer): KeyObject {
 /** Throws `bad-header` unless the header commits to these keys. Nothing else may be done with them before. */
 export function checkCommitment(header: { commitment: Uint8Array }, keys: Pick<MessageKeys, 'commitment'>): void {
   if (!timingSafeEqual(header.commitment, keys.commitment)) {
-    throw new SealiftError('bad-header', 'The header commits to another key than the one its data key gives', {
-      hint: 'The header was changed, or its encrypted data keys belong to another message. Fetch another version or another copy of the object.',
+    throw new SealiftError('bad-header', 'the header commits to another key than the one its data key gives', {
+      hint: 'The header was changed, or its encrypted data keys belong to another message.',
     });
   }
 }

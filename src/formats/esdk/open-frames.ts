@@ -1,6 +1,7 @@
 /** Neighbouring frames, opened. Plain bytes go straight into the caller's buffer; nothing of their size is allocated here. */
-import { createDecipheriv, type DecipherGCM } from 'node:crypto';
+import { type CipherGCMTypes, createDecipheriv, type DecipherGCM } from 'node:crypto';
 import { SealiftError } from '../../errors.ts';
+import { Field } from './field.ts';
 import {
   AuthenticatedData,
   checkRoom,
@@ -8,6 +9,7 @@ import {
   FINAL,
   type FrameKind,
   frameKind,
+  gcmOf,
   NONCE_SIZE,
   REGULAR,
   SINGLE_BLOCK,
@@ -36,6 +38,7 @@ export interface FrameOpenerInput {
  */
 export class FrameOpener {
   readonly #frameKey: MessageKeys['frameKey'];
+  readonly #algorithm: CipherGCMTypes;
   readonly #authenticated: AuthenticatedData;
   readonly #layout: Layout;
   readonly #lastFrame: number;
@@ -55,6 +58,7 @@ export class FrameOpener {
     const { plainSize } = frameRange(layout, { firstFrame, lastFrame });
     checkRoom({ name: 'plain', buffer: plain, offset, size: plainSize });
     this.#frameKey = keys.frameKey;
+    this.#algorithm = gcmOf(keys.frameKey);
     this.#authenticated = new AuthenticatedData(messageId, layout);
     this.#layout = layout;
     this.#number = firstFrame;
@@ -110,7 +114,7 @@ export class FrameOpener {
     this.#left = size;
     // Some writers choose other nonces than the frame's number: what stands in the frame counts.
     const nonce = head.subarray(kind.nonceOffset, kind.nonceOffset + NONCE_SIZE);
-    const decipher = createDecipheriv('aes-256-gcm', this.#frameKey, nonce, { authTagLength: TAG_SIZE });
+    const decipher = createDecipheriv(this.#algorithm, this.#frameKey, nonce, { authTagLength: TAG_SIZE });
     return decipher.setAAD(this.#authenticated.of(this.#number, size));
   }
 
@@ -159,35 +163,5 @@ export class FrameOpener {
       cause,
     });
     return this.#failure;
-  }
-}
-
-/** A small field of a frame, gathered from as many pieces as it comes in. */
-class Field {
-  readonly #bytes: Buffer;
-  #size = 0;
-  #filled = 0;
-
-  constructor(maxSize: number) {
-    this.#bytes = Buffer.alloc(maxSize);
-  }
-
-  get full(): boolean {
-    return this.#filled === this.#size;
-  }
-
-  /** Copies from the front of `source` until the field has `size` bytes. Returns how many it took. */
-  fill(source: Uint8Array, size: number): number {
-    const piece = source.subarray(0, size - this.#filled);
-    this.#bytes.set(piece, this.#filled);
-    this.#size = size;
-    this.#filled += piece.length;
-    return piece.length;
-  }
-
-  /** The full field, valid until the next `fill`. */
-  take(): Buffer {
-    this.#filled = 0;
-    return this.#bytes.subarray(0, this.#size);
   }
 }

@@ -1,0 +1,24 @@
+/**
+ * Commitment policies, by AWS's names: whether messages may be read that do not commit to their key. Such a message can
+ * be crafted so that two keys open it to different plain bytes.
+ */
+import { SealiftError } from '../errors.ts';
+import type { Suite } from './esdk/suites.ts';
+
+export const COMMITMENT_POLICIES = [
+  'require-encrypt-require-decrypt',
+  'require-encrypt-allow-decrypt',
+  'forbid-encrypt-allow-decrypt',
+] as const;
+
+export type CommitmentPolicy = (typeof COMMITMENT_POLICIES)[number];
+
+export const DEFAULT_COMMITMENT_POLICY: CommitmentPolicy = 'require-encrypt-require-decrypt';
+
+/** Throws `commitment-policy` where messages of this suite may not be read. */
+export function checkMayRead({ name, commitmentSize }: Suite, policy: CommitmentPolicy): void {
+  if (commitmentSize > 0 || policy !== 'require-encrypt-require-decrypt') return;
+  throw new SealiftError('commitment-policy', `The message is of suite ${name}, which does not commit to its key`, {
+    hint: 'Older AWS Encryption SDKs wrote such messages. If you expect one: --commitment-policy require-encrypt-allow-decrypt.',
+  });
+}

@@ -1,0 +1,130 @@
+/**
+ * A get from front to back, on this thread: of a signed message, whose signature covers every byte in order, and of a
+ * pipe, which cannot be read otherwise. What is released is verified frame by frame, and the last frame only when the
+ * message is known to be whole. It is no job: what was interrupted starts again.
+ */
+import { type FileHandle, open } from 'node:fs/promises';
+import { SealiftError } from '../errors.ts';
+import { headerBytes } from '../formats/esdk/header.ts';
+import { MessageOpener } from '../formats/esdk/open-message.ts';
+import type { GetRequest, PlainSink } from '../get.ts';
+import type { JobResult, Progress, Tools } from '../job.ts';
+import { laneSizeOf } from '../parts/memory.ts';
+import { targetError } from '../parts/open-part.ts';
+import type { ByteRange } from './pieces.ts';
+import type { MessageStream } from './stream.ts';
+import { createTemporary, publish, removeTemporary } from './target.ts';
+import { type Unlocked, unlock } from './unlock.ts';
+
+export interface InOrderRun {
+  request: GetRequest;
+  tools: Tools;
+  progress: Progress;
+  message: MessageStream;
+}
+
+export async function getInOrder(run: InOrderRun): Promise<JobResult> {
+  const { request, tools, progress, message } = run;
+  const { target, range, signal } = request;
+  if (range && message.header.suite.signature) throw noRanges();
+  const unlocked = await unlock(message.header, message.at, tools, request);
+  const object = message.at.url;
+  progress.totalBytes = message.layout?.plainSize ?? 0;
+  progress.emit({ type: 'start', job: '', command: 'get', object, resumed: false, totalBytes: progress.totalBytes });
+
+  let sealedBytes = 0;
+  const into = async (sink: PlainSink) => {
+    sealedBytes = await openInto(sink, run, unlocked);
+  };
+  try {
+    if (typeof target === 'string') await intoFile(target, { overwrite: request.overwrite ?? false, write: into });
+    else await into(target);
+  } catch (error) {
+    throw signal?.aborted ? stopped(progress.ackedBytes, typeof target === 'string') : error;
+  }
+  return progress.result({ command: 'get', job: '', object, plainBytes: progress.ackedBytes, sealedBytes, parts: 1 });
+}
+
+/** Resolves to the message's size once the sink has taken all that is wanted. */
+async function openInto(
+  sink: PlainSink,
+  { request, tools, progress, message }: InOrderRun,
+  { keys, verifier }: Unlocked,
+): Promise<number> {
+  const { header, bodySize } = message;
+  const { signal, range = { first: 0, last: Number.POSITIVE_INFINITY } } = request;
+  const reserve = (size: number) => tools.budget.check(laneSizeOf(size));
+  const opener = new MessageOpener({ header, keys, verifier, reserve, sealedSize: bodySize });
+  let position = 0;
+  let sealedBytes = headerBytes(header).length;
+
+  async function pass(plain: Buffer): Promise<void> {
+    const wanted = within(range, plain, position);
+    position += plain.length;
+    if (wanted.length === 0) return;
+    await sink(wanted);
+    progress.acked(wanted.length);
+  }
+
+  for await (const chunk of message.body) {
+    if (signal?.aborted) throw SealiftError.interrupted(signal, 'get');
+    sealedBytes += chunk.length;
+    for (const plain of opener.push(chunk)) await pass(plain);
+    if (position > range.last) return sealedBytes;
+  }
+  await pass(opener.finish());
+  if (request.range && position <= range.first) throw noSuchBytes(range, position);
+  return sealedBytes;
+}
+
+/** The wanted ones among plain bytes that begin at `position`. */
+function within({ first, last }: ByteRange, plain: Buffer, position: number): Buffer {
+  return plain.subarray(Math.max(0, first - position), Math.max(0, last + 1 - position));
+}
+
+/** Writes a file under a random name, and gives it its own once `write` has resolved. */
+async function intoFile(
+  target: string,
+  { overwrite, write }: { overwrite: boolean; write: (sink: PlainSink) => Promise<void> },
+): Promise<void> {
+  const { path: tempPath } = await createTemporary(target, 0);
+  try {
+    const file = await open(tempPath, 'r+');
+    try {
+      await write((bytes) => append(file, bytes, target));
+    } finally {
+      await file.close();
+    }
+    await publish(tempPath, target, { overwrite });
+  } catch (error) {
+    await removeTemporary({ tempPath });
+    throw error;
+  }
+}
+
+async function append(file: FileHandle, bytes: Uint8Array, target: string): Promise<void> {
+  try {
+    await file.appendFile(bytes);
+  } catch (error) {
+    throw targetError(target, error as NodeJS.ErrnoException);
+  }
+}
+
+function noRanges(): SealiftError {
+  return new SealiftError('bad-range', 'A signed message proves itself only as a whole: it has no ranges', {
+    hint: 'Leave --range away, and cut what you need out of the whole.',
+  });
+}
+
+function noSuchBytes({ first, last }: ByteRange, plainSize: number): SealiftError {
+  return new SealiftError('bad-range', `Bytes ${first}-${last} are not within ${plainSize} plain bytes`, {
+    hint: 'Both ends count from 0 and belong to the range.',
+  });
+}
+
+function stopped(released: number, toFile: boolean): SealiftError {
+  const what = toFile ? 'nothing is kept' : `${released} verified bytes were written out`;
+  return new SealiftError('interrupted', `Interrupted: ${what}`, {
+    hint: 'A get of a signed message, or from a pipe, cannot be resumed. Run it again.',
+  });
+}

@@ -1,0 +1,112 @@
+/**
+ * From a header that anyone could have written to the keys of a message that is what it says. What the user demands is
+ * checked first, before a key is asked for anything; nothing of the header is trusted before the key has proven it.
+ */
+import { SealiftError } from '../errors.ts';
+import { authenticateHeader, type MessageHeader } from '../formats/esdk/header.ts';
+import { deriveMessageKeys, type MessageKeys } from '../formats/esdk/keys.ts';
+import { isBoundTo, NAME_MARKER } from '../formats/esdk/message-id.ts';
+import { type SignatureVerifier, verifierFor } from '../formats/esdk/signature.ts';
+import { type CommitmentPolicy, checkMayRead, DEFAULT_COMMITMENT_POLICY } from '../formats/policy.ts';
+import type { Tools } from '../job.ts';
+
+type Context = Readonly<Record<string, string>>;
+
+/** What whoever opens a message demands of it, or gives to it. */
+export interface OpenRules {
+  /** Default `require-encrypt-require-decrypt`: messages must commit to their key. */
+  commitmentPolicy?: CommitmentPolicy | undefined;
+  /** Pairs that the message's encryption context must have. */
+  expectContext?: Context | undefined;
+  /** Pairs that the message was sealed with but does not hold: without them it does not open. */
+  requiredContext?: Context | undefined;
+  /** Refuse a message with more wrapped data keys. Default 100. */
+  maxEncryptedDataKeys?: number | undefined;
+  /** Open an object whose message is bound to another name than it has now. */
+  allowRelocated?: boolean | undefined;
+}
+
+export interface Unlocked {
+  messageId: Buffer;
+  keys: MessageKeys;
+  /** For a signed message: it has proven nothing yet. */
+  verifier: SignatureVerifier | undefined;
+}
+
+/** Where the message was found. Without an `objectKey` there is no name that it could be bound to. */
+export interface FoundAt {
+  url: string;
+  objectKey?: string | undefined;
+}
+
+/**
+ * Unwraps the data key and authenticates the header with it. Throws `commitment-policy`, `context-mismatch` before the
+ * keyring is asked; wrong-key and what else keyrings throw; bad-header; and `object-relocated` where the message says
+ * that it is bound to a name, and was found under another or under none.
+ */
+export async function unlock(
+  header: MessageHeader,
+  at: FoundAt,
+  tools: Pick<Tools, 'keyring'>,
+  { signal, ...rules }: OpenRules & { signal?: AbortSignal | undefined },
+): Promise<Unlocked> {
+  const { suite, messageId, encryptedDataKeys } = header;
+  checkMayRead(suite, rules.commitmentPolicy ?? DEFAULT_COMMITMENT_POLICY);
+  const verifier = verifierFor(header);
+  const { encryptionContext, unstored } = contextOf(header, rules);
+
+  using dataKey = await tools.keyring.openDataKey({
+    encryptionContext,
+    encryptedDataKeys,
+    dataKeySize: suite.keySize,
+    // A key that seals without derivation is one message's: nobody else's copy of it is to be kept.
+    cacheable: suite.derivation !== undefined,
+    signal,
+  });
+  const keys = deriveMessageKeys({ suite, dataKey: dataKey.bytes, messageId });
+  authenticateHeader(header, keys, unstored);
+  checkName(header, at, rules);
+  return { messageId, keys, verifier };
+}
+
+/** The whole encryption context, and the part of it that the header does not hold. Throws `context-mismatch`. */
+function contextOf({ encryptionContext: stored }: MessageHeader, rules: OpenRules) {
+  const { requiredContext = {}, expectContext = {} } = rules;
+  const unstored: Record<string, string> = {};
+  for (const [name, value] of Object.entries(requiredContext)) {
+    if (!Object.hasOwn(stored, name)) unstored[name] = value;
+    else if (stored[name] !== value) throw mismatch(name, value, stored[name]);
+  }
+  const encryptionContext = { ...stored, ...unstored };
+  for (const [name, value] of Object.entries(expectContext)) {
+    const found = Object.hasOwn(encryptionContext, name) ? encryptionContext[name] : undefined;
+    if (found !== value) throw mismatch(name, value, found);
+  }
+  return { encryptionContext, unstored };
+}
+
+function mismatch(name: string, wanted: string, found: string | undefined): SealiftError {
+  const has = found === undefined ? 'has no such name' : `has ${JSON.stringify(found)}`;
+  const pair = JSON.stringify(`${name}=${wanted}`);
+  return new SealiftError('context-mismatch', `The encryption context should have ${pair}, and ${has}`, {
+    hint: 'It is another object than you expect, or --expect-context or --required-context is mistaken. `sealift inspect` shows the context.',
+  });
+}
+
+function checkName(header: MessageHeader, { url, objectKey }: FoundAt, { allowRelocated }: OpenRules): void {
+  const isBound = header.encryptionContext[NAME_MARKER[0]] === NAME_MARKER[1];
+  if (!isBound || allowRelocated) return;
+  if (objectKey === undefined) {
+    throw new SealiftError(
+      'object-relocated',
+      'The message is bound to an object, and a pipe does not say which it is',
+      {
+        hint: 'If you know where it comes from, give --allow-relocated.',
+      },
+    );
+  }
+  if (isBoundTo(header.messageId, objectKey)) return;
+  throw new SealiftError('object-relocated', `${url} was sealed under another name`, {
+    hint: 'Somebody moved or swapped it. If you moved it yourself, give --allow-relocated.',
+  });
+}
