@@ -5,6 +5,7 @@ import { fingerprint } from '../formats/esdk/fingerprint.ts';
 import { TAG_SIZE } from '../formats/esdk/frame.ts';
 import type { Part } from '../formats/esdk/layout.ts';
 import { PartSealer } from '../formats/esdk/seal-frames.ts';
+import { release } from '../formats/release.ts';
 import type { Intent, SourceIdentity } from '../ledger/types.ts';
 import { MiB } from '../units.ts';
 import { checkStillPlanned, openPlannedSource, sourceChanged } from './source.ts';
@@ -76,4 +77,5 @@ export async function readInto(
     sealer.push(slice.subarray(0, bytesRead));
     done += bytesRead;
   }
+  release(slice);
 }

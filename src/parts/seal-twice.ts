@@ -5,10 +5,9 @@
  * a file that changed between the passes, even behind the back of its times, sends not one changed frame. A retry is
  * pass two again.
  */
-import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { TAG_SIZE } from '../formats/esdk/frame.ts';
-import { frameRange, type Part } from '../formats/esdk/layout.ts';
+import { FINAL_OVERHEAD, FRAME_OVERHEAD, frameRange, type Part } from '../formats/esdk/layout.ts';
 import { PartSealer } from '../formats/esdk/seal-frames.ts';
 import type { Intent } from '../ledger/types.ts';
 import type { PartBody } from '../stores/store.ts';
@@ -56,32 +55,27 @@ interface Piece {
   tags: Buffer;
 }
 
-/** The part's sealed bytes in order, in buffers of their own: a socket may still be reading one when the next comes. */
+/** The part's sealed bytes in order. All pieces share one buffer: a piece is the reader's until it asks for the next. */
 async function* sealedPieces({ message, source, header, part }: PartToSeal): AsyncGenerator<Piece> {
   if (part.isFirst) yield { sealed: Buffer.from(header), tags: Buffer.alloc(0) };
+  const { layout } = message;
+  const pieceFrames = Math.max(1, Math.floor(PIECE_SIZE / layout.frameSize));
+  const end = part.firstFrame + part.frameCount;
   const file = await openPlannedSource(source);
+  const buffer = Buffer.allocUnsafeSlow(pieceFrames * (layout.frameSize + FRAME_OVERHEAD) + FINAL_OVERHEAD);
   try {
-    const frames = Math.max(1, Math.floor(PIECE_SIZE / message.layout.frameSize));
-    const end = part.firstFrame + part.frameCount;
-    for (let firstFrame = part.firstFrame; firstFrame < end; firstFrame += frames) {
-      yield await sealPiece(file, { message, source, part }, firstFrame, Math.min(firstFrame + frames, end) - 1);
+    for (let firstFrame = part.firstFrame; firstFrame < end; firstFrame += pieceFrames) {
+      const frameCount = Math.min(pieceFrames, end - firstFrame);
+      const range = frameRange(layout, { firstFrame, lastFrame: firstFrame + frameCount - 1 });
+      const piece: Part = { ...part, ...range, frameCount, isFirst: false };
+      const sealer = new PartSealer({ ...message, part: piece, sealed: buffer, offset: 0 });
+      await readInto(sealer, file, piece, source);
+      const { size, tags } = sealer.finish();
+      yield { sealed: buffer.subarray(0, size), tags };
     }
     await checkStillPlanned(source, file);
   } finally {
+    // The buffer is left to the collector: where a send ended early, a socket may still point into it.
     await file.close();
   }
-}
-
-async function sealPiece(
-  file: FileHandle,
-  { message, source, part }: Omit<PartToSeal, 'header'>,
-  firstFrame: number,
-  lastFrame: number,
-): Promise<Piece> {
-  const range = frameRange(message.layout, { firstFrame, lastFrame });
-  const piece: Part = { ...part, ...range, frameCount: lastFrame - firstFrame + 1, isFirst: false };
-  const sealed = Buffer.allocUnsafeSlow(range.sealedSize);
-  const sealer = new PartSealer({ ...message, part: piece, sealed, offset: 0 });
-  await readInto(sealer, file, piece, source);
-  return { sealed, tags: sealer.finish().tags };
 }

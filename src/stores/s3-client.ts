@@ -2,15 +2,14 @@
  * How a client of S3 is made: the SDK's standard retries, watched; no byte hashed twice; bodies sent in slices.
  */
 import type { IncomingMessage } from 'node:http';
-import { Readable, type Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setImmediate } from 'node:timers/promises';
 import { S3Client } from '@aws-sdk/client-s3';
-import { KiB } from '../units.ts';
 import { type CredentialProvider, refusePlainHttp, type S3Settings } from './aws-settings.ts';
 import { createAgents } from './s3-agent.ts';
 import { isThrottling } from './s3-errors.ts';
-import type { PartBody } from './store.ts';
+import { isPartBody, SlicedBody } from './sliced-body.ts';
 
 /** One attempt failed and the next is being made. */
 export interface Retry {
@@ -61,77 +60,35 @@ export function createS3Client({ settings, credentials, onRetry = () => {} }: S3
   return client;
 }
 
-/** Bytes of a body handed to the socket at once. */
-const SLICE_SIZE = 256 * KiB;
-
 /**
- * Sends bodies in slices, and lets go of the caller's bytes before the caller hears the answer.
- *
- * A body written whole is sealed whole by TLS, into as much memory again, before the first byte of it goes out; in
- * slices it never is. And a server may answer, an error most often, before it has read the body: Node would go on
- * sending out of a buffer that is the caller's again and may hold plain bytes by then. The connection of such an answer
- * is closed first. This sits below the retries, so every attempt starts from the whole body.
+ * Sends bodies in slices, and lets go of the caller's bytes before the caller hears the answer: a server may answer, an
+ * error most often, before it has read the body, and what is still on its way out of the caller's buffer would be read
+ * from it when it holds something else, perhaps plain bytes. The connection of such an answer is closed first. This sits
+ * below the retries, so every attempt starts from the whole body.
  */
 function addSlicedBody(client: S3Client): void {
   client.middlewareStack.add(
     (next) => async (args) => {
       const { body } = args.request as { body?: unknown };
       if (!isPartBody(body) && !ArrayBuffer.isView(body)) return next(args);
-      const slices = new SlicedBody(isPartBody(body) ? body.slices() : slicesOf(body));
+      const sliced = new SlicedBody(body);
       try {
-        const result = await next({ ...args, request: withBody(args.request, slices) });
+        const result = await next({ ...args, request: withBody(args.request, sliced) });
         const answer = result.response as { body: IncomingMessage | Uint8Array };
         const { socket } = answer.body as IncomingMessage;
         // That the last bytes went out may be told a turn after the answer to them.
         await setImmediate();
-        if (!slices.readableEnded || socket.writableLength > 0) {
+        if (!sliced.sent || socket.writableLength > 0) {
           answer.body = await buffer(answer.body as IncomingMessage);
           socket.destroy();
         }
         return result;
       } finally {
-        slices.destroy();
+        sliced.stop();
       }
     },
     { step: 'deserialize', priority: 'low', name: 'sealiftSlicedBody' },
   );
-}
-
-/** A body on its way to the socket. Where it fails, the request fails with it: a plain pipe would leave that hanging. */
-class SlicedBody extends Readable {
-  readonly #slices: AsyncIterator<Uint8Array> | Iterator<Uint8Array>;
-
-  constructor(slices: AsyncIterable<Uint8Array> | Iterable<Uint8Array>) {
-    super({ highWaterMark: SLICE_SIZE });
-    this.#slices = Symbol.asyncIterator in slices ? slices[Symbol.asyncIterator]() : slices[Symbol.iterator]();
-  }
-
-  override async _read(): Promise<void> {
-    try {
-      const { value, done } = await this.#slices.next();
-      this.push(done ? null : value);
-    } catch (error) {
-      this.destroy(error as Error);
-    }
-  }
-
-  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    Promise.resolve(this.#slices.return?.()).then(() => callback(error), callback);
-  }
-
-  override pipe<Target extends NodeJS.WritableStream>(target: Target): Target {
-    this.once('error', (error) => (target as unknown as Writable).destroy(error));
-    return super.pipe(target);
-  }
-}
-
-function isPartBody(body: unknown): body is PartBody {
-  return typeof body === 'object' && body !== null && 'slices' in body;
-}
-
-function* slicesOf(body: ArrayBufferView): Generator<Buffer> {
-  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  for (let offset = 0; offset < bytes.length; offset += SLICE_SIZE) yield bytes.subarray(offset, offset + SLICE_SIZE);
 }
 
 /** The same request, of the same class as the SDK checks it, with another body. */

@@ -48,7 +48,10 @@ export interface WriteAnswer {
 export interface PartBody {
   /** Bytes that `slices` yields in all. */
   readonly byteLength: number;
-  /** The bytes in order, from the start at every call: a retry calls again. What it throws ends the send. */
+  /**
+   * The bytes in order, from the start at every call: a retry calls again. A slice is the reader's until it asks for
+   * the next. What this throws ends the send.
+   */
   slices(): AsyncIterable<Uint8Array>;
 }
 

@@ -40,7 +40,7 @@ async function partToSeal(number: number) {
 
 async function collect(slices: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of slices) chunks.push(chunk);
+  for await (const chunk of slices) chunks.push(Buffer.from(chunk));
   return Buffer.concat(chunks);
 }
 
@@ -63,7 +63,7 @@ describe('a part sealed twice', () => {
     changeQuietly(path, [input.part.plainOffset + changedFrame * 256 * 1024 + 99]);
     const sent: Uint8Array[] = [];
     const reading = (async () => {
-      for await (const slice of body.slices()) sent.push(slice);
+      for await (const slice of body.slices()) sent.push(Buffer.from(slice));
     })();
     await expect(reading).rejects.toMatchObject({ code: 'source-changed' });
     const bytes = Buffer.concat(sent);
