@@ -4,6 +4,7 @@
  * old one what to do: nothing else of Sealift may be imported before that.
  */
 import module from 'node:module';
+import v8 from 'node:v8';
 
 const LEAST_NODE = 24;
 const USAGE_EXIT = 2;
@@ -12,6 +13,8 @@ if (Number(process.versions.node.split('.')[0]) < LEAST_NODE) {
   console.error(`sealift: Node ${LEAST_NODE} or newer is needed, this is ${process.version} (node-too-old)`);
   process.exitCode = USAGE_EXIT;
 } else {
+  // This thread makes little garbage. Its young generation would still grow to 32 MB over a long job, and stay there.
+  v8.setFlagsFromString('--semi-space-growth-factor=1');
   const { directory } = module.enableCompileCache();
   // Threads look for it in the environment. Cached code starts faster and takes a fifth less memory.
   if (directory !== undefined) process.env.NODE_COMPILE_CACHE ??= directory;

@@ -9,8 +9,11 @@ import { SealiftError } from '../errors.ts';
 import type { Intent, Receipt } from '../ledger/types.ts';
 import type { OpenReceipt, OpenTask, SealTask, TaskAnswer } from './task.ts';
 
-/** Young generation of a thread. Parts live outside the heap, and the SDK's garbage is small: a larger one only costs memory. */
-const YOUNG_GENERATION_MB = 3;
+/**
+ * The heap of a thread. Parts live outside it, and what the SDK keeps is some 20 MB. A larger young generation only
+ * costs memory; and with no limit to the old one V8 lets the garbage of a long job pile up before it looks for any.
+ */
+const HEAP_LIMITS = { maxYoungGenerationSizeMb: 3, maxOldGenerationSizeMb: 64 };
 
 /** Parts in flight on one thread at most: beyond it a thread is busy and more lanes only hold memory. */
 export const MAX_LANES_PER_THREAD = 32;
@@ -33,7 +36,7 @@ export class Threads {
       maxQueue: MAX_LANES_PER_THREAD,
       taskQueue: new FixedQueue(),
       recordTiming: false,
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+      resourceLimits: HEAP_LIMITS,
     });
   }
 
