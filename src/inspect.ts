@@ -3,6 +3,7 @@ import { headerBytes } from './formats/esdk/header.ts';
 import { NAME_MARKER } from './formats/esdk/message-id.ts';
 import { findObject } from './get/object.ts';
 import type { Tools } from './job.ts';
+import { keyNameOf } from './keys/raw-aes-info.ts';
 
 export interface Inspection {
   object: string;
@@ -46,7 +47,7 @@ export async function inspect(
     suite: suite.name,
     messageId: header.messageId.toString('hex'),
     encryptionContext: header.encryptionContext,
-    keys: header.encryptedDataKeys.map((key) => ({ provider: key.providerId, key: keyName(key) })),
+    keys: header.encryptedDataKeys.map((key) => ({ provider: key.providerId, key: keyNameOf(key) })),
     boundToName: header.encryptionContext[NAME_MARKER[0]] === NAME_MARKER[1],
     frameSize: header.frameSize,
     frames: layout.frameCount,
@@ -61,12 +62,4 @@ export async function inspect(
     lastModified: info.lastModified?.toISOString() ?? null,
     metadata: info.metadata,
   };
-}
-
-/** A raw AES key's info is its name followed by 20 bytes of parameters; others' is the name alone. */
-function keyName({ providerId, providerInfo }: { providerId: string; providerInfo: Buffer }): string {
-  if (providerId === 'aws-kms') return providerInfo.toString();
-  const parameters = providerInfo.subarray(-20);
-  const isRawAes = providerInfo.length > 20 && parameters.readUInt32BE(0) === 128 && parameters.readUInt32BE(4) === 12;
-  return (isRawAes ? providerInfo.subarray(0, -20) : providerInfo).toString();
 }

@@ -22,6 +22,7 @@ const sources = tracked.filter((path) => path.startsWith('src/') || path.startsW
 const FLOORS: [prefix: string, floor: number][] = [
   ['src/errors.ts', 0],
   ['src/network.ts', 0],
+  ['src/random.ts', 0],
   ['src/units.ts', 0],
   ['src/formats/', 1],
   ['src/sandbox/', 1],

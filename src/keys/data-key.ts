@@ -1,14 +1,14 @@
 /**
  * A data key in plain: bytes of their own, outside Node's shared buffer pool, zeroed by whoever owns them.
  */
-import { randomFillSync } from 'node:crypto';
 import type { EncryptedDataKey } from '../formats/esdk/header.ts';
 import { DATA_KEY_SIZE } from '../formats/esdk/keys.ts';
+import { freshRandom } from '../random.ts';
 import type { DataKey, SealingMaterials } from './keyring.ts';
 
-/** A fresh data key from the random generator. */
+/** A fresh data key, which no clone of this process makes too. */
 export function randomDataKey(): DataKey {
-  return own(randomFillSync(Buffer.allocUnsafeSlow(DATA_KEY_SIZE)));
+  return own(freshRandom(DATA_KEY_SIZE));
 }
 
 /** A data key with a copy of `bytes`, which stay the caller's. */

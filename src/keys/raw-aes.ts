@@ -3,44 +3,34 @@
  * AWS Encryption SDK, which opens it under the same namespace, name and key.
  *
  *     provider id    the namespace
- *     provider info  name | u32 tag size in bits | u32 IV size | IV
+ *     provider info  the key's name, sizes and IV (raw-aes-info.ts)
  *     ciphertext     AES-GCM(key, IV, data key), tag; additional data = the encoded encryption context
  */
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHmac,
-  createSecretKey,
-  type KeyObject,
-  randomBytes,
-} from 'node:crypto';
-import { SealiftError } from '../errors.ts';
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { encodeContext } from '../formats/esdk/context.ts';
+import { gcmOf } from '../formats/esdk/frame.ts';
 import type { EncryptedDataKey } from '../formats/esdk/header.ts';
 import { DATA_KEY_SIZE } from '../formats/esdk/keys.ts';
+import { freshRandom } from '../random.ts';
 import { copyDataKey, randomDataKey, sealingMaterials } from './data-key.ts';
-import type { DataKey, Keyring, KeyringRequest, SealingMaterials } from './keyring.ts';
+import type { DataKey, KeyringRequest, OpenKeyRequest, SealingMaterials, WrappingKeyring } from './keyring.ts';
+import { badRawKey, checkRawNames, type RawKeyNames } from './raw-names.ts';
+import { decodeRawAesInfo, encodeRawAesInfo, IV_SIZE, TAG_SIZE } from './raw-aes-info.ts';
 import { wrongKey } from './wrong-key.ts';
 
-const IV_SIZE = 12;
-const TAG_SIZE = 16;
-/** What stands between the key's name and the IV. */
-const SIZES = Buffer.from([0, 0, 0, TAG_SIZE * 8, 0, 0, 0, IV_SIZE]);
-
-export interface RawAesKey {
-  namespace: string;
-  name: string;
+export interface RawAesKey extends RawKeyNames {
   /** 16, 24 or 32 bytes; copied, and stays the caller's to zero. */
   key: Uint8Array;
 }
 
 /** Throws `bad-option` for a namespace, name or key that cannot be used. */
-export function rawAesKeyring({ namespace, name, key }: RawAesKey): Keyring {
-  checkRawAesKey({ namespace, name, key });
+export function rawAesKeyring({ namespace, name, key }: RawAesKey): WrappingKeyring {
+  checkRawNames({ namespace, name });
+  if (![16, 24, 32].includes(key.length)) throw badRawKey('key', '16, 24 or 32 bytes', `${key.length} bytes`);
   return new RawAesKeyring(namespace, name, createSecretKey(key));
 }
 
-class RawAesKeyring implements Keyring {
+class RawAesKeyring implements WrappingKeyring {
   readonly id: string;
   readonly #namespace: string;
   readonly #name: string;
@@ -55,45 +45,46 @@ class RawAesKeyring implements Keyring {
     this.#key = key;
   }
 
-  async makeDataKey({ encryptionContext }: KeyringRequest): Promise<SealingMaterials> {
+  async makeDataKey(request: KeyringRequest): Promise<SealingMaterials> {
     const dataKey = randomDataKey();
-    const iv = randomBytes(IV_SIZE);
-    const cipher = createCipheriv(this.#algorithm, this.#key, iv, { authTagLength: TAG_SIZE });
+    return sealingMaterials(dataKey, await this.wrapDataKey(dataKey, request));
+  }
+
+  async wrapDataKey(dataKey: DataKey, { encryptionContext }: KeyringRequest): Promise<EncryptedDataKey[]> {
+    const iv = freshRandom(IV_SIZE);
+    const cipher = createCipheriv(gcmOf(this.#key), this.#key, iv, { authTagLength: TAG_SIZE });
     cipher.setAAD(encodeContext(encryptionContext));
     const wrapped: EncryptedDataKey = {
       providerId: this.#namespace,
-      providerInfo: Buffer.concat([Buffer.from(this.#name), SIZES, iv]),
+      providerInfo: encodeRawAesInfo({ name: this.#name, iv }),
       ciphertext: Buffer.concat([cipher.update(dataKey.bytes), cipher.final(), cipher.getAuthTag()]),
     };
     return sealingMaterials(dataKey, [wrapped]);
   }
 
-  async openDataKey(request: KeyringRequest & { encryptedDataKeys: readonly EncryptedDataKey[] }): Promise<DataKey> {
-    const { encryptedDataKeys, encryptionContext } = request;
+  async openDataKey(request: OpenKeyRequest): Promise<DataKey> {
+    const { encryptedDataKeys, encryptionContext, dataKeySize = DATA_KEY_SIZE } = request;
     const reasons: string[] = [];
     for (const wrapped of encryptedDataKeys) {
-      if (!this.#isOurs(wrapped)) continue;
-      const dataKey = this.#unwrap(wrapped, encryptionContext);
+      const iv = this.#ivOf(wrapped);
+      if (!iv) continue;
+      const dataKey = this.#unwrap(wrapped.ciphertext, iv, encryptionContext);
       if (dataKey) return dataKey;
       reasons.push('it bears this name, but the key is another, or the object was changed');
     }
     throw wrongKey({ encryptedDataKeys, tried: `the raw AES key ${this.#namespace} / ${this.#name}`, reasons });
   }
 
-  #isOurs({ providerId, providerInfo, ciphertext }: EncryptedDataKey): boolean {
-    const prefix = Buffer.concat([Buffer.from(this.#name), SIZES]);
-    return (
-      providerId === this.#namespace &&
-      providerInfo.length === prefix.length + IV_SIZE &&
-      providerInfo.subarray(0, prefix.length).equals(prefix) &&
-      ciphertext.length === DATA_KEY_SIZE + TAG_SIZE
-    );
+  /** Undefined where the copy is for another wrapping key. */
+  #ivOf({ providerId, providerInfo, ciphertext }: EncryptedDataKey): Buffer | undefined {
+    const info = decodeRawAesInfo(providerInfo);
+    const isOurs = providerId === this.#namespace && info?.name === this.#name;
+    return isOurs && ciphertext.length === dataKeySize + TAG_SIZE ? info.iv : undefined;
   }
 
   /** Undefined where the tag does not verify. */
-  #unwrap({ providerInfo, ciphertext }: EncryptedDataKey, context: Readonly<Record<string, string>>) {
-    const iv = providerInfo.subarray(-IV_SIZE);
-    const decipher = createDecipheriv(this.#algorithm, this.#key, iv, { authTagLength: TAG_SIZE });
+  #unwrap(ciphertext: Buffer, iv: Buffer, context: Readonly<Record<string, string>>): DataKey | undefined {
+    const decipher = createDecipheriv(gcmOf(this.#key), this.#key, iv, { authTagLength: TAG_SIZE });
     decipher.setAAD(encodeContext(context));
     decipher.setAuthTag(ciphertext.subarray(-TAG_SIZE));
     // GCM's final gives no bytes, so the key is whole before its tag is checked.
@@ -107,23 +98,4 @@ class RawAesKeyring implements Keyring {
       plain.fill(0);
     }
   }
-
-  get #algorithm(): 'aes-128-gcm' | 'aes-192-gcm' | 'aes-256-gcm' {
-    const bits = this.#key.symmetricKeySize! * 8;
-    return `aes-${bits as 128 | 192 | 256}-gcm`;
-  }
-}
-
-/** Throws `bad-option`. */
-export function checkRawAesKey({ namespace, name, key }: RawAesKey): void {
-  if (namespace === '' || namespace.startsWith('aws-kms')) {
-    throw badKey('namespace', 'a text that does not begin with aws-kms', namespace);
-  }
-  if (name === '') throw badKey('name', 'a text', name);
-  if (![16, 24, 32].includes(key.length)) throw badKey('key', '16, 24 or 32 bytes', `${key.length} bytes`);
-}
-
-function badKey(member: string, expected: string, got: string): SealiftError {
-  const message = `The raw AES key's ${member} must be ${expected}, not ${JSON.stringify(got)}`;
-  return new SealiftError('bad-option', message, { hint: 'Make a new key file with: sealift keygen FILE.' });
 }

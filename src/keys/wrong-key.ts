@@ -3,6 +3,7 @@
  */
 import { SealiftError } from '../errors.ts';
 import type { EncryptedDataKey } from '../formats/esdk/header.ts';
+import { keyNameOf } from './raw-aes-info.ts';
 
 export function wrongKey(options: {
   encryptedDataKeys: readonly EncryptedDataKey[];
@@ -21,15 +22,8 @@ export function wrongKey(options: {
   });
 }
 
-/** A raw AES keyring puts these sizes, and 12 bytes of IV, behind its key's name. */
-const RAW_AES_SIZES = Buffer.from('000000800000000c', 'hex');
-const RAW_AES_SUFFIX_SIZE = RAW_AES_SIZES.length + 12;
-
 /** What a wrapped copy says about its wrapping key. The message says it, so what is not plain text is not printed. */
-function nameOf({ providerId, providerInfo }: EncryptedDataKey): string {
-  const suffix = providerInfo.subarray(-RAW_AES_SUFFIX_SIZE);
-  const isRawAes = suffix.subarray(0, RAW_AES_SIZES.length).equals(RAW_AES_SIZES);
-  const info = isRawAes ? providerInfo.subarray(0, -RAW_AES_SUFFIX_SIZE) : providerInfo;
-  const name = providerId === 'aws-kms' ? info.toString() : `${providerId} / ${info.toString()}`;
-  return name.replace(/[^\x20-\x7e]/g, '?');
+function nameOf(wrapped: EncryptedDataKey): string {
+  const name = keyNameOf(wrapped);
+  return (wrapped.providerId === 'aws-kms' ? name : `${wrapped.providerId} / ${name}`).replace(/[^\x20-\x7e]/g, '?');
 }

@@ -12,8 +12,8 @@ import type { AttemptRow, SourceIdentity } from '../ledger/types.ts';
 import { laneSizeOf } from '../parts/memory.ts';
 import type { Message } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
+import { freshRandom } from '../random.ts';
 import type { ObjectHeaders, WriteCondition } from '../stores/store.ts';
-import { freshRandom } from './random.ts';
 
 /** What a user decides about how an object is sealed and kept. */
 export interface SealOptions {

@@ -1,4 +1,5 @@
-import { randomBytes } from 'node:crypto';
+import crypto, { randomBytes } from 'node:crypto';
+import { syncBuiltinESMExports } from 'node:module';
 import { RawAesKeyringNode, RawAesWrappingSuiteIdentifier } from '@aws-crypto/client-node';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -54,6 +55,24 @@ describe('a data key', () => {
         });
       }),
     );
+  });
+
+  it('and its IV are new in every clone of a process, whose generator goes on in the same state', async () => {
+    const { randomBytes, randomFillSync } = crypto;
+    crypto.randomBytes = ((size: number) => Buffer.alloc(size, 7)) as typeof randomBytes;
+    crypto.randomFillSync = ((buffer: Buffer) => buffer.fill(7)) as typeof randomFillSync;
+    syncBuiltinESMExports();
+    try {
+      const [one, other] = [
+        await keyring.makeDataKey({ encryptionContext }),
+        await keyring.makeDataKey({ encryptionContext }),
+      ];
+      expect(one.dataKey.bytes).not.toEqual(other.dataKey.bytes);
+      expect(one.encryptedDataKeys[0]!.providerInfo).not.toEqual(other.encryptedDataKeys[0]!.providerInfo);
+    } finally {
+      Object.assign(crypto, { randomBytes, randomFillSync });
+      syncBuiltinESMExports();
+    }
   });
 
   it('is new each time, and zero once disposed of', async () => {

@@ -13,7 +13,7 @@ import type { Tools } from '../../src/job.ts';
 import type { DataKey, Keyring } from '../../src/keys/keyring.ts';
 import { openStateDir } from '../../src/ledger/state-dir.ts';
 import { MemoryBudget } from '../../src/parts/memory.ts';
-import { freshRandom } from '../../src/put/random.ts';
+import { freshRandom } from '../../src/random.ts';
 import { put } from '../../src/put.ts';
 import { resolveS3Settings } from '../../src/stores/aws-settings.ts';
 import { S3Store } from '../../src/stores/s3.ts';
