@@ -61,8 +61,8 @@ export function planMemory(request: MemoryRequest, laneSize: number): MemoryPlan
   if (laneCount < 1 || laneCount > room) {
     throw new SealiftError(
       'memory-too-small',
-      `${formatSize(maxMemory)} of memory cannot hold ${threadCount} threads and ${Math.max(laneCount, 1)} parts in flight of ${formatSize(laneSize)}`,
-      { hint: `Give --max-memory ${Math.ceil(least / MiB)}MiB or more.` },
+      `${formatSize(maxMemory)} of memory is too little: the least that works is ${Math.ceil(least / MiB)} MiB`,
+      { hint: `Give --max-memory ${Math.ceil(least / MiB)}MiB or more, or fewer --threads and --lanes.` },
     );
   }
   return { maxMemory, threadCount, laneCount };
@@ -104,7 +104,7 @@ export class MemoryBudget {
     const least = this.#maxMemory + size - this.#size;
     return new SealiftError(
       'memory-too-small',
-      `${formatSize(this.#maxMemory)} of memory have no room for ${formatSize(size)} held at once`,
+      `${formatSize(this.#maxMemory)} of memory has no room for ${formatSize(size)} held at once`,
       { hint: `Give --max-memory ${Math.ceil(least / MiB)}MiB or more.` },
     );
   }
