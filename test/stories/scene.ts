@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CreateBucketCommand,
   GetObjectCommand,
@@ -169,23 +170,22 @@ export function failureOf({ exit, last, stderr }: Outcome): Told {
   expect(last?.type, stderr).toBe('error');
   const told = wellSaid(last as unknown as Told);
   expect(exit).toBe(told.exit);
-  expect(stderr).toContain(`sealift: ${told.message} (${told.code})\n${told.hint}`);
+  expect(stderr).toContain(`: ${told.message} (${told.code})\n${told.hint}`);
   return told;
 }
 
 function wellSaid(told: Told): Told {
   // A name (`s3://…`, `--flag`, a path) may come first; a word begins with a capital letter.
-  expect(told.message).toMatch(/^([A-Z0-9/"-]|s3:\/\/|\.\/|\w+\.\w+ )/);
+  expect(told.message).toMatch(/^([A-Z0-9/"-]|(s3|file):\/\/|\.\/|\w+\.\w+ )/);
   expect(told.message).not.toMatch(/\.$/);
   expect(told.hint).toMatch(/^[A-Z`].*[^.]\.$/s);
   return told;
 }
 
-/** Resolves once the job has so many parts or pieces in its ledger. */
+/** Resolves once the unfinished job has so many parts or pieces in its ledger. */
 export async function untilDone(engine: Engine, count: number): Promise<void> {
-  while ((engine.jobs()[0] as { partsDone?: number } | undefined)?.partsDone !== count) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  const isThere = () => engine.jobs().some((job) => job.state === 'running' && job.partsDone === count);
+  while (!isThere()) await sleep(20);
 }
 
 /** Ends a child and waits until it is gone. */
