@@ -2,6 +2,7 @@
  * What every story is given and what it gives back: the tools an engine has ready, the events a job reports, and its
  * result. The result's fields are the command line's `--json` contract.
  */
+import { readFileSync } from 'node:fs';
 import type { Keyring } from './keys/keyring.ts';
 import type { MemoryBudget, MemoryPlan } from './parts/memory.ts';
 import type { Threads } from './parts/threads.ts';
@@ -141,10 +142,22 @@ export class Progress {
       partsReused: this.partsReused,
       seconds: (performance.now() - this.#started) / 1000,
       cpuSeconds: (cpu.user + cpu.system) / 1e6,
-      // maxRSS is in KiB whatever the platform's own unit is.
-      peakRssBytes: process.resourceUsage().maxRSS * 1024,
+      peakRssBytes: peakRss(),
       kmsCalls: this.#tools.kmsCalls() - this.#kmsCalls,
       warnings: this.warnings,
     };
   }
+}
+
+/**
+ * The largest resident size of this process so far. On Linux its resource usage begins with the peak of whoever started
+ * it, the status file with the program itself.
+ */
+function peakRss(): number {
+  if (process.platform === 'linux') {
+    const [, peakKiB] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+    if (peakKiB !== undefined) return Number(peakKiB) * 1024;
+  }
+  // In KiB whatever the platform's own unit is.
+  return process.resourceUsage().maxRSS * 1024;
 }

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { DEFAULT_PART_SIZE } from '../../src/formats/esdk/layout.ts';
 import { DEFAULT_FRAME_SIZE } from '../../src/formats/esdk/plan.ts';
 import { createEngine, type Engine, type GetRequest, kmsKeyring } from '../../src/index.ts';
+import { MiB } from '../../src/units.ts';
 import { run, type SandboxProcess, startSandboxProcess } from '../support/cli.ts';
 import { measure } from '../support/measure.ts';
 
@@ -133,4 +134,13 @@ describe.each([0, P + 1])('%i bytes by the command line', (size) => {
     const hash = createHash('sha256').update(content.subarray(0, size)).digest('hex');
     expect(piped).toMatchObject({ exit: 0, stdout: `${hash}  -\n` });
   });
+});
+
+test("peakRssBytes is the command's own, not that of a large process that started it", async () => {
+  const ballast = Buffer.alloc(512 * MiB, 1);
+  const key = ['--kms-key', 'alias/sandbox'];
+  const put = await run(['put', fileOf(1), 's3://bkt/small', ...key, '--state-dir', stateDir, '--json'], {
+    env: sandbox.env,
+  });
+  expect(put.last!.peakRssBytes).toBeLessThan(ballast.length);
 });
