@@ -22,7 +22,7 @@ import { StartOver } from './put/start-over.ts';
 export interface PutRequest extends SealOptions, RunOptions {
   /** Absolute path of a file. */
   source: string;
-  /** `s3://bucket/key`. */
+  /** `s3://bucket/key` or `file:///path`. */
   target: string;
   /** Forget an unfinished job of the same source and target, abort its upload, and start under a new key. */
   fresh?: boolean | undefined;

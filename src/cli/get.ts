@@ -39,7 +39,7 @@ export function addGet(program: Command, output: Output): void {
     .command('get')
     .summary('download, verify and open an object')
     .description('Opens a sealed object into a file, in parallel, or in order to standard output.')
-    .argument('<object>', 's3://bucket/key')
+    .argument('<object>', 's3://bucket/key or file:///path')
     .argument('<target>', 'the file, a folder, or - for standard output')
     .addHelpText('after', EXAMPLES)
     .optionsGroup('Target:')

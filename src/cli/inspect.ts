@@ -19,7 +19,7 @@ export function addInspect(program: Command, output: Output): void {
     .command('inspect')
     .summary("show an object's format, keys, context and sizes")
     .description('Shows what a sealed object says about itself. Needs no key, verifies nothing.')
-    .argument('<object>', 's3://bucket/key')
+    .argument('<object>', 's3://bucket/key or file:///path')
     .addHelpText('after', EXAMPLES);
   for (const add of [storeOptions, outputOptions]) add(command);
   command.action(async (object: string) => {

@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import { basename, join, resolve, sep } from 'node:path';
 import { SealiftError } from '../errors.ts';
+import { parseObjectUrl } from '../stores/object-url.ts';
 
 /**
  * `npm run sealift` starts us in the package's folder and notes the caller's in INIT_CWD. Paths are the caller's. The
@@ -16,7 +17,9 @@ export function enterCallersFolder(): void {
 
 /** The object a file goes into: a DEST that ends in a slash stands for the folder, as in `cp`. */
 export function objectFor(source: string, dest: string): string {
-  return dest.endsWith('/') ? dest + basename(source) : dest;
+  if (!dest.endsWith('/')) return dest;
+  const name = basename(source);
+  return dest + (dest.startsWith('file:') ? encodeURIComponent(name) : name);
 }
 
 /** The file an object goes into, as an absolute path: a TARGET that is a folder takes the last part of the key. */
@@ -42,7 +45,8 @@ function isDirectory(path: string): boolean {
 
 /** Whoever named the object must not choose where a file is written. */
 function lastSegment(object: string): string {
-  const name = object.slice(object.lastIndexOf('/') + 1);
+  const { key } = parseObjectUrl(object);
+  const name = key.slice(key.lastIndexOf('/') + 1);
   if (['', '.', '..'].includes(name) || name.includes(sep) || name.includes('\0')) {
     throw new SealiftError('usage', `The last part of ${object} is no name for a file`, {
       hint: 'Name the file to write, not only its directory.',

@@ -29,6 +29,7 @@ Examples:
   $ sealift put db.tar s3://backups/2026/db.tar --kms-key alias/backups
   $ sealift put db.tar s3://backups/2026/ --raw-key ~/backup.key      # keeps the file's name
   $ sealift put db.tar s3://backups/db.tar --kms-key alias/backups --overwrite --storage-class GLACIER_IR
+  $ sealift put db.tar file:///mnt/usb/db.tar --raw-key ~/backup.key  # onto a disk, without any AWS setting
 
 Interrupted? The same command, or \`sealift resume\`, goes on where it stopped.`;
 
@@ -36,9 +37,9 @@ export function addPut(program: Command, output: Output): void {
   const command = program
     .command('put')
     .summary('seal a file into an object')
-    .description('Seals a file into an S3 object, in parallel. Takes up its own unfinished job.')
+    .description('Seals a file into an object in S3 or in a directory, in parallel. Takes up its own unfinished job.')
     .argument('<source>', 'the file')
-    .argument('<dest>', 's3://bucket/key; one that ends in / takes the file name')
+    .argument('<dest>', 's3://bucket/key or file:///path; one that ends in / takes the file name')
     .addHelpText('after', EXAMPLES);
   for (const add of [keyOptions, objectOptions, workOptions, storeOptions, stateOptions, freshOption, outputOptions]) {
     add(command);

@@ -1,7 +1,7 @@
 /** What the directory store asks of the file system, and what it means when that says no. */
 import { constants } from 'node:fs';
 import { type FileHandle, link, lstat, open, rename, rm } from 'node:fs/promises';
-import { SealiftError } from '../errors.ts';
+import { type ErrorCode, SealiftError } from '../errors.ts';
 import type { ObjectPlace } from './directory-names.ts';
 
 const { O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY, O_RDWR } = constants;
@@ -74,53 +74,43 @@ export async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined>
 }
 
 /** Any error of a call on the directory store. One that is ours already passes as it is. */
-export function directoryError(thrown: unknown, call: string, { directory, url }: ObjectPlace): SealiftError {
+export function directoryError(thrown: unknown, call: string, place: ObjectPlace): SealiftError {
   if (thrown instanceof SealiftError) return thrown;
   const { code, message } = thrown as NodeJS.ErrnoException;
   if (typeof code !== 'string') return SealiftError.from(thrown);
-  const [errorCode, hint] = judge(code, directory);
-  return new SealiftError(errorCode, `${call} ${url}: ${message}`, { hint, cause: thrown });
-}
-
-type Verdict = readonly [
-  'bucket-not-found' | 'access-denied' | 'disk-full' | 'target-unwritable' | 'store-error',
-  string,
-];
-
-function judge(code: string, directory: string): Verdict {
+  const { directory, url } = place;
+  const error = (errorCode: ErrorCode, hint: string, what = `${call} ${url}: ${message}`) =>
+    new SealiftError(errorCode, what, { hint, cause: thrown });
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':
-      return ['bucket-not-found', `There is no directory ${directory}: make it first, or check its name.`];
+      return error('bucket-not-found', 'Make it first, or check its name.', `There is no directory ${directory}`);
     case 'EACCES':
     case 'EPERM':
-      return ['access-denied', `Check who may read and write in ${directory} (ls -ld), and who you are (id).`];
+      return error('access-denied', `Check who may read and write in ${directory} (ls -ld), and who you are (id).`);
     case 'ENOSPC':
     case 'EDQUOT':
-      return ['disk-full', 'Free some space and run the same command again: it goes on where it stopped.'];
+      return error('disk-full', 'Free some space and run the same command again: it goes on where it stopped.');
     case 'EROFS':
     case 'EFBIG':
     case 'ENAMETOOLONG':
-      return ['target-unwritable', `The file system of ${directory} does not take it. Choose another directory.`];
+      return error('target-unwritable', 'The file system does not take it. Choose another directory.');
     case 'ELOOP':
     case 'EMLINK':
-      return notAFile();
+      return error('store-error', 'An object and what belongs to it are regular files. Name the file itself.');
     default:
-      return ['store-error', 'The file system refuses; its message says why.'];
+      return error('store-error', 'The file system refuses; its message says why.');
   }
 }
 
-function notAFile(): Verdict {
-  return [
-    'store-error',
-    'An object is a regular file, and no link to one. Name the file itself; for one inside a folder, write its name behind the slash.',
-  ];
+/** Throws `store-error` where an object's name belongs to a folder, a device or a pipe. */
+export async function checkIsFile(file: FileHandle, place: ObjectPlace): Promise<void> {
+  const stats = await file.stat();
+  if (!stats.isFile()) throw notAFile(place, stats.isDirectory() ? 'a directory' : 'a device or a pipe');
 }
 
-/** Throws `store-error` where an object's name belongs to a folder, a device or a pipe. */
-export async function checkIsFile(file: FileHandle, { url }: ObjectPlace): Promise<void> {
-  const stats = await file.stat();
-  if (stats.isFile()) return;
-  const [code, hint] = notAFile();
-  throw new SealiftError(code, `${url} is not a regular file`, { hint });
+function notAFile({ url }: ObjectPlace, what: string): SealiftError {
+  return new SealiftError('store-error', `${url} is ${what}, and an object is a regular file`, {
+    hint: 'Name a file. To put a file into a directory under its own name, end in a slash.',
+  });
 }
