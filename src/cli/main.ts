@@ -65,9 +65,10 @@ function usageError({ code, message }: CommanderError, name: string | undefined)
     return new SealiftError('usage', 'No command was given', { hint: '`sealift --help` lists them.' });
   }
   const isCommand = name !== undefined && code !== 'commander.unknownCommand' && !name.startsWith('-');
+  const command = isCommand ? `sealift ${name}` : 'sealift';
   const text = message.replace(/^error: |\.$/g, '');
   return new SealiftError('usage', text[0]!.toUpperCase() + text.slice(1), {
-    hint: `\`sealift ${isCommand ? `${name} ` : ''}--help\` shows what it takes.`,
+    hint: `\`${command} --help\` shows what it takes.`,
   });
 }
 

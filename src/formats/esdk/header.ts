@@ -176,7 +176,7 @@ function readEncryptedDataKeys(cursor: Cursor, max: number): EncryptedDataKey[] 
   const count = cursor.u16();
   if (count === 0) throw badHeader('it holds no encrypted data key');
   if (count > max) {
-    throw new SealiftError('bad-header', `the header holds ${count} encrypted data keys; at most ${max} are accepted`, {
+    throw new SealiftError('bad-header', `The header holds ${count} encrypted data keys; at most ${max} are accepted`, {
       hint: 'Each may cost a call to KMS. If you expect so many, give a larger --max-encrypted-data-keys.',
     });
   }

@@ -69,8 +69,8 @@ function intoKeyObject(bytes: Buffer): KeyObject {
 /** Throws `bad-header` unless the header commits to these keys. Nothing else may be done with them before. */
 export function checkCommitment(header: { commitment: Uint8Array }, keys: Pick<MessageKeys, 'commitment'>): void {
   if (!timingSafeEqual(header.commitment, keys.commitment)) {
-    throw new SealiftError('bad-header', 'the header commits to another key than the one its data key gives', {
-      hint: 'The header was changed, or its encrypted data keys belong to another message.',
+    throw new SealiftError('bad-header', 'The header commits to another key than the one its data key gives', {
+      hint: 'The header was changed, or its encrypted data keys belong to another message. Fetch another version or another copy of the object.',
     });
   }
 }

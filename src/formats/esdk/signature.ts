@@ -41,8 +41,8 @@ export class SignatureVerifier {
   /** Throws `bad-signature`. To be called once. */
   check(signature: Uint8Array): void {
     if (this.#verify.verify(this.#publicKey, signature)) return;
-    throw new SealiftError('bad-signature', 'the signature does not match the message', {
-      hint: 'The object was changed or damaged after it was sealed. Its last frame was not released.',
+    throw new SealiftError('bad-signature', 'The signature does not match the message', {
+      hint: 'The object was changed or damaged after it was sealed. Its last frame was not released. Fetch another version or another copy of it.',
     });
   }
 }

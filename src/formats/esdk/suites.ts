@@ -80,8 +80,8 @@ export function suiteOf({ id, messageVersion }: { id: number; messageVersion: nu
   const suite = SUITES.find((row) => row.id === id && row.messageVersion === messageVersion);
   if (suite) return suite;
   const hex = `0x${id.toString(16).padStart(4, '0')}`;
-  throw new SealiftError('bad-header', `no algorithm suite of message version ${messageVersion} has the id ${hex}`, {
-    hint: 'The object is damaged, or it is not an AWS Encryption SDK message.',
+  throw new SealiftError('bad-header', `No algorithm suite of message version ${messageVersion} has the id ${hex}`, {
+    hint: 'The object is damaged, or it is not an AWS Encryption SDK message. Fetch another version or another copy of it.',
   });
 }
 
