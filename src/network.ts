@@ -68,6 +68,20 @@ export function trustedCertificates(caBundle: string): string[] {
   }
 }
 
+/** Certificates that were not accepted. Nothing was sent. */
+export function isCertificateCode(code: unknown): boolean {
+  return typeof code === 'string' && /CERT|LEAF_SIGNATURE/.test(code);
+}
+
+/**
+ * Codes of the operating system and of name lookup, such as ECONNRESET, of TLS, and of answers that are cut off or are
+ * no HTTP. Node's others begin with ERR_ and tell of a request that could not even be made.
+ */
+export function isNetworkCode(code: unknown): boolean {
+  if (typeof code !== 'string' || isCertificateCode(code)) return false;
+  return /^(E(?!RR_)|HPE_|ERR_SSL_|ERR_TLS_|ERR_STREAM_PREMATURE_CLOSE)/.test(code);
+}
+
 /** The region AWS's variables name. The SDK does not read AWS_DEFAULT_REGION, which the AWS CLI does. */
 export function regionFromEnvironment(): string | undefined {
   return process.env.AWS_REGION || process.env.AWS_DEFAULT_REGION || undefined;

@@ -2,6 +2,7 @@
  * What KMS, the SDK and the network say went wrong, as SealiftError: one code, one message, and what to do next.
  */
 import { type ErrorCode, SealiftError } from '../errors.ts';
+import { isCertificateCode, isNetworkCode } from '../network.ts';
 
 /** What was asked of KMS, and about which key. Each operation needs the permission `kms:` and its name. */
 export interface KmsQuestion {
@@ -55,9 +56,6 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
 /** Names that ask for fewer requests. KMS's LimitExceededException is about the number of keys, not about the rate. */
 const THROTTLING = new Set(['ThrottlingException', 'Throttling', 'TooManyRequestsException', 'RequestLimitExceeded']);
 
-/** Certificates that were not accepted. Nothing was sent. */
-const CERTIFICATE = /CERT|LEAF_SIGNATURE/;
-
 export function isThrottling(thrown: unknown): boolean {
   const { name, $metadata } = thrown as Failure;
   return THROTTLING.has(name) || $metadata?.httpStatusCode === 429;
@@ -70,11 +68,6 @@ export function isTransient(thrown: unknown): boolean {
   // An answer of success that cannot be read to its end was cut off.
   if (status !== undefined) return status >= 500 || status < 300 || $metadata?.clockSkewCorrected === true;
   return name === 'TimeoutError' || isNetworkCode(code);
-}
-
-/** Codes of the operating system and of name lookup, such as ECONNRESET. Node's own begin with ERR_. */
-function isNetworkCode(code: unknown): boolean {
-  return typeof code === 'string' && /^E(?!RR_)/.test(code) && !CERTIFICATE.test(code);
 }
 
 /** Any error of a call to KMS. One that is ours already passes as it is. */
@@ -101,7 +94,7 @@ function judge(failure: Failure, operation: KmsQuestion['operation']): Verdict |
   }
   if (Object.hasOwn(BY_NAME, name)) return BY_NAME[name];
   if (isTransient(failure)) return ['kms-unavailable', TRY_LATER];
-  if (CERTIFICATE.test(String(code))) {
+  if (isCertificateCode(code)) {
     const hint = "The endpoint's certificate is not trusted here. If it is yours, set AWS_CA_BUNDLE to its PEM file.";
     return ['kms-unavailable', hint];
   }

@@ -6,6 +6,7 @@
  * what that looks like. Only `head` knows.
  */
 import { type ErrorCode, SealiftError } from '../errors.ts';
+import { isCertificateCode, isNetworkCode } from '../network.ts';
 import type { WriteCondition } from './store.ts';
 
 /** S3's calls, each with the permission it needs. */
@@ -51,7 +52,7 @@ const TRY_LATER = 'Sealift tried several times. Run the same command again later
 /** Errors that mean the same whatever the call, by S3's name. */
 const BY_NAME: Readonly<Record<string, Verdict>> = {
   NoSuchBucket: ['bucket-not-found', 'Check the bucket name, or create the bucket first.'],
-  NoSuchVersion: ['object-not-found', 'Check --version-id.'],
+  NoSuchVersion: ['object-not-found', 'That version is not there any more. Run the same command again.'],
   NoSuchUpload: ['upload-lost', START_OVER],
   InvalidRange: ['bad-range', 'The object is shorter than the first byte asked for.'],
   ExpiredToken: ['credentials-expired', 'Renew your AWS credentials and run the same command again.'],
@@ -71,9 +72,6 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
   InvalidPart: ['store-error', 'The parts in the store are not those that were sent. Run it again with --fresh.'],
   InvalidObjectState: ['store-error', 'The object is archived. Restore it first: aws s3api restore-object --help.'],
 };
-
-/** Certificates that were not accepted. Nothing was sent. */
-const CERTIFICATE = /CERT|LEAF_SIGNATURE/;
 
 /** Any error of a call to S3. One that is ours already passes as it is. */
 export function s3Error(thrown: unknown, context: CallContext): SealiftError {
@@ -160,15 +158,15 @@ function judgeStatus(failure: Failure, status: number, { call }: CallContext): V
   return ['store-error', 'The store refused the request; its message says why.'];
 }
 
-/** Node's errors of names, connections and TLS carry a code; anything else is no network error. */
+/** What came of a request that was answered nothing: anything but the network's trouble is our own. */
 function judgeNetwork({ code, name }: Failure): Verdict | undefined {
-  if (typeof code !== 'string' && name !== 'TimeoutError') return undefined;
-  if (CERTIFICATE.test(String(code))) {
+  if (isCertificateCode(code)) {
     return [
       'store-error',
       "The endpoint's certificate is not trusted here. If it is yours, set AWS_CA_BUNDLE to its PEM file.",
     ];
   }
+  if (!isNetworkCode(code) && name !== 'TimeoutError') return undefined;
   const unreachable = code === 'ENOTFOUND' || code === 'ECONNREFUSED';
   return ['store-unavailable', unreachable ? `Check the region and the endpoint. ${TRY_LATER}` : TRY_LATER];
 }

@@ -37,9 +37,27 @@ export function checkMetadata(metadata: ObjectHeaders['metadata']): void {
   }
 }
 
-/** The headers of a new object. Throws as `checkMetadata` does. */
-export function headerFields({ metadata, contentType, storageClass, tags }: ObjectHeaders) {
+/** Throws `bad-option` for what no HTTP header can carry. */
+export function checkHeaders({ metadata, contentType = '', storageClass = '', tags = {} }: ObjectHeaders): void {
   checkMetadata(metadata);
+  for (const [name, value] of Object.entries({ 'content type': contentType, 'storage class': storageClass })) {
+    if (/^[\x20-\x7e]*$/.test(value)) continue;
+    throw new SealiftError('bad-option', `S3 cannot keep this ${name}: ${JSON.stringify(value)}`, {
+      hint: 'It must be ASCII, and one line.',
+    });
+  }
+  const tag = Object.entries(tags).find((pair) => !pair.every((text) => text.isWellFormed()));
+  if (tag !== undefined) {
+    throw new SealiftError('bad-option', `S3 cannot keep this tag: ${JSON.stringify(tag[0])}`, {
+      hint: 'Names and values of tags must be Unicode text.',
+    });
+  }
+}
+
+/** The headers of a new object. Throws as `checkHeaders` does. */
+export function headerFields(headers: ObjectHeaders) {
+  checkHeaders(headers);
+  const { metadata, contentType, storageClass, tags } = headers;
   const pairs = Object.entries(tags ?? {}).map(
     ([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
   );

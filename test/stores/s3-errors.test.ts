@@ -323,6 +323,18 @@ describe('an error of the network', () => {
     nobody.close();
   });
 
+  it.each(['ECONNRESET', 'EPROTO', 'ENOTFOUND', 'HPE_INVALID_CONSTANT', 'ERR_SSL_WRONG_VERSION_NUMBER'])(
+    '%s may pass',
+    (code) => {
+      const error = s3Error(Object.assign(new Error('gone'), { code }), {
+        call: 'PutObject',
+        url: 's3://backups/k',
+        region: 'us-east-1',
+      });
+      expect(error).toMatchObject({ code: 'store-unavailable' });
+    },
+  );
+
   it.each([
     'DEPTH_ZERO_SELF_SIGNED_CERT',
     'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
@@ -338,8 +350,10 @@ describe('an error of the network', () => {
   });
 });
 
-it('an error nobody foresaw is internal, and keeps its cause', () => {
-  const cause = new TypeError('x is not a function');
+it.each([
+  new TypeError('x is not a function'),
+  Object.assign(new TypeError('Invalid character in header content'), { code: 'ERR_INVALID_CHAR' }),
+])('an error nobody foresaw is internal, and keeps its cause: %s', (cause) => {
   const error = s3Error(cause, { call: 'PutObject', url: 's3://backups/k', region: 'us-east-1' });
   expect(error).toMatchObject({ code: 'internal', cause });
 });

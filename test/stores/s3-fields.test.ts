@@ -33,3 +33,18 @@ it('tags are written as a query', () => {
   expect(headerFields({ metadata: {}, tags }).Tagging).toBe('team=a%20%26%20b&gr%C3%B6%C3%9Fe=1%2B1%3D2');
   expect(headerFields({ metadata: {} }).Tagging).toBeUndefined();
 });
+
+it.each([
+  ['metadata', { metadata: { Name: 'x' } }],
+  ['metadata', { metadata: { name: 'a\nb' } }],
+  ['content type', { metadata: {}, contentType: 'a\nb' }],
+  ['storage class', { metadata: {}, storageClass: 'GLACIÉR' }],
+  ['tag', { metadata: {}, tags: { team: '\ud800' } }],
+])('%s that no header can carry is refused', (what, headers) => {
+  const refusal = {
+    code: 'bad-option',
+    message: expect.stringContaining(what),
+    hint: expect.stringMatching(/must|are/),
+  };
+  expect(() => headerFields(headers)).toThrow(expect.objectContaining(refusal));
+});
