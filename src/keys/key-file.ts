@@ -1,32 +1,50 @@
 /**
- * A raw key in a file: `{"type":"raw-aes","namespace":…,"name":…,"key":"<base64>"}`, for its owner's eyes alone.
+ * A raw key in a file of JSON, for its owner's eyes alone:
+ *
+ *     {"type":"raw-aes","namespace":…,"name":…,"key":"<base64>"}
+ *     {"type":"raw-rsa","namespace":…,"name":…,"padding":"oaep-sha256","privateKey":"<PEM>"}     publicKey alone seals
  */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { SealiftError } from '../errors.ts';
-import type { Keyring } from './keyring.ts';
+import type { WrappingKeyring } from './keyring.ts';
 import { rawAesKeyring } from './raw-aes.ts';
+import { type RsaPadding, rawRsaKeyring } from './raw-rsa.ts';
 
 const NAMESPACE = 'sealift';
 const KEY_SIZE = 32;
 /** Far above any key file: whatever is larger is something else. */
 const MAX_FILE_SIZE = 64 * 1024;
 
-/** The keyring of a key file. Throws `bad-key-file`, or `bad-option` for kinds of key this version does not know. */
-export async function readKeyFile(path: string): Promise<Keyring> {
-  const text = await readPrivately(path);
-  const { type, namespace, name, key } = parse(path, text);
-  if (type !== 'raw-aes') {
-    throw new SealiftError('bad-option', `${path} holds a ${JSON.stringify(type)} key`, {
-      hint: 'This version supports keys of type raw-aes only. Make one with: sealift keygen FILE.',
-    });
+type KeyFile = Readonly<Record<string, unknown>>;
+
+export interface KeyFileOptions {
+  /** Take an RSA key for PKCS#1 v1.5, an unsafe padding of old messages. */
+  allowPkcs1?: boolean | undefined;
+}
+
+/**
+ * The keyring of a key file. Throws `bad-key-file`, and `bad-option` for RSA with PKCS#1 v1.5 where `allowPkcs1` does not
+ * allow it.
+ */
+export async function readKeyFile(path: string, options: KeyFileOptions = {}): Promise<WrappingKeyring> {
+  const file = parse(path, await readPrivately(path));
+  switch (file.type) {
+    case 'raw-aes':
+      return readRawAes(path, file);
+    case 'raw-rsa':
+      return readRawRsa(path, file, options);
+    default:
+      throw badKeyFile(path, `its type is ${JSON.stringify(file.type)}, which is neither raw-aes nor raw-rsa`);
   }
-  const isText = typeof namespace === 'string' && typeof name === 'string' && typeof key === 'string';
-  const bytes = isText ? Buffer.from(key, 'base64') : Buffer.alloc(0);
-  if (!isText || bytes.toString('base64') !== key) {
+}
+
+function readRawAes(path: string, { namespace, name, key }: KeyFile): WrappingKeyring {
+  if (!isText(namespace) || !isText(name) || !isText(key) || Buffer.from(key, 'base64').toString('base64') !== key) {
     throw badKeyFile(path, 'it needs namespace, name and key as texts, the key in base64');
   }
+  const bytes = Buffer.from(key, 'base64');
   try {
     return rawAesKeyring({ namespace, name, key: bytes });
   } catch (error) {
@@ -34,6 +52,34 @@ export async function readKeyFile(path: string): Promise<Keyring> {
   } finally {
     bytes.fill(0);
   }
+}
+
+function readRawRsa(path: string, file: KeyFile, { allowPkcs1 = false }: KeyFileOptions): WrappingKeyring {
+  const { namespace, name, padding, privateKey, publicKey } = file;
+  if (
+    !isText(namespace) ||
+    !isText(name) ||
+    !isText(padding) ||
+    !isTextOrNone(privateKey) ||
+    !isTextOrNone(publicKey)
+  ) {
+    throw badKeyFile(path, 'it needs namespace, name, padding, and privateKey or publicKey as texts');
+  }
+  try {
+    return rawRsaKeyring({ namespace, name, padding: padding as RsaPadding, privateKey, publicKey, allowPkcs1 });
+  } catch (error) {
+    // A good file, for a padding that has to be allowed.
+    if (padding === 'pkcs1' && !allowPkcs1) throw error;
+    throw badKeyFile(path, (error as Error).message, error);
+  }
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+function isTextOrNone(value: unknown): value is string | undefined {
+  return value === undefined || isText(value);
 }
 
 /** Writes a new key, named at random, into a new file, and has it on disk before it returns. */
@@ -86,10 +132,10 @@ async function readPrivately(path: string): Promise<string> {
   }
 }
 
-function parse(path: string, text: string): Record<string, unknown> {
+function parse(path: string, text: string): KeyFile {
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as KeyFile;
   } catch {
     // The parser's message quotes the text, which may be a key.
   }

@@ -12,43 +12,54 @@ import { DecryptCommand, EncryptCommand, type EncryptCommandOutput, GenerateData
 import { SealiftError } from '../errors.ts';
 import type { EncryptedDataKey } from '../formats/esdk/header.ts';
 import { DATA_KEY_SIZE } from '../formats/esdk/keys.ts';
+import { firstToOpen } from './attempts.ts';
 import { copyDataKey, sealingMaterials } from './data-key.ts';
-import type { DataKey, Keyring, KeyringRequest, SealingMaterials } from './keyring.ts';
+import type { DataKey, KeyringRequest, OpenKeyRequest, SealingMaterials, WrappingKeyring } from './keyring.ts';
+import { type DiscoveryFilter, inRegion, isKeyArn, isSameKey, passes } from './kms-arn.ts';
 import { callKms, type KmsAccess } from './kms-calls.ts';
 import type { KmsQuestion } from './kms-errors.ts';
-import { wrongKey } from './wrong-key.ts';
 
 const PROVIDER_ID = 'aws-kms';
-const KEY_ARN = /^arn:[\w-]+:kms:[\w-]+:\d{12}:key\/[\w-]+$/;
-
-/** Failures that say nothing about the key: they may pass, and must not be told as "wrong key". */
-const MAY_PASS = new Set(['kms-throttled', 'kms-unavailable', 'credentials-expired', 'credentials-missing']);
 
 export interface KmsKeyringInput extends KmsAccess {
   /**
    * Key ids, ARNs, aliases or alias ARNs. The first makes data keys, the others can open them too. Where all are key
    * ARNs, only these keys are asked to open; otherwise KMS is asked about any key that the message names, because an
-   * alias or a bare id does not say which ARN it is. None: opens only, whatever the message names.
+   * alias or a bare id does not say which ARN it is. None: opens only, whatever the message names. A multi-Region key
+   * stands for its replicas too.
    */
   keyIds: readonly string[];
+  /** Which keys KMS may be asked about that are not in `keyIds`. All where absent. */
+  discovery?: DiscoveryFilter | undefined;
+  /** Of the client: where a multi-Region key that nobody named is asked about. */
+  region?: string | undefined;
+  /** Of grants too young for all of KMS to know them. */
+  grantTokens?: readonly string[] | undefined;
 }
 
-export function kmsKeyring(input: KmsKeyringInput): Keyring {
+export function kmsKeyring(input: KmsKeyringInput): WrappingKeyring {
   return new KmsKeyring(input);
 }
 
-class KmsKeyring implements Keyring {
+class KmsKeyring implements WrappingKeyring {
   readonly id: string;
   readonly #keyIds: readonly string[];
+  readonly #discovery: DiscoveryFilter | undefined;
+  readonly #region: string | undefined;
+  readonly #grants: { GrantTokens?: string[] };
   readonly #access: KmsAccess;
 
-  constructor({ keyIds, ...access }: KmsKeyringInput) {
+  constructor({ keyIds, discovery, region, grantTokens = [], ...access }: KmsKeyringInput) {
     this.id = JSON.stringify([PROVIDER_ID, ...keyIds]);
     this.#keyIds = keyIds;
+    this.#discovery = discovery;
+    this.#region = region;
+    this.#grants = grantTokens.length > 0 ? { GrantTokens: [...grantTokens] } : {};
     this.#access = access;
   }
 
-  async makeDataKey({ encryptionContext, signal }: KeyringRequest): Promise<SealingMaterials> {
+  async makeDataKey(request: KeyringRequest): Promise<SealingMaterials> {
+    const { encryptionContext, signal } = request;
     const [keyId, ...otherKeyIds] = this.#keyIds;
     if (keyId === undefined) {
       throw new SealiftError('no-key', 'No KMS key was named to make the data key with', {
@@ -59,42 +70,38 @@ class KmsKeyring implements Keyring {
       KeyId: keyId,
       NumberOfBytes: DATA_KEY_SIZE,
       EncryptionContext: encryptionContext,
+      ...this.#grants,
     });
     const asked = { operation: 'GenerateDataKey', keyId } as const;
     const answer = await callKms(this.#access, asked, (client, options) => client.send(command, options), signal);
     const first = wrappedCopy(asked, answer);
-    const dataKey = takePlaintext(asked, answer.Plaintext);
-    const encryptedDataKeys = [first];
+    const dataKey = takePlaintext(asked, answer.Plaintext, DATA_KEY_SIZE);
     try {
-      for (const otherKeyId of otherKeyIds) {
-        encryptedDataKeys.push(await this.#wrap(otherKeyId, dataKey, { encryptionContext, signal }));
-      }
-      return sealingMaterials(dataKey, encryptedDataKeys);
+      return sealingMaterials(dataKey, [first, ...(await this.#wrapUnder(otherKeyIds, dataKey, request))]);
     } catch (error) {
       dataKey[Symbol.dispose]();
       throw error;
     }
   }
 
-  async openDataKey(request: KeyringRequest & { encryptedDataKeys: readonly EncryptedDataKey[] }): Promise<DataKey> {
+  wrapDataKey(dataKey: DataKey, request: KeyringRequest): Promise<EncryptedDataKey[]> {
+    return this.#wrapUnder(this.#keyIds, dataKey, request);
+  }
+
+  openDataKey(request: OpenKeyRequest): Promise<DataKey> {
     const { encryptedDataKeys } = request;
-    const failures: SealiftError[] = [];
-    for (const wrapped of encryptedDataKeys.filter((one) => this.#mayOpen(one))) {
-      try {
-        return await this.#unwrap(wrapped, request);
-      } catch (error) {
-        const failure = SealiftError.from(error);
-        // Not for another key to mend: the user stopped us, or KMS's answers cannot be trusted.
-        if (['interrupted', 'kms-answer-mismatch', 'internal'].includes(failure.code)) throw failure;
-        failures.push(failure);
-      }
-    }
+    const attempts = encryptedDataKeys.flatMap((wrapped) => {
+      const keyId = this.#keyToAsk(wrapped);
+      return keyId === undefined ? [] : [() => this.#unwrap(wrapped, keyId, request)];
+    });
     const tried = this.#keyIds.length === 0 ? 'AWS KMS' : `the KMS key ${this.#keyIds.join(', ')}`;
-    const reasons = failures.map((failure) => failure.message);
-    if (failures.every((failure) => failure.code === 'wrong-key')) {
-      throw wrongKey({ encryptedDataKeys, tried, reasons, cause: failures[0] });
-    }
-    throw worthTelling(failures, reasons);
+    return firstToOpen(attempts, { encryptedDataKeys, tried });
+  }
+
+  async #wrapUnder(keyIds: readonly string[], dataKey: DataKey, request: KeyringRequest): Promise<EncryptedDataKey[]> {
+    const wrapped: EncryptedDataKey[] = [];
+    for (const keyId of keyIds) wrapped.push(await this.#wrap(keyId, dataKey, request));
+    return wrapped;
   }
 
   async #wrap(keyId: string, dataKey: DataKey, { encryptionContext, signal }: KeyringRequest) {
@@ -102,6 +109,7 @@ class KmsKeyring implements Keyring {
       KeyId: keyId,
       Plaintext: dataKey.bytes,
       EncryptionContext: encryptionContext,
+      ...this.#grants,
     });
     const asked = { operation: 'Encrypt', keyId } as const;
     return wrappedCopy(
@@ -110,23 +118,29 @@ class KmsKeyring implements Keyring {
     );
   }
 
-  async #unwrap(wrapped: EncryptedDataKey, { encryptionContext, signal }: KeyringRequest): Promise<DataKey> {
-    const keyId = arnOf(wrapped);
+  async #unwrap(wrapped: EncryptedDataKey, keyId: string, request: OpenKeyRequest): Promise<DataKey> {
+    const { encryptionContext, dataKeySize = DATA_KEY_SIZE, signal } = request;
     const command = new DecryptCommand({
       KeyId: keyId,
       CiphertextBlob: wrapped.ciphertext,
       EncryptionContext: encryptionContext,
+      ...this.#grants,
     });
     const asked = { operation: 'Decrypt', keyId } as const;
     const answer = await callKms(this.#access, asked, (client, options) => client.send(command, options), signal);
     checkKeyId(asked, answer.KeyId);
-    return takePlaintext(asked, answer.Plaintext);
+    return takePlaintext(asked, answer.Plaintext, dataKeySize);
   }
 
-  #mayOpen(wrapped: EncryptedDataKey): boolean {
-    if (wrapped.providerId !== PROVIDER_ID || !KEY_ARN.test(arnOf(wrapped))) return false;
-    const comparable = this.#keyIds.length > 0 && this.#keyIds.every((keyId) => KEY_ARN.test(keyId));
-    return !comparable || this.#keyIds.includes(arnOf(wrapped));
+  /** The ARN to ask KMS about for a wrapped copy, undefined where the copy is for none of our keys. */
+  #keyToAsk(wrapped: EncryptedDataKey): string | undefined {
+    const arn = arnOf(wrapped);
+    if (wrapped.providerId !== PROVIDER_ID || !isKeyArn(arn)) return undefined;
+    const named = this.#keyIds.find((keyId) => isSameKey(keyId, arn));
+    if (named !== undefined) return named;
+    const isComparable = this.#keyIds.length > 0 && this.#keyIds.every(isKeyArn);
+    if (isComparable || (this.#discovery && !passes(arn, this.#discovery))) return undefined;
+    return this.#region === undefined ? arn : inRegion(arn, this.#region);
   }
 }
 
@@ -149,8 +163,8 @@ function wrappedCopy(
 
 /** The ARN in an answer; it must be the one asked for, where that was an ARN. */
 function checkKeyId(asked: KmsQuestion, answered: string | undefined): string {
-  if (answered === undefined || !KEY_ARN.test(answered)) throw mismatch(asked, 'it names no key');
-  if (KEY_ARN.test(asked.keyId) && answered !== asked.keyId) throw mismatch(asked, `it is about ${answered}`);
+  if (answered === undefined || !isKeyArn(answered)) throw mismatch(asked, 'it names no key');
+  if (isKeyArn(asked.keyId) && answered !== asked.keyId) throw mismatch(asked, `it is about ${answered}`);
   return answered;
 }
 
@@ -158,9 +172,9 @@ function checkKeyId(asked: KmsQuestion, answered: string | undefined): string {
  * Moves a plain data key out of an answer. The bytes are zeroed there; the base64 text they came in is a string, which
  * nobody can zero, and is left to the garbage collector.
  */
-function takePlaintext(asked: KmsQuestion, plaintext: Uint8Array | undefined): DataKey {
-  if (plaintext?.length !== DATA_KEY_SIZE) {
-    throw mismatch(asked, `it holds ${plaintext?.length ?? 0} bytes of data key instead of ${DATA_KEY_SIZE}`);
+function takePlaintext(asked: KmsQuestion, plaintext: Uint8Array | undefined, size: number): DataKey {
+  if (plaintext?.length !== size) {
+    throw mismatch(asked, `it holds ${plaintext?.length ?? 0} bytes of data key instead of ${size}`);
   }
   const dataKey = copyDataKey(plaintext);
   plaintext.fill(0);
@@ -171,12 +185,4 @@ function mismatch({ operation, keyId }: KmsQuestion, reason: string): SealiftErr
   return new SealiftError('kms-answer-mismatch', `KMS ${operation} ${keyId}: the answer does not fit: ${reason}`, {
     hint: 'Check the KMS endpoint: whatever answers there does not behave as AWS KMS. Nothing was sealed or opened.',
   });
-}
-
-/** Of several attempts' failures the one that may pass, else the first that is more than "wrong key", with all reasons. */
-function worthTelling(failures: readonly SealiftError[], reasons: readonly string[]): SealiftError {
-  const telling =
-    failures.find((failure) => MAY_PASS.has(failure.code)) ?? failures.find((failure) => failure.code !== 'wrong-key')!;
-  if (failures.length === 1) return telling;
-  return new SealiftError(telling.code, reasons.join('; '), { hint: telling.hint, cause: telling });
 }

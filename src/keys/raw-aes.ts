@@ -14,8 +14,8 @@ import { DATA_KEY_SIZE } from '../formats/esdk/keys.ts';
 import { freshRandom } from '../random.ts';
 import { copyDataKey, randomDataKey, sealingMaterials } from './data-key.ts';
 import type { DataKey, KeyringRequest, OpenKeyRequest, SealingMaterials, WrappingKeyring } from './keyring.ts';
-import { badRawKey, checkRawNames, type RawKeyNames } from './raw-names.ts';
 import { decodeRawAesInfo, encodeRawAesInfo, IV_SIZE, TAG_SIZE } from './raw-aes-info.ts';
+import { badRawKey, checkRawNames, type RawKeyNames } from './raw-names.ts';
 import { wrongKey } from './wrong-key.ts';
 
 export interface RawAesKey extends RawKeyNames {
@@ -54,19 +54,16 @@ class RawAesKeyring implements WrappingKeyring {
     const iv = freshRandom(IV_SIZE);
     const cipher = createCipheriv(gcmOf(this.#key), this.#key, iv, { authTagLength: TAG_SIZE });
     cipher.setAAD(encodeContext(encryptionContext));
-    const wrapped: EncryptedDataKey = {
-      providerId: this.#namespace,
-      providerInfo: encodeRawAesInfo({ name: this.#name, iv }),
-      ciphertext: Buffer.concat([cipher.update(dataKey.bytes), cipher.final(), cipher.getAuthTag()]),
-    };
-    return sealingMaterials(dataKey, [wrapped]);
+    const ciphertext = Buffer.concat([cipher.update(dataKey.bytes), cipher.final(), cipher.getAuthTag()]);
+    const providerInfo = encodeRawAesInfo({ name: this.#name, iv });
+    return [{ providerId: this.#namespace, providerInfo, ciphertext }];
   }
 
   async openDataKey(request: OpenKeyRequest): Promise<DataKey> {
     const { encryptedDataKeys, encryptionContext, dataKeySize = DATA_KEY_SIZE } = request;
     const reasons: string[] = [];
     for (const wrapped of encryptedDataKeys) {
-      const iv = this.#ivOf(wrapped);
+      const iv = this.#ivOf(wrapped, dataKeySize);
       if (!iv) continue;
       const dataKey = this.#unwrap(wrapped.ciphertext, iv, encryptionContext);
       if (dataKey) return dataKey;
@@ -76,7 +73,7 @@ class RawAesKeyring implements WrappingKeyring {
   }
 
   /** Undefined where the copy is for another wrapping key. */
-  #ivOf({ providerId, providerInfo, ciphertext }: EncryptedDataKey): Buffer | undefined {
+  #ivOf({ providerId, providerInfo, ciphertext }: EncryptedDataKey, dataKeySize: number): Buffer | undefined {
     const info = decodeRawAesInfo(providerInfo);
     const isOurs = providerId === this.#namespace && info?.name === this.#name;
     return isOurs && ciphertext.length === dataKeySize + TAG_SIZE ? info.iv : undefined;

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { SealiftError } from '../../src/errors.ts';
 import { readKeyFile, writeKeyFile } from '../../src/keys/key-file.ts';
 import { rawAesKeyring } from '../../src/keys/raw-aes.ts';
+import { rawRsaKeyring } from '../../src/keys/raw-rsa.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sealift-keys-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -21,6 +23,8 @@ function fileOf(content: string, mode = 0o600): string {
 }
 
 const secret = Buffer.alloc(32, 'secret').toString('base64');
+const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const pem = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
 const good = { type: 'raw-aes', namespace: 'lab', name: 'n', key: secret };
 
 describe('keygen', () => {
@@ -100,12 +104,32 @@ describe('reading', () => {
     }
   });
 
-  it('says that RSA keys are for another version', async () => {
-    const path = fileOf(JSON.stringify({ type: 'raw-rsa', namespace: 'lab', name: 'n', padding: 'oaep-sha256' }));
-    await expect(readKeyFile(path)).rejects.toMatchObject({
+  it('takes RSA keys, and PKCS#1 v1.5 only where it is allowed', async () => {
+    const file = { type: 'raw-rsa', namespace: 'lab', name: 'n', padding: 'oaep-sha256', privateKey: pem };
+    const keyring = await readKeyFile(fileOf(JSON.stringify(file)));
+    expect(keyring.id).toBe(rawRsaKeyring({ namespace: 'lab', name: 'n', padding: 'oaep-sha256', privateKey: pem }).id);
+    const old = fileOf(JSON.stringify({ ...file, padding: 'pkcs1' }));
+    await expect(readKeyFile(old)).rejects.toMatchObject({
       code: 'bad-option',
-      message: expect.stringContaining('raw-rsa'),
-      hint: expect.stringContaining('raw-aes only'),
+      hint: expect.stringContaining('--allow-pkcs1'),
     });
+    await readKeyFile(old, { allowPkcs1: true });
+  });
+
+  it.each([
+    ['another type', { type: 'raw-ec' }],
+    ['no type', { type: undefined }],
+    ['an RSA key without a padding', { type: 'raw-rsa', privateKey: pem }],
+    ['an RSA key of another padding', { type: 'raw-rsa', padding: 'none', privateKey: pem }],
+    ['no RSA key', { type: 'raw-rsa', padding: 'oaep-sha1' }],
+    ['an RSA key that is none', { type: 'raw-rsa', padding: 'oaep-sha1', privateKey: pem.slice(0, 500) }],
+  ])('refuses %s, and shows nothing of the key', async (_, changes) => {
+    const path = fileOf(JSON.stringify({ namespace: 'lab', name: 'n', ...changes }));
+    const error = await readKeyFile(path).then(
+      () => undefined,
+      (thrown: SealiftError) => thrown,
+    );
+    expect(error).toMatchObject({ code: 'bad-key-file', message: expect.stringContaining(path) });
+    expect(`${error!.message} ${error!.stack} ${String(error!.cause)}`).not.toContain(pem.slice(100, 120));
   });
 });

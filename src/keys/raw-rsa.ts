@@ -1,0 +1,170 @@
+/**
+ * A keyring over an RSA key pair that the user keeps: whoever has the public half can seal, and only who has the private
+ * one can open. The wrapped data key is laid out as in every AWS Encryption SDK:
+ *
+ *     provider id    the namespace
+ *     provider info  the name
+ *     ciphertext     RSA(public key, data key)
+ *
+ * RSA authenticates nothing, so the encryption context is not bound to the wrapped copy; the message's header binds it.
+ */
+import {
+  constants,
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  type KeyObject,
+  privateDecrypt,
+  publicEncrypt,
+  randomBytes,
+} from 'node:crypto';
+import { SealiftError } from '../errors.ts';
+import type { EncryptedDataKey } from '../formats/esdk/header.ts';
+import { DATA_KEY_SIZE } from '../formats/esdk/keys.ts';
+import { copyDataKey, randomDataKey, sealingMaterials } from './data-key.ts';
+import type { DataKey, KeyringRequest, OpenKeyRequest, SealingMaterials, WrappingKeyring } from './keyring.ts';
+import { badRawKey, checkRawNames, type RawKeyNames } from './raw-names.ts';
+import { wrongKey } from './wrong-key.ts';
+
+export const RSA_PADDINGS = ['oaep-sha1', 'oaep-sha256', 'oaep-sha384', 'oaep-sha512', 'pkcs1'] as const;
+
+export type RsaPadding = (typeof RSA_PADDINGS)[number];
+
+export interface RawRsaKey extends RawKeyNames {
+  padding: RsaPadding;
+  /** PEM. Opens and seals. */
+  privateKey?: string | undefined;
+  /** PEM. Alone it can only seal. */
+  publicKey?: string | undefined;
+  /** PKCS#1 v1.5 is broken in places where others can watch failures: it is for old messages only, and only if wanted. */
+  allowPkcs1?: boolean | undefined;
+}
+
+/** Throws `bad-option` for names or keys that cannot be used, and for PKCS#1 v1.5 where it was not allowed. */
+export function rawRsaKeyring(options: RawRsaKey): WrappingKeyring {
+  const { namespace, name, padding, allowPkcs1 = false } = options;
+  checkRawNames({ namespace, name });
+  if (!RSA_PADDINGS.includes(padding)) {
+    throw badRawKey('padding', `one of ${RSA_PADDINGS.join(', ')}`, JSON.stringify(padding));
+  }
+  if (padding === 'pkcs1' && !allowPkcs1) {
+    throw new SealiftError('bad-option', `The RSA key ${name} is for PKCS#1 v1.5, an unsafe padding`, {
+      hint: 'To open an old message with it, give --allow-pkcs1. To seal, use OAEP.',
+    });
+  }
+  return new RawRsaKeyring({ namespace, name }, padding, keyPair(options));
+}
+
+interface KeyPair {
+  publicKey: KeyObject;
+  privateKey: KeyObject | undefined;
+}
+
+class RawRsaKeyring implements WrappingKeyring {
+  readonly id: string;
+  readonly #names: RawKeyNames;
+  readonly #padding: RsaPadding;
+  readonly #keys: KeyPair;
+
+  constructor(names: RawKeyNames, padding: RsaPadding, keys: KeyPair) {
+    const mark = createHash('sha256')
+      .update(keys.publicKey.export({ format: 'der', type: 'spki' }))
+      .digest('hex');
+    this.id = JSON.stringify(['raw-rsa', names.namespace, names.name, padding, mark]);
+    this.#names = names;
+    this.#padding = padding;
+    this.#keys = keys;
+  }
+
+  async makeDataKey(request: KeyringRequest): Promise<SealingMaterials> {
+    const dataKey = randomDataKey();
+    return sealingMaterials(dataKey, await this.wrapDataKey(dataKey, request));
+  }
+
+  async wrapDataKey(dataKey: DataKey, _request: KeyringRequest): Promise<EncryptedDataKey[]> {
+    if (this.#padding === 'pkcs1') {
+      throw new SealiftError('bad-option', `The RSA key ${this.#names.name} is for PKCS#1 v1.5, which only opens`, {
+        hint: 'Seal with a padding of OAEP: oaep-sha256 suits every reader.',
+      });
+    }
+    const { publicKey } = this.#keys;
+    const ciphertext = publicEncrypt({ key: publicKey, ...oaep(this.#padding) }, dataKey.bytes);
+    return [{ providerId: this.#names.namespace, providerInfo: Buffer.from(this.#names.name), ciphertext }];
+  }
+
+  async openDataKey({ encryptedDataKeys, dataKeySize = DATA_KEY_SIZE }: OpenKeyRequest): Promise<DataKey> {
+    const { namespace, name } = this.#names;
+    const reasons: string[] = [];
+    for (const { providerId, providerInfo, ciphertext } of encryptedDataKeys) {
+      if (providerId !== namespace || !providerInfo.equals(Buffer.from(name))) continue;
+      const opened = this.#unwrap(ciphertext, dataKeySize);
+      if (typeof opened !== 'string') return opened;
+      reasons.push(opened);
+    }
+    throw wrongKey({ encryptedDataKeys, tried: `the raw RSA key ${namespace} / ${name}`, reasons });
+  }
+
+  /** The data key, or why there is none. */
+  #unwrap(ciphertext: Buffer, size: number): DataKey | string {
+    const { privateKey } = this.#keys;
+    if (!privateKey) return 'only its public half is here, which seals';
+    let plain: Buffer;
+    try {
+      plain =
+        this.#padding === 'pkcs1'
+          ? unpadPkcs1(privateDecrypt({ key: privateKey, padding: constants.RSA_NO_PADDING }, ciphertext), size)
+          : privateDecrypt({ key: privateKey, ...oaep(this.#padding) }, ciphertext);
+    } catch {
+      return 'it bears this name, but the key or its padding is another, or the object was changed';
+    }
+    try {
+      return plain.length === size ? copyDataKey(plain) : `it holds ${plain.length} bytes instead of ${size}`;
+    } finally {
+      plain.fill(0);
+    }
+  }
+}
+
+function oaep(padding: Exclude<RsaPadding, 'pkcs1'>) {
+  return { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: padding.slice('oaep-'.length) };
+}
+
+/**
+ * Takes PKCS#1 v1.5 off a block: 00 02 ‖ at least eight bytes that are not zero ‖ 00 ‖ the data key, whose size is known.
+ * Whether the block was well-formed shows neither in time nor in the result, or whoever can send us messages could have
+ * any ciphertext opened by asking often enough: for a malformed one the data key is random, and the header does not
+ * open under it. By ourselves, because not every OpenSSL that Node is built with does the same.
+ */
+function unpadPkcs1(block: Buffer, size: number): Buffer {
+  const start = block.length - size;
+  if (start < 11) throw new RangeError('block: too short for a data key');
+  let wrong = block[0]! | (block[1]! ^ 2) | block[start - 1]!;
+  // Below zero, and so with its highest bit set, is only what was zero.
+  for (let index = 2; index < start - 1; index++) wrong |= (block[index]! - 1) >>> 31;
+  const isGood = (wrong - 1) >> 31;
+  const dataKey = randomBytes(size);
+  for (let index = 0; index < size; index++) {
+    dataKey[index] = (block[start + index]! & isGood) | (dataKey[index]! & ~isGood);
+  }
+  block.fill(0);
+  return dataKey;
+}
+
+function keyPair({ privateKey, publicKey }: RawRsaKey): KeyPair {
+  if (privateKey === undefined && publicKey === undefined) {
+    throw badRawKey('privateKey or publicKey', 'a key in PEM', 'left out');
+  }
+  try {
+    const secret = privateKey === undefined ? undefined : createPrivateKey(privateKey);
+    const open = createPublicKey(secret ?? publicKey!);
+    if (open.asymmetricKeyType !== 'rsa') throw new TypeError(`it is a key for ${open.asymmetricKeyType}`);
+    return { privateKey: secret, publicKey: open };
+  } catch (cause) {
+    // The message of OpenSSL names no bytes of the key, but says nothing to people either.
+    const member = privateKey === undefined ? 'publicKey' : 'privateKey';
+    throw new SealiftError('bad-option', `The raw key's ${member} must be an RSA key in PEM`, {
+      hint: 'Make one with: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072.',
+      cause,
+    });
+  }
+}
