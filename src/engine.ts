@@ -3,36 +3,22 @@
  * cached, how fast KMS may be asked, and how many threads and lanes fit into memory. The stories are told elsewhere,
  * with what is chosen here in their hands.
  */
-import type { ErrorCode } from './errors.ts';
+
+import { EngineKeys, type KmsKeyring } from './engine/keys.ts';
 import { SealiftError } from './errors.ts';
 import { type GetRequest, get } from './get.ts';
 import { type Inspection, inspect } from './inspect.ts';
 import type { Crew, JobResult, LaneNeeds, Place, RunOptions, Tools } from './job.ts';
 import { type Cancelled, cancelJob } from './jobs.ts';
-import { type CacheStats, type CachingKeyring, cachingKeyring } from './keys/cache.ts';
+import type { CacheStats } from './keys/cache.ts';
 import type { Keyring } from './keys/keyring.ts';
-import { kmsKeyring as keyringOverKms } from './keys/kms.ts';
-import { createKmsClient } from './keys/kms-client.ts';
 import { type DamagedJob, type JobSummary, Ledger } from './ledger/ledger.ts';
 import { openStateDir } from './ledger/state-dir.ts';
-import type { Limiter } from './limits/limiter.ts';
-import { kmsQuota } from './limits/quotas.ts';
-import { kmsLimiter } from './limits/token-bucket.ts';
-import { laneSizeOf, MemoryBudget, planMemory } from './parts/memory.ts';
+import { defaultMaxMemory, laneSizeOf, MemoryBudget, planMemory } from './parts/memory.ts';
 import { Threads } from './parts/threads.ts';
 import { type PutRequest, put } from './put.ts';
 import { type ObjectUrl, parseObjectUrl } from './stores/object-url.ts';
 import { openStore, resolveStore } from './stores/open.ts';
-
-/** Keys from AWS KMS. Region, credentials and endpoint are AWS's own settings. */
-export interface KmsKeyringOptions {
-  /** Key ids, ARNs or aliases. The first makes data keys, the others can open them too. None: open only, whatever the object names. */
-  keyIds: readonly string[];
-  /** Share of the region's request quota to use at most. Default 0.2. */
-  share?: number | undefined;
-  /** Requests a second at most; overrides `share`. */
-  ratePerSecond?: number | undefined;
-}
 
 export interface EngineOptions {
   /** From `kmsKeyring` or `rawAesKeyring`. Without one the engine can inspect, list and cancel. */
@@ -52,16 +38,6 @@ export interface EngineOptions {
   expectedBucketOwner?: string | undefined;
 }
 
-/** What `kmsKeyring` returns: a wish, which the engine fulfils with its own client, limiter and cache. */
-export interface KmsKeyring {
-  readonly kms: KmsKeyringOptions;
-}
-
-export function kmsKeyring(options: KmsKeyringOptions): KmsKeyring {
-  return { kms: options };
-}
-
-const DEFAULT_KMS_SHARE = 0.2;
 /** Finished ledgers are kept this long, for `jobs` to show. */
 const KEEP_FINISHED_MS = 30 * 24 * 3600 * 1000;
 
@@ -91,7 +67,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
 
 class Workshop implements Engine {
   readonly #options: EngineOptions;
-  readonly #keys: Keys;
+  readonly #keys: EngineKeys;
   readonly #places = new Map<string, Promise<Omit<Place, 'url' | 'key'>>>();
   readonly #tools: Tools;
   #threads: Threads | undefined;
@@ -99,8 +75,8 @@ class Workshop implements Engine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    this.#keys = new Keys(options);
-    const budget = new MemoryBudget(planMemory(this.#memory(), 0));
+    this.#keys = new EngineKeys(options);
+    const budget = new MemoryBudget({ maxMemory: options.maxMemory ?? defaultMaxMemory() });
     const stateDir = () => this.#stateDir();
     this.#tools = {
       get stateDir() {
@@ -143,8 +119,8 @@ class Workshop implements Engine {
   }
 
   async close(): Promise<void> {
-    await this.#threads?.close();
-    await this.#keys.close();
+    // Keys are zeroed whatever becomes of the threads.
+    await Promise.allSettled([this.#threads?.close(), this.#keys.close()]);
     for (const place of this.#places.values()) (await place.catch(() => undefined))?.store.close();
   }
 
@@ -173,6 +149,8 @@ class Workshop implements Engine {
     if (!shared) {
       shared = this.#openStore(object);
       this.#places.set(holder, shared);
+      // What failed once may succeed when it is asked for again.
+      shared.catch(() => this.#places.delete(holder));
     }
     const { store, settings, credentials } = await shared;
     return { url: store.url(key), key, store, settings, credentials };
@@ -191,7 +169,7 @@ class Workshop implements Engine {
     const plan = planMemory(request, laneSize);
     if (!this.#threads) {
       budget.startThreads(plan.threadCount);
-      this.#threads = new Threads({ count: plan.threadCount });
+      this.#threads = new Threads({ count: plan.threadCount, laneCount: plan.laneCount });
     }
     return { threads: this.#threads, plan, held, laneSize, budget };
   }
@@ -205,70 +183,4 @@ function fits(plan: () => unknown): boolean {
     if (SealiftError.from(error).code === 'memory-too-small') return false;
     throw error;
   }
-}
-
-/** The engine's keyring: the user's, behind the cache, with KMS's client and limiter made when first needed. */
-class Keys implements Keyring {
-  readonly id: string;
-  readonly #options: EngineOptions;
-  #ready: Promise<CachingKeyring> | undefined;
-  #cache: CachingKeyring | undefined;
-  #limiter: Limiter | undefined;
-  callCount = 0;
-
-  constructor(options: EngineOptions) {
-    this.#options = options;
-    this.id =
-      options.keyring && 'kms' in options.keyring
-        ? `aws-kms ${options.keyring.kms.keyIds.join(' ')}`
-        : (options.keyring?.id ?? '');
-  }
-
-  async makeDataKey(request: Parameters<Keyring['makeDataKey']>[0]) {
-    return (await this.#open()).makeDataKey(request);
-  }
-
-  async openDataKey(request: Parameters<Keyring['openDataKey']>[0]) {
-    return (await this.#open()).openDataKey(request);
-  }
-
-  stats(): CacheStats {
-    return this.#cache?.stats() ?? { hits: 0, misses: 0 };
-  }
-
-  async close(): Promise<void> {
-    await this.#ready?.catch(() => undefined);
-    this.#cache?.close();
-    await this.#limiter?.close();
-  }
-
-  #open(): Promise<CachingKeyring> {
-    this.#ready ??= this.#make();
-    return this.#ready;
-  }
-
-  async #make(): Promise<CachingKeyring> {
-    const { keyring, keyReuse } = this.#options;
-    if (!keyring) throw noKey();
-    const inner = 'kms' in keyring ? await this.#overKms(keyring.kms) : keyring;
-    this.#cache = cachingKeyring(inner, keyReuse === 'off' ? { maxMessages: 1 } : {});
-    return this.#cache;
-  }
-
-  async #overKms({ keyIds, share = DEFAULT_KMS_SHARE, ratePerSecond }: KmsKeyringOptions): Promise<Keyring> {
-    const client = await createKmsClient();
-    const quota = kmsQuota(await client.config.region());
-    this.#limiter = kmsLimiter({ ratePerSecond: ratePerSecond ?? quota * share });
-    const onCall = () => {
-      this.callCount++;
-    };
-    return keyringOverKms({ client, keyIds: [...keyIds], limiter: this.#limiter, onCall });
-  }
-}
-
-function noKey(): SealiftError {
-  const code: ErrorCode = 'no-key';
-  return new SealiftError(code, 'No key was named', {
-    hint: 'Give --kms-key with a KMS key, or --raw-key with a key file (`sealift keygen FILE` makes one).',
-  });
 }

@@ -8,8 +8,10 @@
  * await engine.put({ source: '/data/db.tar', target: 's3://my-bucket/db.tar' });
  * ```
  */
-export type { Engine, EngineOptions, KmsKeyring, KmsKeyringOptions } from './engine.ts';
-export { createEngine, kmsKeyring } from './engine.ts';
+
+export { type KmsKeyring, type KmsKeyringOptions, kmsKeyring } from './engine/keys.ts';
+export type { Engine, EngineOptions } from './engine.ts';
+export { createEngine } from './engine.ts';
 export { type ErrorCode, type ErrorData, EXIT, SealiftError } from './errors.ts';
 export type { GetRequest, PlainSink } from './get.ts';
 export type { Inspection } from './inspect.ts';

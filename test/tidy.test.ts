@@ -32,7 +32,7 @@ const FLOORS: [prefix: string, floor: number][] = [
   ['src/limits/', 2],
   ['src/parts/', 3],
   ['workers/', 3],
-  ['src/engine.ts', 5],
+  ['src/engine', 5],
   ['src/index.ts', 6],
   ['src/cli/', 7],
 ];

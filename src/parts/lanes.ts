@@ -3,10 +3,13 @@
  * The first failure, or `stop`, ends the pulling; work in flight is waited for, because it may already have effects
  * that the ledger must hear of. After `stop` that wait has an end: somebody wants to leave.
  */
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How long work in flight may go on after `stop`: a part on a slow line, not a stalled one. */
+/** Long enough for a part on a slow line, not for a stalled one. */
 const GRACE_MS = 10_000;
+/** How long work that was cut may take to end. It is a socket being closed. */
+const CUT_MS = 2_000;
 
 export interface LanesOptions<T> {
   items: Iterable<T>;
@@ -14,15 +17,21 @@ export interface LanesOptions<T> {
   count: number;
   /** Once aborted no new item is taken. In-flight work goes on. */
   stop?: AbortSignal | undefined;
-  work: (item: T) => Promise<void>;
+  /** How long work in flight may go on after `stop`. */
+  graceMs?: number | undefined;
+  /** `cut` aborts when the grace is over: the work must end then, one way or the other. */
+  work: (item: T, cut: AbortSignal) => Promise<void>;
 }
 
 /**
- * Resolves to true when every item is done, to false when `stop` came first: then work in flight has settled, or had
- * its grace. Rejects with the first failure, after all work in flight has settled.
+ * Resolves to true when every item is done, to false when `stop` came first. Rejects with the first failure. Work in
+ * flight has settled by then, unless even cutting it did not help.
  */
-export async function runLanes<T>({ items, count, stop, work }: LanesOptions<T>): Promise<boolean> {
+export async function runLanes<T>(options: LanesOptions<T>): Promise<boolean> {
+  const { items, count, stop, graceMs = GRACE_MS, work } = options;
   const iterator = items[Symbol.iterator]();
+  const cut = new AbortController();
+  const done = new AbortController();
   let failure: { error: unknown } | undefined;
   let exhausted = false;
 
@@ -34,21 +43,35 @@ export async function runLanes<T>({ items, count, stop, work }: LanesOptions<T>)
         return;
       }
       try {
-        await work(next.value);
+        await work(next.value, cut.signal);
       } catch (error) {
         failure ??= { error };
       }
     }
   }
 
-  const all = Promise.all(Array.from({ length: count }, lane));
-  await (stop ? Promise.race([all, graceAfter(stop)]) : all);
+  const all = Promise.all(Array.from({ length: count }, lane)).finally(() => done.abort());
+  await Promise.race([all, cutAfterGrace({ stop, graceMs, cut, done: done.signal })]);
+  if (cut.signal.aborted) return false;
   if (failure) throw failure.error;
-  return exhausted && !stop?.aborted;
+  return exhausted;
 }
 
-/** Resolves `GRACE_MS` after the signal; never without it, and never keeps the process alive. */
-async function graceAfter(stop: AbortSignal): Promise<void> {
-  if (!stop.aborted) await new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }));
-  await sleep(GRACE_MS, undefined, { ref: false });
+/** Cuts the work some time after the signal and resolves when that should have helped; ends early once `done`. */
+async function cutAfterGrace(input: {
+  stop: AbortSignal | undefined;
+  graceMs: number;
+  cut: AbortController;
+  done: AbortSignal;
+}): Promise<void> {
+  const { stop, graceMs, cut, done } = input;
+  if (!stop) return new Promise(() => {});
+  try {
+    if (!stop.aborted) await once(stop, 'abort', { signal: done });
+    await sleep(graceMs, undefined, { signal: done });
+    cut.abort();
+    await sleep(CUT_MS, undefined, { signal: done });
+  } catch {
+    // `done` came first: the lanes have settled, and say so themselves.
+  }
 }

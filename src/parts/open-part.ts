@@ -5,6 +5,7 @@
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { crc32 } from 'node:zlib';
 import { SealiftError } from '../errors.ts';
 import { sealedRangeOf } from '../formats/esdk/layout.ts';
 import { FrameOpener } from '../formats/esdk/open-frames.ts';
@@ -17,19 +18,25 @@ import type { OpenReceipt, OpenTask } from './task.ts';
 const ATTEMPT_COUNT = 5;
 const FIRST_PAUSE_MS = 200;
 
-export async function openPart(task: OpenTask, store: Store, buffers: BufferPool): Promise<OpenReceipt> {
+/** Fetches, opens and writes one part, until `cut`. */
+export async function openPart(
+  task: OpenTask,
+  store: Store,
+  buffers: BufferPool,
+  cut?: AbortSignal,
+): Promise<OpenReceipt> {
   const { layout } = task.message;
   const frameOffset = (task.firstFrame - 1) * layout.frameSize;
   const size = Math.min(task.lastFrame * layout.frameSize, layout.plainSize) - frameOffset;
   const pooled = 'path' in task.target;
   const plain = 'path' in task.target ? buffers.take(size) : bufferOver(task.target, size);
   try {
-    await fetchAndOpen(task, store, plain);
+    await fetchAndOpen(task, store, plain, cut);
     const first = Math.max(task.range.first - frameOffset, 0);
     const wanted = plain.subarray(first, Math.max(first, Math.min(task.range.last + 1 - frameOffset, size)));
     if ('path' in task.target) {
       await writeAt(task.target.path, wanted, frameOffset + first - task.range.first);
-      return { plainSize: wanted.length };
+      return { plainSize: wanted.length, crc32: crc32(wanted) };
     }
     if (first > 0) plain.copyWithin(0, first, first + wanted.length);
     return { plainSize: wanted.length, plain: plain.buffer as ArrayBuffer };
@@ -43,7 +50,7 @@ function bufferOver({ buffer }: { buffer: ArrayBuffer | undefined }, size: numbe
   return buffer && buffer.byteLength >= size ? Buffer.from(buffer) : Buffer.allocUnsafeSlow(size);
 }
 
-async function fetchAndOpen(task: OpenTask, store: Store, plain: Buffer): Promise<void> {
+async function fetchAndOpen(task: OpenTask, store: Store, plain: Buffer, cut?: AbortSignal): Promise<void> {
   const { first, last } = sealedRangeOf(task.message.layout, task);
   for (let attempt = 1; ; attempt++) {
     const opener = new FrameOpener({ ...task.message, ...task, plain, offset: 0 });
@@ -51,7 +58,7 @@ async function fetchAndOpen(task: OpenTask, store: Store, plain: Buffer): Promis
       const body = await store.read(
         task.objectKey,
         { first, last },
-        { ifMatch: task.etag, ...(task.versionId === undefined ? {} : { versionId: task.versionId }) },
+        { ifMatch: task.etag, versionId: task.versionId, signal: cut },
       );
       for await (const chunk of body) {
         opener.push(chunk);
@@ -61,7 +68,7 @@ async function fetchAndOpen(task: OpenTask, store: Store, plain: Buffer): Promis
       return;
     } catch (error) {
       const passing = error instanceof SealiftError && error.code === 'store-unavailable';
-      if (!passing || attempt === ATTEMPT_COUNT) throw error;
+      if (!passing || attempt === ATTEMPT_COUNT || cut?.aborted) throw error;
       await sleep(FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + Math.random()));
     }
   }

@@ -36,6 +36,6 @@ async function announceAndSend(
   const { number, sealedSize, crc32 } = intent;
   await link.announce(intent);
   if (compareOnly) return { number, sealedSize, crc32, etag: '' };
-  const { etag } = await store.sendPart(objectKey, { uploadId, number, offset, body, crc32 });
+  const { etag } = await store.sendPart(objectKey, { uploadId, number, offset, body, crc32 }, { signal: link.cut });
   return { number, sealedSize, crc32, etag };
 }

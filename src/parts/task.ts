@@ -61,10 +61,14 @@ export type PartTask = SealTask | OpenTask;
 export interface Link {
   /** Resolves once the intent is on disk. Rejects where the ledger refuses it; nothing may be sent then. */
   announce(intent: Intent): Promise<void>;
+  /** Aborts when the main thread will wait no longer. */
+  readonly cut: AbortSignal;
 }
 
 export interface OpenReceipt {
   plainSize: number;
+  /** Of the bytes that were written, where they went into a file. */
+  crc32?: number | undefined;
   /** The opened bytes, with `size` of them used, where the task asked for them. */
   plain?: ArrayBuffer | undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * A thread's side: takes tasks, keeps what tasks share (buffers, one store per bucket or directory), and turns every outcome
- * into data. Several tasks run at once in a thread: while one waits for the network another seals.
+ * A thread's side: takes tasks, keeps what tasks share (buffers, one store per bucket or directory), and turns every
+ * outcome into data. Several tasks run at once in a thread: while one waits for the network another seals.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { type ErrorData, SealiftError } from '../errors.ts';
@@ -19,6 +19,11 @@ export interface ThreadCall {
 }
 
 const buffers = new BufferPool();
+/** A thread that has had nothing to do for so long gives its buffers back: no lane has a ticket for them. */
+const IDLE_MS = 200;
+let running = 0;
+let idle: NodeJS.Timeout | undefined;
+
 interface OpenedStore extends Pick<StoreAccess, 'credentials'> {
   store: Promise<Store>;
 }
@@ -26,16 +31,20 @@ interface OpenedStore extends Pick<StoreAccess, 'credentials'> {
 const stores = new Map<string, OpenedStore>();
 
 export async function runTask({ task, port }: ThreadCall): Promise<TaskAnswer<Receipt | OpenReceipt>> {
+  const link = new PortLink(port);
+  running++;
+  clearTimeout(idle);
   try {
     const store = await storeFor(task.store);
-    if (task.kind === 'seal') return { value: await sealPart(task, store, linkOver(port), buffers) };
-    const receipt = await openPart(task, store, buffers);
-    if (receipt.plain) port.postMessage(receipt.plain, [receipt.plain]);
-    return { value: { plainSize: receipt.plainSize } };
+    if (task.kind === 'seal') return { value: await sealPart(task, store, link, buffers) };
+    const { plain, ...receipt } = await openPart(task, store, buffers, link.cut);
+    if (plain) port.postMessage(plain, [plain]);
+    return { value: receipt };
   } catch (error) {
     return { error: SealiftError.from(error).toJSON() };
   } finally {
     port.close();
+    if (--running === 0) idle = setTimeout(() => buffers.clear(), IDLE_MS);
   }
 }
 
@@ -55,14 +64,28 @@ function storeFor(access: StoreAccess): Promise<Store> {
   return entry.store;
 }
 
-function linkOver(port: MessagePort): Link {
-  return {
-    announce: (intent: Intent) =>
-      new Promise((resolve, reject) => {
-        port.once('message', (answer: ErrorData | 'go') =>
-          answer === 'go' ? resolve() : reject(SealiftError.revive(answer)),
-        );
-        port.postMessage(intent);
-      }),
-  };
+/** The thread's end of a task's port: intents go up on it, the go, a refusal or a cut comes down. */
+class PortLink implements Link {
+  readonly #port: MessagePort;
+  readonly #cut = new AbortController();
+  #onAnswer: ((answer: ErrorData | 'go') => void) | undefined;
+
+  constructor(port: MessagePort) {
+    this.#port = port;
+    port.on('message', (message: ErrorData | 'go' | 'cut') => {
+      if (message === 'cut') this.#cut.abort();
+      else this.#onAnswer?.(message);
+    });
+  }
+
+  get cut(): AbortSignal {
+    return this.#cut.signal;
+  }
+
+  announce(intent: Intent): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#onAnswer = (answer) => (answer === 'go' ? resolve() : reject(SealiftError.revive(answer)));
+      this.#port.postMessage(intent);
+    });
+  }
 }

@@ -15,34 +15,32 @@ import type { OpenReceipt, OpenTask, SealTask, TaskAnswer } from './task.ts';
  */
 const HEAP_LIMITS = { maxYoungGenerationSizeMb: 3, maxOldGenerationSizeMb: 64 };
 
-/** Parts in flight on one thread at most: beyond it a thread is busy and more lanes only hold memory. */
-export const MAX_LANES_PER_THREAD = 32;
-
 export class Threads {
   readonly count: number;
   readonly #pool: Piscina;
 
-  constructor({ count }: { count: number }) {
+  /** `laneCount` is what one job may have in flight; tasks of further jobs wait. */
+  constructor({ count, laneCount }: { count: number; laneCount: number }) {
     this.count = count;
     this.#pool = new Piscina({
       filename: workerUrl(),
       minThreads: count,
       maxThreads: count,
-      concurrentTasksPerWorker: MAX_LANES_PER_THREAD,
+      concurrentTasksPerWorker: Math.ceil(laneCount / count),
       // Workers hold sockets: they must never sleep in Atomics.wait, nor be taken down between tasks.
       atomics: 'disabled',
       idleTimeout: Number.POSITIVE_INFINITY,
-      // Lanes take a task only with a ticket of the memory budget; nothing should ever queue here.
-      maxQueue: MAX_LANES_PER_THREAD,
+      // Every task holds a ticket of the memory budget, which is what bounds the queue.
+      maxQueue: Number.POSITIVE_INFINITY,
       taskQueue: new FixedQueue(),
       recordTiming: false,
       resourceLimits: HEAP_LIMITS,
     });
   }
 
-  /** Seals and sends one part. `announce` must resolve only when the intent is on disk. */
-  async seal(task: SealTask, announce: (intent: Intent) => Promise<void>): Promise<Receipt> {
-    return (await this.#run(task, (intent, reply) => {
+  /** Seals and sends one part, until `cut`. `announce` must resolve only when the intent is on disk. */
+  async seal(task: SealTask, announce: (intent: Intent) => Promise<void>, cut?: AbortSignal): Promise<Receipt> {
+    return (await this.#run(task, cut, (intent, reply) => {
       announce(intent as Intent).then(
         () => reply('go'),
         (error) => reply(SealiftError.from(error).toJSON()),
@@ -50,11 +48,11 @@ export class Threads {
     })) as Receipt;
   }
 
-  /** Opens one part. Where the task's target is a buffer, the answer owns the ArrayBuffer with the plain bytes. */
-  async open(task: OpenTask): Promise<OpenReceipt> {
+  /** Opens one part, until `cut`. Where the target is a buffer, the answer owns the ArrayBuffer with the plain bytes. */
+  async open(task: OpenTask, cut?: AbortSignal): Promise<OpenReceipt> {
     let plain: ArrayBuffer | undefined;
     const arrived = Promise.withResolvers<void>();
-    const receipt = (await this.#run(task, (buffer) => {
+    const receipt = (await this.#run(task, cut, (buffer) => {
       plain = buffer as ArrayBuffer;
       arrived.resolve();
     })) as OpenReceipt;
@@ -70,18 +68,25 @@ export class Threads {
 
   async #run(
     task: SealTask | OpenTask,
+    cut: AbortSignal | undefined,
     onMessage: (message: unknown, reply: (message: unknown) => void) => void,
   ): Promise<Receipt | OpenReceipt> {
     const { port1, port2 } = new MessageChannel();
     port1.on('message', (message) => onMessage(message, (reply) => port1.postMessage(reply)));
     const transferList: ArrayBuffer[] =
       task.kind === 'open' && 'buffer' in task.target && task.target.buffer ? [task.target.buffer] : [];
-    const answer: TaskAnswer<Receipt | OpenReceipt> = await this.#pool.run(
-      { task, port: port2 },
-      { transferList: [port2, ...transferList] },
-    );
-    if ('error' in answer) throw SealiftError.revive(answer.error);
-    return answer.value;
+    const onCut = () => port1.postMessage('cut');
+    cut?.addEventListener('abort', onCut);
+    try {
+      const answer: TaskAnswer<Receipt | OpenReceipt> = await this.#pool.run(
+        { task, port: port2 },
+        { transferList: [port2, ...transferList] },
+      );
+      if ('error' in answer) throw SealiftError.revive(answer.error);
+      return answer.value;
+    } finally {
+      cut?.removeEventListener('abort', onCut);
+    }
   }
 }
 

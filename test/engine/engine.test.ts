@@ -1,0 +1,105 @@
+/** One engine, many jobs: they share threads, memory and keys, and leave nothing behind when it is closed. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { kmsKeyring } from '../../src/engine/keys.ts';
+import { createEngine, type Engine } from '../../src/engine.ts';
+import { runLanes } from '../../src/parts/lanes.ts';
+import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
+import { MiB } from '../../src/units.ts';
+import { sha256Of, writeRandomFile } from '../support/files.ts';
+
+let folder: string;
+let source: string;
+let sandbox: Sandbox;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sealift-test-'));
+  source = join(folder, 'file');
+  writeRandomFile(source, 24 * MiB);
+  sandbox = await startSandbox({ buckets: ['bucket'] });
+  for (const [name, value] of Object.entries(sandbox.env)) vi.stubEnv(name, value);
+});
+
+afterAll(async () => {
+  await sandbox.close();
+  vi.unstubAllEnvs();
+  await rm(folder, { recursive: true });
+});
+
+function newEngine(): Engine {
+  const keyring = kmsKeyring({ keyIds: [sandbox.kmsKeyId] });
+  return createEngine({ keyring, stateDir: join(folder, 'state') });
+}
+
+function connections(): number {
+  return process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length;
+}
+
+describe('many jobs at once', () => {
+  test('ten puts and ten gets of several parts each all end well', async () => {
+    await using engine = newEngine();
+    const urls = Array.from({ length: 10 }, (_, index) => `s3://bucket/many-${index}`);
+    await Promise.all(urls.map((target) => engine.put({ source, target })));
+    const files = urls.map((_, index) => join(folder, `back-${index}`));
+    await Promise.all(urls.map((url, index) => engine.get({ source: url, target: files[index]! })));
+    const hash = await sha256Of(source);
+    for (const file of files) expect(await sha256Of(file)).toBe(hash);
+    expect(engine.keyStats()).toEqual({ hits: expect.any(Number), misses: 2 });
+  });
+
+  test('a closed engine leaves no connection of its own', async () => {
+    const before = connections();
+    for (let count = 0; count < 3; count++) {
+      await using engine = newEngine();
+      await engine.put({ source, target: `s3://bucket/closed-${count}` });
+    }
+    await vi.waitFor(() => expect(connections()).toBeLessThanOrEqual(before), { timeout: 5000 });
+  });
+
+  test('a setting that was missing is asked for again', async () => {
+    await using engine = newEngine();
+    vi.stubEnv('AWS_REGION', '');
+    vi.stubEnv('AWS_DEFAULT_REGION', '');
+    const target = 's3://bucket/region';
+    await expect(engine.put({ source, target })).rejects.toMatchObject({ code: 'no-region' });
+    vi.stubEnv('AWS_REGION', 'us-east-1');
+    expect(await engine.put({ source, target })).toMatchObject({ plainBytes: 24 * MiB });
+  });
+});
+
+describe('lanes', () => {
+  test('work that outlasts the grace is cut, and the job is told as interrupted', async () => {
+    const stop = new AbortController();
+    const cuts: string[] = [];
+    const lanes = runLanes({
+      items: ['slow', 'never begun'],
+      count: 1,
+      stop: stop.signal,
+      graceMs: 200,
+      work: (item, cut) => new Promise((_, reject) => cut.addEventListener('abort', () => reject(cuts.push(item)))),
+    });
+    stop.abort();
+    await sleep(100);
+    expect(cuts).toEqual([]);
+    expect(await lanes).toBe(false);
+    expect(cuts).toEqual(['slow']);
+  });
+
+  test('the first failure ends the pulling and waits for what is in flight', async () => {
+    const ended: number[] = [];
+    const lanes = runLanes({
+      items: [1, 2, 3, 4],
+      count: 2,
+      work: async (item) => {
+        if (item === 1) throw new Error('first');
+        await sleep(20);
+        ended.push(item);
+      },
+    });
+    await expect(lanes).rejects.toThrow('first');
+    expect(ended).toEqual([2]);
+  });
+});
