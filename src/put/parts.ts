@@ -22,7 +22,7 @@ export async function sendParts(run: PutRun, attempt: Attempt, uploadId: string)
   const { sealedSize: partSize } = partOf(message.layout, 1);
   const crew = await tools.crew({ partSize, streamedSize: pieceMemoryOf(message.layout) });
 
-  async function send(part: Part): Promise<void> {
+  async function send(part: Part, cut: AbortSignal): Promise<void> {
     using _ticket = await crew.budget.take(crew.laneSize);
     const compareOnly = attempt.kept.has(part.number);
     const task: SealTask = {
@@ -37,7 +37,7 @@ export async function sendParts(run: PutRun, attempt: Attempt, uploadId: string)
       held: crew.held,
       compareOnly,
     };
-    const receipt = await crew.threads.seal(task, (intent) => ledger.recordIntent(intent));
+    const receipt = await crew.threads.seal(task, (intent) => ledger.recordIntent(intent), cut);
     if (compareOnly) {
       progress.kept(part.plainSize);
       return;
