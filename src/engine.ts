@@ -4,11 +4,11 @@
  * with what is chosen here in their hands.
  */
 
-import { EngineKeys, type KmsKeyring } from './engine/keys.ts';
+import { EngineKeys, type KmsKeyring, type MultiKeyring } from './engine/keys.ts';
 import { SealiftError } from './errors.ts';
 import { type GetRequest, get } from './get.ts';
 import { type Inspection, inspect } from './inspect.ts';
-import type { Crew, JobResult, LaneNeeds, Place, RunOptions, Tools } from './job.ts';
+import type { Crew, CrewPlan, JobResult, LaneNeeds, Place, RunOptions, Tools } from './job.ts';
 import { type Cancelled, cancelJob } from './jobs.ts';
 import type { CacheStats } from './keys/cache.ts';
 import type { Keyring } from './keys/keyring.ts';
@@ -21,8 +21,8 @@ import { type ObjectUrl, parseObjectUrl } from './stores/object-url.ts';
 import { openStore, resolveStore } from './stores/open.ts';
 
 export interface EngineOptions {
-  /** From `kmsKeyring` or `rawAesKeyring`. Without one the engine can inspect, list and cancel. */
-  keyring?: Keyring | KmsKeyring | undefined;
+  /** From `kmsKeyring`, `rawAesKeyring`, `rawRsaKeyring`, `multiKeyring`. Without one the engine can inspect, list and cancel. */
+  keyring?: Keyring | KmsKeyring | MultiKeyring | undefined;
   /** `off` makes a data key for every object. Default: one for up to an hour, 100,000 objects or 1 TiB. */
   keyReuse?: 'on' | 'off' | undefined;
   /** Resident bytes of the whole process at most. Default 512 MiB, or three quarters of a smaller container. */
@@ -52,8 +52,11 @@ export interface Engine extends AsyncDisposable {
   jobs(): (JobSummary | DamagedJob)[];
   /** One job. Throws `no-such-job`. */
   job(id: string): JobSummary;
-  /** Aborts a job's upload, or removes its half-written file, and ends it. Throws `no-such-job`, `job-busy`. */
-  cancel(id: string): Promise<Cancelled>;
+  /**
+   * Aborts a job's upload, or removes its half-written file, and ends it. What the store may still hold is told as
+   * warnings. Throws `no-such-job`, `job-busy`.
+   */
+  cancel(id: string, options?: Pick<RunOptions, 'onEvent'>): Promise<Cancelled>;
   /** Data-key cache: calls it answered and calls it passed on. */
   keyStats(): CacheStats;
   /** Ends threads, sockets and timers, and zeroes cached keys. */
@@ -85,6 +88,7 @@ class Workshop implements Engine {
       keyring: this.#keys,
       kmsCalls: () => this.#keys.callCount,
       place: (url) => this.#place(url),
+      plan: (needs) => this.#plan(needs),
       crew: (needs) => this.#crew(needs, budget),
       budget,
     };
@@ -110,8 +114,8 @@ class Workshop implements Engine {
     return Ledger.summary(this.#stateDir(), id);
   }
 
-  cancel(id: string): Promise<Cancelled> {
-    return cancelJob(this.#tools, id);
+  cancel(id: string, { onEvent }: Pick<RunOptions, 'onEvent'> = {}): Promise<Cancelled> {
+    return cancelJob(this.#tools, id, (message) => onEvent?.({ type: 'warning', message }));
   }
 
   keyStats(): CacheStats {
@@ -162,16 +166,21 @@ class Workshop implements Engine {
     return { settings, credentials, store: await openStore(settings, credentials) };
   }
 
-  async #crew({ partSize, streamedSize }: LaneNeeds, budget: MemoryBudget): Promise<Crew> {
+  #plan({ partSize, streamedSize }: LaneNeeds): CrewPlan {
     const request = { ...this.#memory(), threadCount: this.#threads?.count ?? this.#options.threads };
     const held = streamedSize === undefined || fits(() => planMemory(request, laneSizeOf(partSize)));
     const laneSize = held ? laneSizeOf(partSize) : streamedSize;
-    const plan = planMemory(request, laneSize);
+    return { plan: planMemory(request, laneSize), held, laneSize };
+  }
+
+  async #crew(needs: LaneNeeds, budget: MemoryBudget): Promise<Crew> {
+    const planned = this.#plan(needs);
+    const { threadCount, laneCount } = planned.plan;
     if (!this.#threads) {
-      budget.startThreads(plan.threadCount);
-      this.#threads = new Threads({ count: plan.threadCount, laneCount: plan.laneCount });
+      budget.startThreads(threadCount);
+      this.#threads = new Threads({ count: threadCount, laneCount });
     }
-    return { threads: this.#threads, plan, held, laneSize, budget };
+    return { ...planned, threads: this.#threads, budget };
   }
 }
 

@@ -9,17 +9,25 @@
  * ```
  */
 
-export { type KmsKeyring, type KmsKeyringOptions, kmsKeyring } from './engine/keys.ts';
+export {
+  type KmsKeyring,
+  type KmsKeyringOptions,
+  kmsKeyring,
+  type MultiKeyring,
+  multiKeyring,
+} from './engine/keys.ts';
 export type { Engine, EngineOptions } from './engine.ts';
 export { createEngine } from './engine.ts';
 export { type ErrorCode, type ErrorData, EXIT, SealiftError } from './errors.ts';
+export { COMMITMENT_POLICIES, type CommitmentPolicy } from './formats/policy.ts';
 export type { GetRequest, PlainSink } from './get.ts';
 export type { Inspection } from './inspect.ts';
 export type { JobEvent, JobResult, RunOptions } from './job.ts';
 export type { Cancelled } from './jobs.ts';
 export type { CacheStats } from './keys/cache.ts';
 export { readKeyFile, writeKeyFile } from './keys/key-file.ts';
-export type { Keyring } from './keys/keyring.ts';
+export type { Keyring, WrappingKeyring } from './keys/keyring.ts';
 export { rawAesKeyring } from './keys/raw-aes.ts';
+export { type RsaPadding, rawRsaKeyring } from './keys/raw-rsa.ts';
 export type { DamagedJob, JobSummary } from './ledger/ledger.ts';
 export type { PutRequest } from './put.ts';

@@ -6,9 +6,11 @@ import type { KMSClient } from '@aws-sdk/client-kms';
 import type { EngineOptions } from '../engine.ts';
 import { SealiftError } from '../errors.ts';
 import { type CacheStats, type CachingKeyring, cachingKeyring } from '../keys/cache.ts';
-import type { Keyring } from '../keys/keyring.ts';
+import type { Keyring, KeyringRequest, OpenKeyRequest, WrappingKeyring } from '../keys/keyring.ts';
 import { kmsKeyring as keyringOverKms } from '../keys/kms.ts';
+import type { DiscoveryFilter } from '../keys/kms-arn.ts';
 import { createKmsClient } from '../keys/kms-client.ts';
+import { multiKeyring as keyringOfSeveral } from '../keys/multi.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import { kmsQuota } from '../limits/quotas.ts';
 import { kmsLimiter } from '../limits/token-bucket.ts';
@@ -23,6 +25,10 @@ export interface KmsKeyringOptions {
   share?: number | undefined;
   /** Requests a second at most; overrides `share`. */
   ratePerSecond?: number | undefined;
+  /** Which keys KMS may be asked about that an object names and `keyIds` does not. All where absent. */
+  discovery?: DiscoveryFilter | undefined;
+  /** Of grants too young for all of KMS to know them. */
+  grantTokens?: readonly string[] | undefined;
 }
 
 /** What `kmsKeyring` returns: a wish, which the engine fulfils with its own client, limiter and cache. */
@@ -32,6 +38,16 @@ export interface KmsKeyring {
 
 export function kmsKeyring(options: KmsKeyringOptions): KmsKeyring {
   return { kms: options };
+}
+
+/** What `multiKeyring` returns: a wish too, since some of the keyrings may be. */
+export interface MultiKeyring {
+  readonly keyrings: readonly (WrappingKeyring | KmsKeyring)[];
+}
+
+/** Several keyrings as one: the first makes data keys, the others wrap them too, and any of them opens them. */
+export function multiKeyring(keyrings: readonly (WrappingKeyring | KmsKeyring)[]): MultiKeyring {
+  return { keyrings };
 }
 
 /** The engine's keyring: the user's, behind the cache, with KMS's client and limiter made when first needed. */
@@ -46,17 +62,14 @@ export class EngineKeys implements Keyring {
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    this.id =
-      options.keyring && 'kms' in options.keyring
-        ? `aws-kms ${options.keyring.kms.keyIds.join(' ')}`
-        : (options.keyring?.id ?? '');
+    this.id = options.keyring ? idOf(options.keyring) : '';
   }
 
-  async makeDataKey(request: Parameters<Keyring['makeDataKey']>[0]) {
+  async makeDataKey(request: KeyringRequest) {
     return (await this.#open()).makeDataKey(request);
   }
 
-  async openDataKey(request: Parameters<Keyring['openDataKey']>[0]) {
+  async openDataKey(request: OpenKeyRequest) {
     return (await this.#open()).openDataKey(request);
   }
 
@@ -85,21 +98,37 @@ export class EngineKeys implements Keyring {
   async #make(): Promise<CachingKeyring> {
     const { keyring, keyReuse } = this.#options;
     if (!keyring) throw noKey();
-    const inner = 'kms' in keyring ? await this.#overKms(keyring.kms) : keyring;
-    this.#cache = cachingKeyring(inner, keyReuse === 'off' ? { maxMessages: 1 } : {});
+    this.#cache = cachingKeyring(await this.#fulfil(keyring), keyReuse === 'off' ? { maxMessages: 1 } : {});
     return this.#cache;
   }
 
-  async #overKms({ keyIds, share = DEFAULT_KMS_SHARE, ratePerSecond }: KmsKeyringOptions): Promise<Keyring> {
+  async #fulfil(wish: Keyring | KmsKeyring | MultiKeyring): Promise<Keyring> {
+    if ('kms' in wish) return this.#overKms(wish.kms);
+    if (!('keyrings' in wish)) return wish;
+    const members: WrappingKeyring[] = [];
+    for (const member of wish.keyrings) members.push('kms' in member ? await this.#overKms(member.kms) : member);
+    return keyringOfSeveral(members);
+  }
+
+  async #overKms(options: KmsKeyringOptions): Promise<WrappingKeyring> {
+    const { keyIds, share = DEFAULT_KMS_SHARE, ratePerSecond, discovery, grantTokens } = options;
     this.#client ??= await createKmsClient();
     const client = this.#client;
-    const quota = kmsQuota(await client.config.region());
+    const region = await client.config.region();
+    const quota = kmsQuota(region);
     this.#limiter ??= kmsLimiter({ ratePerSecond: ratePerSecond ?? quota * share });
     const onCall = () => {
       this.callCount++;
     };
-    return keyringOverKms({ client, keyIds: [...keyIds], limiter: this.#limiter, onCall });
+    return keyringOverKms({ client, keyIds, discovery, region, grantTokens, limiter: this.#limiter, onCall });
   }
+}
+
+/** Equal for equal keys: a job goes on only under those it was begun with. */
+function idOf(keyring: Keyring | KmsKeyring | MultiKeyring): string {
+  if ('kms' in keyring) return `aws-kms ${keyring.kms.keyIds.join(' ')}`;
+  if ('keyrings' in keyring) return JSON.stringify(keyring.keyrings.map(idOf));
+  return keyring.id;
 }
 
 function noKey(): SealiftError {
