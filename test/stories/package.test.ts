@@ -28,7 +28,9 @@ beforeAll(async () => {
   mkdirSync(app);
   await runIn(root, 'npm', 'pack', '--pack-destination', folder);
   const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))!;
-  await runIn(app, 'npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', join('..', tarball));
+  // The prefix is said because a package.json of some folder above, or of the npm that runs these tests, must not win.
+  const flags = ['--prefix', app, '--prefer-offline', '--no-audit', '--no-fund'];
+  await runIn(app, 'npm', 'install', ...flags, join('..', tarball));
   writeRandomFile(join(app, 'source'), SIZE);
 }, 120_000);
 
