@@ -11,6 +11,7 @@ import {
   RawAesWrappingSuiteIdentifier,
 } from '@aws-crypto/client-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createEngine } from '../../src/index.ts';
 import { MiB } from '../../src/units.ts';
 import { type RunOptions, run, start } from '../support/cli.ts';
 import { sha256Of, writeRandomFile } from '../support/files.ts';
@@ -58,14 +59,12 @@ describe('an object in a directory', () => {
     expect(put).toMatchObject({ exit: 0, last: { object: url, parts: 3, kmsCalls: 0, warnings: [] } });
   });
 
-  test('comes back, whole and by range, into a file, a folder and a pipe', async () => {
+  test('comes back, whole into a folder, and by range into a file', async () => {
     mkdirSync(join(folder, 'back'));
     expect(await sealift('get', url, 'back', ...KEY)).toMatchObject({ exit: 0, last: { plainBytes: plain.length } });
     expect(readFileSync(join(folder, 'back', name)).equals(plain)).toBe(true);
     await sealift('get', url, 'some', ...KEY, '--range', '8388600-8388700');
     expect(readFileSync(join(folder, 'some'))).toEqual(plain.subarray(8388600, 8388701));
-    const pipe = await run(['get', url, '-', ...KEY, '--range', '0-0', '-q'], options);
-    expect(pipe).toMatchObject({ exit: 0, stderr: '' });
   });
 
   test('is shown with its headers, without a key', async () => {
@@ -110,9 +109,6 @@ describe('an object in a directory', () => {
     expect(await sealift('get', moved, 'from-moved', ...KEY)).toMatchObject({ exit: 0 });
     const renamed = await sealift('get', urlOf('renamed'), 'from-renamed', ...KEY);
     expect(renamed).toMatchObject({ exit: 6, last: { code: 'object-relocated' } });
-    expect(await sealift('get', urlOf('renamed'), 'from-renamed', ...KEY, '--allow-relocated')).toMatchObject({
-      exit: 0,
-    });
   });
 
   test.each([
@@ -122,17 +118,18 @@ describe('an object in a directory', () => {
     ['a directory', () => pathToFileURL(objects).href, 'store-error', 1],
     ['another machine', () => 'file://objects/x', 'bad-url', 2],
     ['a relative path', () => 'file:x', 'bad-url', 2],
-  ])('get of %s says what to do', async (_name, url, code, exit) => {
+  ])('%s says what to do', async (_name, url, code, exit) => {
     writeFileSync(join(objects, 'plain'), 'this was never sealed, and is longer than nothing');
-    const got = await sealift('get', url(), 'x', ...KEY);
-    expect(got).toMatchObject({ exit, last: { code, hint: expect.stringMatching(/\.$/) } });
+    await using engine = createEngine();
+    const hint = expect.stringMatching(/\.$/);
+    await expect(engine.inspect(url())).rejects.toMatchObject({ code, exit, hint });
   });
 });
 
 describe('a put that was killed', () => {
   const source = join(folder, 'film.mov');
   const url = urlOf('film.mov');
-  beforeAll(() => writeRandomFile(source, 160 * MiB));
+  beforeAll(() => writeRandomFile(source, 96 * MiB));
 
   const killed = async () => {
     const put = start(['put', source, url, ...KEY, '--lanes', '1', '--json'], options);
@@ -146,7 +143,7 @@ describe('a put that was killed', () => {
   test('goes on with what is on the disk', async () => {
     await killed();
     const resumed = await sealift('resume');
-    expect(resumed).toMatchObject({ exit: 0, last: { parts: 20, object: url } });
+    expect(resumed).toMatchObject({ exit: 0, last: { parts: 12, object: url } });
     expect(resumed.last!.partsReused).toBeGreaterThanOrEqual(1);
     expect(hidden()).toEqual([]);
     expect(await sealift('get', url, 'film-back.mov', ...KEY)).toMatchObject({ exit: 0 });

@@ -1,6 +1,7 @@
 /**
  * Writes an object in two parts, and kills its own process before the step of a number. Every call that changes a file
- * or a name, or puts one on the disk, is a step; a file that was just made is seen before its first write. `node directory-child.ts DIRECTORY STEP [ETAG]`
+ * or a name, or puts one on the disk, is a step; a file that was just made is seen before its first write.
+ * Step 0 never comes; the names of all steps are printed at the end. `node directory-child.ts DIRECTORY STEP [ETAG]`
  */
 import fs from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
@@ -9,7 +10,7 @@ import { DirectoryStore } from '../../src/stores/directory.ts';
 import type { WriteCondition } from '../../src/stores/store.ts';
 
 const [directory, step, etag] = process.argv.slice(2);
-let count = 0;
+const steps: string[] = [];
 
 /** Makes methods of an object steps. */
 function watch(object: object, names: readonly string[]): void {
@@ -17,7 +18,7 @@ function watch(object: object, names: readonly string[]): void {
   for (const name of names) {
     const original = methods[name]!;
     methods[name] = function (this: unknown, ...args: unknown[]) {
-      if (++count === Number(step)) process.kill(process.pid, 'SIGKILL');
+      if (steps.push(name) === Number(step)) process.kill(process.pid, 'SIGKILL');
       return original.apply(this, args);
     };
   }
@@ -40,3 +41,4 @@ for (const [index, body] of bodies.entries()) {
   parts.push({ ...part, ...(await store.sendPart('x', part)) });
 }
 await store.completeUpload('x', { uploadId, parts, size: whole.length, crc32: crc32(whole), condition });
+if (Number(step) === 0) console.log(steps.join(' '));

@@ -2,7 +2,7 @@
  * `kill -9` before every single step of writing an object into a directory: what has the name is always the old object
  * or the new one, whole and with its own headers, and whoever goes on gets the new one there.
  */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,6 +15,9 @@ import { collect, readAll } from './contract.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'sealift-test-'));
 afterAll(() => rmSync(root, { recursive: true }));
+
+const CHILD = join(import.meta.dirname, 'directory-child.ts');
+const env = { ...process.env, NODE_COMPILE_CACHE: join(root, 'cache') };
 
 const OLD = Buffer.from('old');
 const NEW = Buffer.concat([Buffer.alloc(70_000, 'new 1'), Buffer.alloc(100, 'new 2')]);
@@ -53,8 +56,7 @@ async function crashAt(step: number, before: 'none' | 'old', seen: Set<string>):
   const store = new DirectoryStore({ directory });
   const options = { metadata: { version: 'old' }, crc32: crc32(OLD), condition: {} };
   const etag = before === 'old' ? (await store.putObject('x', OLD, options)).etag : undefined;
-  const args = [join(import.meta.dirname, 'directory-child.ts'), directory, String(step), ...(etag ? [etag] : [])];
-  const env = { ...process.env, NODE_COMPILE_CACHE: join(root, 'cache') };
+  const args = [CHILD, directory, String(step), ...(etag ? [etag] : [])];
   const [exit, signal] = await once(spawn(process.execPath, args, { stdio: 'inherit', env }), 'close');
   if (signal === null) expect(exit).toBe(0);
 
@@ -75,6 +77,19 @@ async function crashAt(step: number, before: 'none' | 'old', seen: Set<string>):
 async function partCount(store: DirectoryStore, uploadId: string): Promise<number> {
   return (await collect(store.listParts('x', uploadId)).catch(() => [])).length;
 }
+
+test('everything is on the disk before anything relies on it', () => {
+  const directory = join(root, 'steps');
+  mkdirSync(directory);
+  const steps = execFileSync(process.execPath, [CHILD, directory, '0'], { env, encoding: 'utf8' }).trim();
+  const file = 'writeFile sync';
+  const create = ['mkdir', file, file, file, 'sync', 'sync'];
+  const part = ['write datasync', 'write datasync'];
+  const headers = [file, 'rename', 'rm', 'sync'];
+  const name = ['link', 'rm', 'sync'];
+  const cleanUp = ['rm', 'sync'];
+  expect(steps).toBe([...create, ...part, ...part, 'sync', ...headers, ...name, ...cleanUp].join(' '));
+});
 
 test.each(['none', 'old'] as const)(
   'killed before every step, with %s there before',

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   cpSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -101,17 +102,17 @@ describe('in the directory', () => {
   test.each([
     ['other bytes', () => writeFileSync(join(directory, 'x'), 'other')],
     ['more bytes', () => writeFileSync(join(directory, 'x'), '+', { flag: 'a' })],
-    ['damaged headers', () => writeFileSync(join(directory, names()[0]!), '{"size":5,"crc32":0,"metadata":{"a":1}}')],
+    [
+      'damaged headers',
+      () => writeFileSync(join(directory, names()[0]!), '{"size":5000,"crc32":0,"metadata":{"a":1}}'),
+    ],
     ['no headers', () => rmSync(join(directory, names()[0]!))],
   ])('an object that somebody gave %s has no headers', async (_, change) => {
-    const { etag } = await store.putObject('x', Buffer.from('bytes'), {
-      metadata: { a: 'b' },
-      crc32: crc32('bytes'),
-      condition: NEW,
-    });
+    const body = randomBytes(5000);
+    const { etag } = await store.putObject('x', body, { metadata: { a: 'b' }, crc32: crc32(body), condition: NEW });
     change();
     expect(await store.head('x')).toMatchObject({ metadata: {}, crc32: undefined });
-    const isChanged = readFileSync(join(directory, 'x'), 'utf8') !== 'bytes';
+    const isChanged = !readFileSync(join(directory, 'x')).equals(body);
     expect((await store.head('x'))?.etag === etag).toBe(!isChanged);
   });
 });
@@ -217,11 +218,19 @@ describe('a part', () => {
     await store.sendPart('x', { ...part, uploadId });
     await store.sendPart('x', { ...part, uploadId, number: 2, offset: body.length });
     const file = openSync(join(directory, `.x.sealift-${uploadId}`, 'parts'), 'r+');
-    writeSync(file, Buffer.alloc(10), 0, 10, 3);
+    writeSync(file, Buffer.alloc(10), 0, 10, 4);
     closeSync(file);
     expect((await collect(store.listParts('x', uploadId))).map(({ number }) => number)).toEqual([2]);
     truncateSync(join(directory, `.x.sealift-${uploadId}`, 'parts'), 40);
     expect(await collect(store.listParts('x', uploadId))).toEqual([]);
+  });
+
+  test('is not written into an object that has its name already', async () => {
+    const sent = await upload(store, 'x', bodies());
+    linkSync(join(directory, `.x.sealift-${sent.uploadId}`, 'object'), join(directory, 'x'));
+    const again = store.sendPart('x', { ...part, uploadId: sent.uploadId });
+    await expect(again).rejects.toMatchObject({ code: 'upload-lost' });
+    expect(readFileSync(join(directory, 'x')).equals(sent.whole)).toBe(true);
   });
 
   test('that comes in slices is one', async () => {
