@@ -3,7 +3,6 @@
  * The command's door. It must run on any Node that reads ES modules, because its first duty is to tell the reader of an
  * old one what to do: nothing else of Sealift may be imported before that.
  */
-import module from 'node:module';
 import v8 from 'node:v8';
 
 const LEAST_NODE = 24;
@@ -15,9 +14,8 @@ if (Number(process.versions.node.split('.')[0]) < LEAST_NODE) {
 } else {
   // This thread makes little garbage. Its young generation would still grow to 32 MB over a long job, and stay there.
   v8.setFlagsFromString('--semi-space-growth-factor=1');
-  const { directory } = module.enableCompileCache();
-  // Threads look for it in the environment. Cached code starts faster and takes a fifth less memory.
-  if (directory !== undefined) process.env.NODE_COMPILE_CACHE ??= directory;
+  const { enableCompileCache } = await import('./compile-cache.ts');
+  enableCompileCache();
   const { main } = await import('./main.ts');
   await main(process.argv.slice(2));
 }

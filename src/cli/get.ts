@@ -1,4 +1,5 @@
 /** `sealift get OBJECT TARGET`: download, verify, open. */
+import { addAbortSignal } from 'node:stream';
 import type { Command } from 'commander';
 import { EXIT, SealiftError } from '../errors.ts';
 import type { GetRequest, PlainSink } from '../index.ts';
@@ -10,7 +11,9 @@ import {
   freshOption,
   keyOptions,
   memoOf,
+  messageOptions,
   type OpenFlags,
+  openKeyOptions,
   outputOptions,
   range,
   stateOptions,
@@ -18,7 +21,7 @@ import {
   workOptions,
 } from './options.ts';
 import type { Output } from './output.ts';
-import { fileFor } from './paths.ts';
+import { fileFor, objectAt } from './paths.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
 
@@ -30,6 +33,8 @@ Examples:
   $ sealift get s3://backups/2026/db.tar /restore/                    # keeps the object's name
   $ sealift get s3://backups/2026/db.tar - --raw-key ~/backup.key | tar x
   $ sealift get s3://backups/2026/db.tar head --range 0-1048575
+  $ sealift get ./report.esdk - --raw-key old.key --commitment-policy require-encrypt-allow-decrypt
+  $ aws s3 cp s3://backups/2026/db.tar - | sealift get - db.tar --allow-relocated
 
 Nothing is written under TARGET's name before all of it is verified. Without a key flag, the KMS key that the object
 names is asked.`;
@@ -39,29 +44,37 @@ export function addGet(program: Command, output: Output): void {
     .command('get')
     .summary('download, verify and open an object')
     .description('Opens a sealed object into a file, in parallel, or in order to standard output.')
-    .argument('<object>', 's3://bucket/key or file:///path')
+    .argument('<object>', 's3://bucket/key, file:///path, a bare path, or - for standard input')
     .argument('<target>', 'the file, a folder, or - for standard output')
     .addHelpText('after', EXAMPLES)
     .optionsGroup('Target:')
     .addOption(flag('--overwrite', 'replace a file that exists'))
-    .addOption(flag('--range <first-last>', 'these plain bytes only, counted from 0, both included', range))
-    .addOption(flag('--allow-relocated', 'open an object that was sealed under another name'));
-  for (const add of [keyOptions, workOptions, storeOptions, stateOptions, freshOption, outputOptions]) add(command);
+    .addOption(flag('--range <first-last>', 'these plain bytes only, counted from 0, both included', range));
+  const groups = [messageOptions, keyOptions, openKeyOptions, workOptions, storeOptions, stateOptions, freshOption];
+  for (const add of [...groups, outputOptions]) add(command);
 
-  command.action(async (source: string, target: string) => {
+  command.action(async (object: string, target: string) => {
     const flags = flagsOf<GetFlags>(command);
+    const fromPipe = object === '-';
+    const source = fromPipe ? process.stdin : objectAt(object);
     const toPipe = target === '-';
     if (toPipe && output.flags.json) {
       throw new SealiftError('usage', '--json and the opened bytes cannot share standard output', {
         hint: 'Leave --json away, or name a file.',
       });
     }
-    const path = toPipe ? target : fileFor(source, target);
+    const path = toPipe ? target : fileFor(fromPipe ? '' : objectAt(object), target);
     const request = { source, ...openOptions(flags), fresh: flags.fresh, memo: memoOf(flags) };
     await using engine = await openEngine(flags, 'open');
     const signal = stopOnSignals(output);
     const pipe = new Pipe();
-    const report = { output, signal, from: source, to: toPipe ? 'standard output' : target };
+    if (fromPipe) addAbortSignal(signal, process.stdin);
+    const report = {
+      output,
+      signal,
+      from: fromPipe ? 'standard input' : object,
+      to: toPipe ? 'standard output' : target,
+    };
     try {
       process.exitCode = await runJob(report, (run) =>
         engine.get({ ...request, target: toPipe ? pipe.write : path, ...run }),
@@ -72,14 +85,26 @@ export function addGet(program: Command, output: Output): void {
       // Whoever read the other end has had enough, and knows.
       if (!pipe.isBroken) throw error;
       process.exitCode = EXIT.failed;
+    } finally {
+      // What is left unread would keep the process here.
+      if (fromPipe) process.stdin.destroy();
     }
   });
 }
 
 /** What the flags say about what is opened. */
 export function openOptions(flags: OpenFlags): Omit<GetRequest, 'source' | 'target'> {
-  const { overwrite, range, allowRelocated } = flags;
-  return { overwrite, range, allowRelocated };
+  const { overwrite, range, allowRelocated, commitmentPolicy } = flags;
+  const { expectContext, requiredContext, maxEncryptedDataKeys } = flags;
+  return {
+    overwrite,
+    range,
+    allowRelocated,
+    commitmentPolicy,
+    expectContext,
+    requiredContext,
+    maxEncryptedDataKeys,
+  };
 }
 
 /** Standard output as a sink: the next bytes are asked for when these are gone. */

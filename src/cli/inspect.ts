@@ -3,8 +3,9 @@ import type { Command } from 'commander';
 import type { Inspection } from '../index.ts';
 import { formatSize } from '../units.ts';
 import { openEngine } from './keys.ts';
-import { type EngineFlags, flagsOf, outputOptions, storeOptions } from './options.ts';
+import { type EngineFlags, flagsOf, maxKeysOption, type OpenFlags, outputOptions, storeOptions } from './options.ts';
 import { columns, type Output } from './output.ts';
+import { objectAt } from './paths.ts';
 import { stopOnSignals } from './signals.ts';
 
 const EXAMPLES = `
@@ -19,34 +20,40 @@ export function addInspect(program: Command, output: Output): void {
     .command('inspect')
     .summary("show an object's format, keys, context and sizes")
     .description('Shows what a sealed object says about itself. Needs no key, verifies nothing.')
-    .argument('<object>', 's3://bucket/key or file:///path')
-    .addHelpText('after', EXAMPLES);
+    .argument('<object>', 's3://bucket/key, file:///path, a bare path, or - for standard input')
+    .addHelpText('after', EXAMPLES)
+    .addOption(maxKeysOption());
   for (const add of [storeOptions, outputOptions]) add(command);
   command.action(async (object: string) => {
-    await using engine = await openEngine(flagsOf<EngineFlags>(command), 'none');
-    const inspection = await engine.inspect(object, { signal: stopOnSignals(output) });
+    const flags = flagsOf<EngineFlags & OpenFlags>(command);
+    await using engine = await openEngine(flags, 'none');
+    const { maxEncryptedDataKeys } = flags;
+    const source = object === '-' ? process.stdin : objectAt(object);
+    const inspection = await engine.inspect(source, { signal: stopOnSignals(output), maxEncryptedDataKeys });
     output.json({ type: 'result', command: 'inspect', ...inspection });
     output.print(inspectionText(inspection));
   });
 }
 
 function inspectionText(object: Inspection): string {
-  const { format, messageVersion, suite, keys, encryptionContext, metadata, boundToName } = object;
+  const { format, messageVersion, suite, commits, signed, keys, encryptionContext, metadata, boundToName } = object;
   const rows: [string, string][] = [
     ['object', object.object],
     ['format', `${format} message, version ${messageVersion}`],
     ['suite', suite],
+    ['commits to its key', commits ? 'yes' : 'no: needs --commitment-policy require-encrypt-allow-decrypt'],
+    ['signed', signed ? 'yes' : 'no'],
     ['plain size', sizeText(object.plainBytes)],
     ['sealed size', sizeText(object.sealedBytes)],
-    ['frames', `${object.frames} of ${formatSize(object.frameSize)}`],
+    ['frames', object.frameSize === 0 ? 'none: a single block' : `${object.frames} of ${formatSize(object.frameSize)}`],
     ['bound to its name', boundToName ? 'yes' : 'no'],
     ...keys.map(({ provider, key }): [string, string] => ['key', `${provider} ${key}`]),
     ...Object.entries(encryptionContext).map(([name, value]): [string, string] => ['context', `${name}=${value}`]),
     ...Object.entries(metadata).map(([name, value]): [string, string] => ['metadata', `${name}=${value}`]),
     ['message id', object.messageId],
-    ['ETag', object.etag],
   ];
   const optional = {
+    ETag: object.etag,
     version: object.versionId,
     CRC32: object.crc32,
     'storage class': object.storageClass,

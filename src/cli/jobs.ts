@@ -4,7 +4,7 @@ import type { DamagedJob, JobSummary } from '../index.ts';
 import { formatDuration, formatSize } from '../units.ts';
 import { openEngine } from './keys.ts';
 import { type EngineFlags, flagsOf, outputOptions, stateOptions } from './options.ts';
-import { columns, type Output } from './output.ts';
+import { columns, type Output, visible } from './output.ts';
 
 const EXAMPLES = `
 Examples:
@@ -27,7 +27,7 @@ export function addJobs(program: Command, output: Output): void {
     const jobs = id === undefined ? unfinishedFirst(engine.jobs()) : [engine.job(id)];
     for (const job of jobs) output.json(jobLine(job));
     if (jobs.length === 0) output.say('There are no jobs.');
-    else output.print(id === undefined ? jobs.map(briefly).join('\n') : jobs.map(inDetail).join('\n'));
+    else output.print(jobs.map(id === undefined ? briefly : inDetail).join('\n'));
   });
 }
 
@@ -65,12 +65,13 @@ function jobLine(job: Job): Record<string, unknown> {
 }
 
 function briefly(job: Job): string {
-  if (job.state === 'damaged') return `${job.id}  damaged\n    ${job.reason}`;
+  if (job.state === 'damaged') return visible(`${job.id}  damaged\n    ${job.reason}`);
   const age = formatDuration((Date.now() - job.createdMs) / 1000);
-  return [
+  const lines = [
     `${job.id}  ${stateOf(job)}, ${doneText(job)}, begun ${age} ago`,
     `    ${job.command} ${job.source} -> ${job.target}`,
-  ].join('\n');
+  ];
+  return visible(lines.join('\n'));
 }
 
 function inDetail(job: Job): string {

@@ -1,6 +1,6 @@
 /** From flags to keys, and to the engine that uses them. The library is loaded here, once the flags are known to be good. */
 import { SealiftError } from '../errors.ts';
-import type { Engine, Keyring, KmsKeyring } from '../index.ts';
+import type { Engine, Keyring, KmsKeyring, KmsKeyringOptions, MultiKeyring, WrappingKeyring } from '../index.ts';
 import type { EngineFlags, KeyFlags } from './options.ts';
 
 /** What a command does with keys. To open, none need be named: the object says which KMS key it wants. */
@@ -23,16 +23,24 @@ export async function openEngine(flags: EngineFlags, use: KeyUse): Promise<Engin
   });
 }
 
-async function keyringFor(flags: KeyFlags, use: KeyUse): Promise<Keyring | KmsKeyring> {
-  const { kmsKey: keyIds = [], rawKey, kmsShare: share, kmsRate: ratePerSecond } = flags;
-  if (rawKey !== undefined && keyIds.length > 0) {
-    throw new SealiftError('bad-option', '--raw-key and --kms-key do not go together', { hint: 'Give one of them.' });
-  }
-  if (rawKey === undefined && keyIds.length === 0 && use === 'seal') {
+/** The KMS keys as one keyring, then each raw key. Of several the first makes data keys. */
+async function keyringFor(flags: KeyFlags, use: KeyUse): Promise<Keyring | KmsKeyring | MultiKeyring> {
+  const { kmsKey: keyIds = [], rawKey: files = [], allowPkcs1 } = flags;
+  if (files.length === 0 && keyIds.length === 0 && use === 'seal') {
     throw new SealiftError('no-key', 'No key was named', {
       hint: 'Give --kms-key with a KMS key, or --raw-key with a key file (`sealift keygen FILE` makes one).',
     });
   }
-  const { kmsKeyring, readKeyFile } = await import('../index.ts');
-  return rawKey === undefined ? kmsKeyring({ keyIds, share, ratePerSecond }) : readKeyFile(rawKey);
+  const { kmsKeyring, multiKeyring, readKeyFile } = await import('../index.ts');
+  const keyrings: (WrappingKeyring | KmsKeyring)[] = [];
+  if (keyIds.length > 0 || files.length === 0) keyrings.push(kmsKeyring({ keyIds, ...kmsOptions(flags) }));
+  for (const file of files) keyrings.push(await readKeyFile(file, { allowPkcs1 }));
+  return keyrings.length === 1 ? keyrings[0]! : multiKeyring(keyrings);
+}
+
+function kmsOptions(flags: KeyFlags): Omit<KmsKeyringOptions, 'keyIds'> {
+  const { kmsShare: share, kmsRate: ratePerSecond, kmsGrantToken: grantTokens } = flags;
+  const { kmsDiscoveryAccount: accountIds, kmsDiscoveryPartition: partition } = flags;
+  const discovery = accountIds || partition ? { accountIds, partition } : undefined;
+  return { share, ratePerSecond, grantTokens, discovery };
 }

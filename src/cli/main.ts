@@ -30,6 +30,7 @@ export async function main(args: readonly string[]): Promise<void> {
   try {
     enterCallersFolder();
     await programFor(output).parseAsync(args, { from: 'user' });
+    await output.delivered();
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return;
     process.exitCode = output.fail(error instanceof CommanderError ? usageError(error, args[0]) : error).exit;

@@ -6,15 +6,20 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { SealiftError } from '../errors.ts';
+import { COMMITMENT_POLICIES, type CommitmentPolicy } from '../formats/policy.ts';
 import { parseSize } from '../units.ts';
 import type { OutputFlags } from './output.ts';
 
 export interface KeyFlags {
   kmsKey?: string[] | undefined;
-  rawKey?: string | undefined;
+  rawKey?: string[] | undefined;
+  kmsGrantToken?: string[] | undefined;
   kmsShare?: number | undefined;
   kmsRate?: number | undefined;
   keyReuse?: 'on' | 'off' | undefined;
+  kmsDiscoveryAccount?: string[] | undefined;
+  kmsDiscoveryPartition?: string | undefined;
+  allowPkcs1?: boolean | undefined;
 }
 
 export interface WorkFlags {
@@ -50,16 +55,53 @@ export interface OpenFlags {
   overwrite?: boolean | undefined;
   range?: { first: number; last: number } | undefined;
   allowRelocated?: boolean | undefined;
+  commitmentPolicy?: CommitmentPolicy | undefined;
+  expectContext?: Record<string, string> | undefined;
+  requiredContext?: Record<string, string> | undefined;
+  maxEncryptedDataKeys?: number | undefined;
 }
 
 export function keyOptions(command: Command): Command {
   return command
     .optionsGroup('Keys:')
     .addOption(flag('--kms-key <id>', 'KMS key id, ARN or alias; repeat for keys that can open it too', list))
-    .addOption(flag('--raw-key <file>', 'raw key file, as `sealift keygen` makes it', path))
+    .addOption(flag('--raw-key <file>', 'raw key file, as `sealift keygen` makes it; repeat likewise', paths))
+    .addOption(flag('--kms-grant-token <token>', 'token of a grant that is still new; may be repeated', list))
     .addOption(flag('--kms-share <part>', "part of the region's KMS quota to use (default 0.2)", share))
     .addOption(flag('--kms-rate <n>', 'KMS calls a second at most, instead of a share', rate))
     .addOption(flag('--key-reuse <on|off>', 'one data key for many objects (default on)').choices(['on', 'off']));
+}
+
+/** What only opening can need. */
+export function openKeyOptions(command: Command): Command {
+  return command
+    .addOption(flag('--kms-discovery-account <id>', "ask KMS only about this account's keys; may be repeated", list))
+    .addOption(flag('--kms-discovery-partition <name>', 'with the former: aws (default), aws-cn, aws-us-gov'))
+    .addOption(flag('--allow-pkcs1', 'take RSA keys of an unsafe padding, for old messages'));
+}
+
+/** What is demanded of a message before it is opened. */
+export function messageOptions(command: Command): Command {
+  return command
+    .optionsGroup('Message:')
+    .addOption(flag('--allow-relocated', 'open an object that was sealed under another name'))
+    .addOption(flag('--expect-context <name=value>', 'refuse it without this pair in its context; repeatable', pairs))
+    .addOption(
+      flag('--required-context <name=value>', 'a pair it was sealed with but does not hold; repeatable', pairs),
+    )
+    .addOption(policyOption())
+    .addOption(maxKeysOption());
+}
+
+function policyOption(): Option {
+  return flag(
+    '--commitment-policy <name>',
+    `${COMMITMENT_POLICIES.join(', ')}: the first (default) refuses old messages`,
+  ).choices(COMMITMENT_POLICIES);
+}
+
+export function maxKeysOption(): Option {
+  return flag('--max-encrypted-data-keys <n>', 'refuse it with more wrapped data keys (default 100)', count);
 }
 
 export function workOptions(command: Command): Command {
@@ -131,6 +173,11 @@ function path(text: string): string {
   return resolve(text);
 }
 
+/** As `list`, of files. */
+function paths(text: string, name: string, before: string[] = []): string[] {
+  return [...before, ...list(text, name).map(path)];
+}
+
 function size(text: string, name: string): number {
   return parseSize(text, name);
 }
@@ -197,16 +244,23 @@ export function memoOf(flags: EngineFlags & { fresh?: boolean }): Memo {
   return { flags: kept };
 }
 
-/** A command's flags: those of the command line over `memo`, the flags of the run that began the job, over the environment. */
-export function flagsOf<Flags>(command: Command, memo: Readonly<Record<string, unknown>> = {}): Flags {
-  const given = (source: string) =>
-    Object.entries(command.opts()).filter(([name]) => command.getOptionValueSource(name) === source);
-  const begun = over(Object.fromEntries(given('env')), memo);
-  return over(begun, Object.fromEntries(given('cli'))) as Flags;
+/** A command's flags: those of the command line, then `memo`, the flags of the run that began the job, then the environment. */
+export function flagsOf<Flags>(command: Command, memo: FlagSet = {}): Flags {
+  const given = (source: string): FlagSet =>
+    Object.fromEntries(
+      Object.entries(command.opts()).filter(([name]) => command.getOptionValueSource(name) === source),
+    );
+  const strongestFirst = [given('cli'), memo, given('env')];
+  return Object.assign({}, ...withOneKeySource(strongestFirst).reverse());
 }
 
-/** A key named anew replaces one of the other kind too: it does not join it. */
-function over(weaker: Record<string, unknown>, stronger: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const { kmsKey, rawKey, ...rest } = weaker;
-  return stronger.kmsKey || stronger.rawKey ? { ...rest, ...stronger } : { ...weaker, ...stronger };
+type FlagSet = Readonly<Record<string, unknown>>;
+
+/** Keys are named by one source alone: a key named anew replaces one of the other kind too, it does not join it. */
+function withOneKeySource(strongestFirst: readonly FlagSet[]): FlagSet[] {
+  const source = strongestFirst.find(({ kmsKey, rawKey }) => kmsKey || rawKey);
+  return strongestFirst.map((flags) => {
+    const { kmsKey, rawKey, ...rest } = flags;
+    return flags === source ? flags : rest;
+  });
 }

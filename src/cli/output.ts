@@ -16,12 +16,17 @@ export class Output {
   /** The one line at the bottom of a terminal that changes in place. */
   readonly #status = createLogUpdate(process.stderr, { showCursor: true });
   #hasStatus = false;
+  /** Why standard output did not take all that was written to it. */
+  #lost: NodeJS.ErrnoException | undefined;
 
   constructor(flags: OutputFlags) {
     this.flags = flags;
-    // A job's work matters more than its reader: where `head` has closed the pipe, the rest goes unread. Whoever must
-    // know whether a write arrived asks for its callback.
-    process.stdout.on('error', () => {});
+    // A job's work matters more than its reader. Where `head` has closed the pipe, or the terminal is gone, the rest
+    // goes unread; a full disk is told at the end.
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') this.#lost ??= error;
+    });
+    process.stderr.on('error', () => {});
   }
 
   get isTerminal(): boolean {
@@ -33,7 +38,7 @@ export class Output {
     if (this.flags.json) process.stdout.write(`${JSON.stringify(line)}\n`);
   }
 
-  /** What was asked for, for people. Nothing with `--json`. */
+  /** What was asked for, for people. Nothing with `--json`. What of it is foreign must have been made `visible`. */
   print(text: string): void {
     if (!this.flags.json) process.stdout.write(`${text}\n`);
   }
@@ -59,6 +64,17 @@ export class Output {
     this.#hasStatus = false;
   }
 
+  /** Resolves once standard output has what was written to it. Throws where it could not take it. */
+  async delivered(): Promise<void> {
+    await new Promise((resolve) => process.stdout.write('', resolve));
+    if (!this.#lost) return;
+    const { code, message } = this.#lost;
+    throw new SealiftError(code === 'ENOSPC' ? 'disk-full' : 'target-unwritable', `Standard output: ${message}`, {
+      hint: 'What was to be done is done; what there is to read about it is not complete.',
+      cause: this.#lost,
+    });
+  }
+
   /** Reports a failure. `about` names the job where a command runs several. */
   fail(thrown: unknown, about: { job?: string } = {}): SealiftError {
     const error = SealiftError.from(thrown);
@@ -72,7 +88,7 @@ export class Output {
 
   #write(text: string): void {
     this.clearStatus();
-    process.stderr.write(`${text}\n`);
+    process.stderr.write(`${visible(text)}\n`);
   }
 }
 
@@ -82,10 +98,22 @@ function stackOf(error: Error): string {
   return error.cause instanceof Error ? `${stack}\nCaused by: ${stackOf(error.cause)}` : stack;
 }
 
-/** Lines of `name  value`, the values under one another. */
+/**
+ * Text as it may be shown on a terminal: an object's context or a store's message may hold sequences that move the
+ * cursor, set the title, or turn the line around. Line breaks stay.
+ */
+export function visible(text: string): string {
+  return text.replace(/(?!\n)[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, escaped);
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** Lines of `name  value`, the values under one another and each on one line, whatever is in it. */
 export function columns(rows: readonly (readonly [name: string, value: string])[]): string {
   const width = Math.max(...rows.map(([name]) => name.length));
-  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+  return rows.map(([name, value]) => `${name.padEnd(width)}  ${visible(value).replaceAll('\n', '\\n')}`).join('\n');
 }
 
 /** `1 part`, `32 parts`. */

@@ -1,6 +1,7 @@
 /** What a person's words for a file or an object stand for. */
 import { statSync } from 'node:fs';
 import { basename, join, resolve, sep } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { SealiftError } from '../errors.ts';
 import { parseObjectUrl } from '../stores/object-url.ts';
 
@@ -15,6 +16,11 @@ export function enterCallersFolder(): void {
   delete process.env.INIT_CWD;
 }
 
+/** The object that a person names to be read: a URL as it stands, and a bare path as the file it is. */
+export function objectAt(text: string): string {
+  return /^\w+:\/\//.test(text) ? text : pathToFileURL(resolve(text)).href;
+}
+
 /** The object a file goes into: a DEST that ends in a slash stands for the folder, as in `cp`. */
 export function objectFor(source: string, dest: string): string {
   if (!dest.endsWith('/')) return dest;
@@ -22,7 +28,10 @@ export function objectFor(source: string, dest: string): string {
   return dest + (dest.startsWith('file:') ? encodeURIComponent(name) : name);
 }
 
-/** The file an object goes into, as an absolute path: a TARGET that is a folder takes the last part of the key. */
+/**
+ * The file an object goes into, as an absolute path: a TARGET that is a folder takes the last part of the key. What comes
+ * through a pipe is the object ''.
+ */
 export function fileFor(object: string, target: string): string {
   const path = resolve(target);
   if (isDirectory(path)) return join(path, lastSegment(object));
@@ -45,6 +54,11 @@ function isDirectory(path: string): boolean {
 
 /** Whoever named the object must not choose where a file is written. */
 function lastSegment(object: string): string {
+  if (object === '') {
+    throw new SealiftError('usage', 'What comes through a pipe has no name for a file', {
+      hint: 'Name the file to write, not only its directory.',
+    });
+  }
   const { key } = parseObjectUrl(object);
   const name = key.slice(key.lastIndexOf('/') + 1);
   if (['', '.', '..'].includes(name) || name.includes(sep) || name.includes('\0')) {

@@ -120,7 +120,8 @@ export function progressLine(now: {
   rate: number;
 }): string {
   const { ackedBytes, totalBytes, reusedBytes, rate } = now;
-  const done = ackedBytes / totalBytes;
+  // A source that changed is read anew: for a moment there may be more done than there is to do.
+  const done = Math.min(1, ackedBytes / totalBytes);
   const filled = Math.round(done * BAR_WIDTH);
   const facts = [`${formatSize(ackedBytes)} of ${formatSize(totalBytes)}`];
   if (reusedBytes > 0) facts.push(`${formatSize(reusedBytes)} kept`);

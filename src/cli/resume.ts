@@ -16,6 +16,7 @@ import {
   type Memo,
   type ObjectFlags,
   type OpenFlags,
+  openKeyOptions,
   outputOptions,
   stateOptions,
   storeOptions,
@@ -55,7 +56,7 @@ export function addResume(program: Command, output: Output): void {
     .argument('[job]', 'its id, as `sealift jobs` shows it')
     .addHelpText('after', EXAMPLES)
     .addOption(flag('--explain', 'tell for each part whether it is kept, and why'));
-  for (const add of [keyOptions, workOptions, storeOptions, stateOptions, outputOptions]) add(command);
+  for (const add of [keyOptions, openKeyOptions, workOptions, storeOptions, stateOptions, outputOptions]) add(command);
 
   command.action(async (id: string | undefined) => {
     const jobs = await jobsToResume(flagsOf<ResumeFlags>(command), id);
@@ -63,7 +64,10 @@ export function addResume(program: Command, output: Output): void {
     const signal = stopOnSignals(output);
     const exits: number[] = [EXIT.done];
     for (const job of jobs) {
-      if (signal.aborted) break;
+      if (signal.aborted) {
+        exits.push(EXIT.interrupted);
+        break;
+      }
       try {
         exits.push(await resumeJob(command, output, signal, job));
       } catch (error) {

@@ -73,16 +73,20 @@ function tellReady(output: Output, sandbox: Sandbox, { isServing }: { isServing:
   output.say('\nCtrl-C ends it.');
 }
 
-/** Resolves at SIGINT or SIGTERM, or when the process that started this one is gone. */
+/** Resolves when a signal comes, or when the process that started this one is gone. */
 async function untilUnwanted(): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const parent = process.ppid;
-  const timer = setInterval(() => {
-    if (process.ppid !== parent) resolve();
-  }, PARENT_CHECK_MS).unref();
-  process.once('SIGINT', resolve).once('SIGTERM', resolve);
+  const timer = whenParentIsGone(resolve);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, resolve);
   await promise;
   clearInterval(timer);
+}
+
+function whenParentIsGone(tell: () => void): NodeJS.Timeout {
+  const parent = process.ppid;
+  return setInterval(() => {
+    if (process.ppid !== parent) tell();
+  }, PARENT_CHECK_MS).unref();
 }
 
 /** This process's environment, turned to the sandbox: what says whose AWS account is meant must not win over it. */
@@ -96,13 +100,15 @@ async function runWith({ env }: Sandbox, [file, ...args]: string[]): Promise<num
   const child = spawn(file!, args, { stdio: 'inherit', env: environmentWith(env) });
   // A terminal's Ctrl-C goes to the command as well, and it is the command's to answer.
   process.on('SIGINT', () => {});
-  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
+  // Whoever started this one is gone, as a terminal is that was closed.
+  const timer = whenParentIsGone(() => child.kill('SIGHUP'));
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   child.once('error', (cause) => {
     reject(new SealiftError('usage', `${file} cannot be run: ${cause.message}`, { hint: 'Check its name.', cause }));
   });
   child.once('exit', (...ending) => resolve(statusOf(...ending)));
-  return promise;
+  return promise.finally(() => clearInterval(timer));
 }
 
 function statusOf(code: ChildProcess['exitCode'], signal: ChildProcess['signalCode']): number {

@@ -9,6 +9,7 @@ const BUSY_TIMEOUT_MS = 5000;
 /** Primary result codes of SQLite (https://sqlite.org/rescode.html). */
 const BUSY = 5;
 const FULL = 13;
+const NOTADB = 26;
 /** SQLITE_IOERR_SHMSIZE: the shared memory beside the ledger is a file too, and had no room to grow. */
 const SHARED_MEMORY_FULL = 4874;
 /** BUSY, READONLY, IOERR, CANTOPEN: the file is out of reach, and nothing is said about what is in it. */
@@ -88,6 +89,11 @@ export function corrupt(files: JobFiles, problem: string, cause?: unknown): Seal
 
 export function isBusy(thrown: unknown): boolean {
   return primaryCode(thrown) === BUSY;
+}
+
+/** The file holds something else. */
+export function isNoDatabase(thrown: unknown): boolean {
+  return primaryCode(thrown) === NOTADB;
 }
 
 /** SQLite's extended codes keep the primary one in their low byte. */

@@ -51,6 +51,19 @@ export function summarizeJob(stateDir: string, jobId: string): JobSummary {
   });
 }
 
+/** Throws `job-busy` where the job is there and not over, and what `summarizeJob` throws where that cannot be known. */
+export function refuseUnfinished(files: JobFiles): void {
+  try {
+    if (summarizeJob(files.stateDir, files.id).state !== 'running') return;
+  } catch (thrown) {
+    if (thrown instanceof SealiftError && thrown.code === 'no-such-job') return;
+    throw thrown;
+  }
+  throw new SealiftError('job-busy', `Job ${files.id} is unfinished`, {
+    hint: `Run \`sealift resume ${files.id}\` to go on with it, or \`sealift cancel ${files.id}\` to drop it.`,
+  });
+}
+
 /** Removes a job, whatever state its ledger is in. Throws `job-busy`. */
 export function removeJob(stateDir: string, jobId: string): void {
   const files = jobFiles(stateDir, jobId);
@@ -68,20 +81,28 @@ export function removeJobFiles(files: JobFiles, lock: JobLock): void {
   lock.release();
 }
 
-/** Removes the jobs that ended longer ago than `olderThanMs`. Returns their ids. */
+/**
+ * Removes the jobs that ended longer ago than `olderThanMs`; one that cannot be removed is left for another time.
+ * Returns the ids of those removed.
+ */
 export function pruneJobs(stateDir: string, { olderThanMs }: { olderThanMs: number }): string[] {
   const beforeMs = Date.now() - olderThanMs;
   const isOld = (job: JobSummary | DamagedJob) => job.state !== 'damaged' && (job.finishedMs ?? Infinity) < beforeMs;
-  const ids: string[] = [];
-  for (const { id } of listJobs(stateDir).filter(isOld)) {
-    const files = jobFiles(stateDir, id);
-    using lock = JobLock.take(files.lock);
-    // The same job may have come again since the list was made: only under its lock is it known to be over.
-    if (!lock || !isOld(summarizeJob(stateDir, id))) continue;
-    removeJobFiles(files, lock);
-    ids.push(id);
-  }
-  return ids;
+  const tryToRemove = ({ id }: JobSummary | DamagedJob): boolean => {
+    try {
+      const files = jobFiles(stateDir, id);
+      using lock = JobLock.take(files.lock);
+      // The same job may have come again since the list was made: only under its lock is it known to be over.
+      if (!lock || !isOld(summarizeJob(stateDir, id))) return false;
+      removeJobFiles(files, lock);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  return listJobs(stateDir)
+    .filter((job) => isOld(job) && tryToRemove(job))
+    .map(({ id }) => id);
 }
 
 /** Throws `job-busy`, with the holder's pid where its ledger tells it. */

@@ -3,9 +3,9 @@
  * EXCLUSIVE, and the kernel lets go of that however the process ends, kill -9 included. Nothing is written to it, so no
  * crash can damage it. Its holder's pid is in the ledger, which others can read meanwhile.
  */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, statSync, truncateSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { isBusy } from './database.ts';
+import { isBusy, isNoDatabase } from './database.ts';
 import { createPrivateFile } from './files.ts';
 
 /** Rides over a moment's look by `isHeld`; a holder keeps the lock much longer. */
@@ -30,7 +30,10 @@ export class JobLock implements Disposable {
       } catch (thrown) {
         db.close();
         if (isBusy(thrown)) return undefined;
-        throw thrown;
+        if (!isNoDatabase(thrown)) throw thrown;
+        // Somebody else wrote this. Nobody holds it, or it would have been busy before it was read.
+        truncateSync(path);
+        continue;
       }
       if (inode !== undefined && inode === inodeOf(path)) return new JobLock(db);
       // The job was removed, and its lock file with it, while we waited: what we hold has no name any more.
@@ -38,18 +41,21 @@ export class JobLock implements Disposable {
     }
   }
 
-  /** Whether a process holds it now. It only reads, so nobody is refused the lock because of a look at it. */
+  /**
+   * Whether a process is known to hold it now; a file that cannot be read tells of none. It only reads, so nobody is
+   * refused the lock because of a look at it.
+   */
   static isHeld(path: string): boolean {
     if (!existsSync(path)) return false;
-    const db = new DatabaseSync(path, { readOnly: true });
+    let db: DatabaseSync | undefined;
     try {
+      db = new DatabaseSync(path, { readOnly: true });
       db.prepare('SELECT count(*) FROM sqlite_schema').get();
       return false;
     } catch (thrown) {
-      if (isBusy(thrown)) return true;
-      throw thrown;
+      return isBusy(thrown);
     } finally {
-      db.close();
+      db?.close();
     }
   }
 

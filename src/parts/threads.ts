@@ -2,7 +2,8 @@
  * The pool of threads, seen from the main thread. A task goes down with a port of its own; intents come up on it and
  * the go, or the ledger's refusal, goes down. Threads start when the first task comes and stay until `close`.
  */
-import { extname } from 'node:path';
+import module from 'node:module';
+import { dirname, extname } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import { FixedQueue, Piscina } from 'piscina';
 import { SealiftError } from '../errors.ts';
@@ -34,6 +35,7 @@ export class Threads {
       maxQueue: Number.POSITIVE_INFINITY,
       taskQueue: new FixedQueue(),
       recordTiming: false,
+      env: threadEnvironment(),
       resourceLimits: HEAP_LIMITS,
     });
   }
@@ -88,6 +90,13 @@ export class Threads {
       cut?.removeEventListener('abort', onCut);
     }
   }
+}
+
+/** This process's environment. Threads look there for the compile cache, which is handed on where one is in use. */
+function threadEnvironment(): NodeJS.ProcessEnv {
+  const cache = module.getCompileCacheDir();
+  // It is a folder for this version of Node within the one that was named.
+  return cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) };
 }
 
 /** The worker's file beside this one: TypeScript in a checkout, JavaScript in the package. */

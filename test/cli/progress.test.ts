@@ -16,6 +16,10 @@ describe('progressLine', () => {
     );
   });
 
+  test('stands still where more is done than there was to do', () => {
+    expect(progressLine({ ...now, ackedBytes: 512 * MiB, rate: MiB })).toMatch(/^━{24} 100 % /);
+  });
+
   test('is not done before it is done', () => {
     expect(progressLine({ ...now, ackedBytes: 256 * MiB - 1, rate: MiB })).toContain(' 99 %');
     expect(progressLine({ ...now, ackedBytes: 256 * MiB, rate: MiB })).toMatch(/^━{24} 100 % {2}256 MiB of 256 MiB$/);

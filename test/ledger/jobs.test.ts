@@ -1,5 +1,5 @@
 /** All jobs of a state folder seen from outside, and the end of them. */
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { jobIdOf, Ledger } from '../../src/ledger/ledger.ts';
@@ -55,6 +55,22 @@ test('what ended long ago is pruned; what runs, is unfinished or ended lately st
   expect(Ledger.prune(dir.path, { olderThanMs: 30 * day })).toEqual([old]);
   expect(Ledger.list(dir.path).map((job) => job.id)).toEqual(expect.arrayContaining([recent, reopened, id]));
   expect(existsSync(join(dir.path, `${old}.lock`))).toBe(false);
+});
+
+test('a lock that cannot be opened hides no job, and what cannot be pruned is left', () => {
+  using dir = new StateDir();
+  vi.useFakeTimers({ toFake: ['Date'], now: 1_700_000_000_000 });
+  const ledger = Ledger.create(dir.path, JOB);
+  ledger.finish('done');
+  ledger.close();
+  vi.useRealTimers();
+  const lock = join(dir.path, `${id}.lock`);
+  rmSync(lock);
+  mkdirSync(lock);
+  expect(Ledger.list(dir.path)).toMatchObject([{ id, state: 'done', running: false }]);
+  expect(Ledger.prune(dir.path, { olderThanMs: 0 })).toEqual([]);
+  rmdirSync(lock);
+  expect(Ledger.prune(dir.path, { olderThanMs: 0 })).toEqual([id]);
 });
 
 test('remove takes a job away in whatever state it is, and one that is not there without complaint', async () => {

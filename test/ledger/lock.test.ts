@@ -1,4 +1,4 @@
-import { existsSync, rmSync, statSync } from 'node:fs';
+import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { expect, test } from 'vitest';
@@ -82,4 +82,14 @@ test('of many processes that start at once exactly one gets the job', async () =
   const lines = await Promise.all(children.map(async (child) => [await child.line(), await child.line()][1]));
   expect(lines.sort()).toEqual(['held', 'job-busy', 'job-busy', 'job-busy']);
   await Promise.all(children.map((child) => child.kill()));
+});
+
+test('what somebody wrote into a lock stops nobody', () => {
+  using dir = new StateDir();
+  const lock = join(dir.path, `${id}.lock`);
+  Ledger.create(dir.path, JOB).close();
+  writeFileSync(lock, 'garbage '.repeat(1000));
+  expect(Ledger.list(dir.path)).toMatchObject([{ id, running: false }]);
+  using _ = Ledger.open(dir.path, id);
+  expect(() => Ledger.open(dir.path, id)).toThrow(expect.objectContaining({ code: 'job-busy' }));
 });
