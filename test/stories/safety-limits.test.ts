@@ -38,7 +38,7 @@ describe('a ticket is taken before anything is read', () => {
     };
     const budget = new MemoryBudget({ maxMemory: MAX_MEMORY });
     const ticket = await budget.take(64 * MiB);
-    const threads = new Threads({ count: 1 });
+    const threads = new Threads({ count: 1, laneCount: 1 });
     const tools: Tools = {
       stateDir: openStateDir(stateDir),
       keyring,

@@ -19,7 +19,10 @@ import { AbortMultipartUploadCommand, UploadPartCommand } from '@aws-sdk/client-
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deriveMessageKeys } from '../../src/formats/esdk/keys.ts';
 import { partOf } from '../../src/formats/esdk/layout.ts';
+import { jobFiles } from '../../src/ledger/files.ts';
+import { checkPlace, placeOf } from '../../src/ledger/job-row.ts';
 import { jobIdOf, Ledger } from '../../src/ledger/ledger.ts';
+import { openStateDir } from '../../src/ledger/state-dir.ts';
 import { KiB, MiB } from '../../src/units.ts';
 import { attemptOf, BUCKET, keyring, ofType, openStage, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
 
@@ -192,6 +195,17 @@ describe('a ledger older than the upload is noticed', () => {
     stage.requests.length = 0;
     await expectNewKey(plot, before);
   });
+});
+
+test.each(['machineId', 'path', 'inode'])('a ledger that was made with another %s is not gone on with', (name) => {
+  const plot = stage.plot(`moved ${name}`);
+  const job = { command: 'put', source: plot.source, target: plot.target } as const;
+  Ledger.create(openStateDir(plot.stateDir), { ...job, options: {} }).close();
+  const files = jobFiles(plot.stateDir, jobIdOf(job));
+  const place = placeOf(files);
+  checkPlace(place, files);
+  const moved = expect.objectContaining({ code: 'ledger-moved' });
+  expect(() => checkPlace({ ...place, [name]: 'another' }, files)).toThrow(moved);
 });
 
 test('the fingerprint in the ledger is an HMAC over place, sizes and every tag, under a key of its own', async () => {
