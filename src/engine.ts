@@ -7,7 +7,7 @@
 import { EngineKeys, type KmsKeyring, type MultiKeyring } from './engine/keys.ts';
 import { SealiftError } from './errors.ts';
 import { type GetRequest, get } from './get.ts';
-import { type Inspection, inspect } from './inspect.ts';
+import { type Inspection, type InspectOptions, inspect } from './inspect.ts';
 import type { Crew, CrewPlan, JobResult, LaneNeeds, Place, RunOptions, Tools } from './job.ts';
 import { type Cancelled, cancelJob } from './jobs.ts';
 import type { CacheStats } from './keys/cache.ts';
@@ -47,7 +47,7 @@ export interface Engine extends AsyncDisposable {
   /** Opens an object into a file or a sink; takes up its own unfinished job. */
   get(request: GetRequest): Promise<JobResult>;
   /** What an object says about itself. Needs no key. */
-  inspect(url: string, options?: Pick<RunOptions, 'signal'>): Promise<Inspection>;
+  inspect(source: GetRequest['source'], options?: InspectOptions): Promise<Inspection>;
   /** All jobs of the state folder, oldest first. */
   jobs(): (JobSummary | DamagedJob)[];
   /** One job. Throws `no-such-job`. */
@@ -102,8 +102,8 @@ class Workshop implements Engine {
     return get(request, this.#tools);
   }
 
-  inspect(url: string, options: Pick<RunOptions, 'signal'> = {}): Promise<Inspection> {
-    return inspect(url, this.#tools, options);
+  inspect(source: GetRequest['source'], options: InspectOptions = {}): Promise<Inspection> {
+    return inspect(source, this.#tools, options);
   }
 
   jobs(): (JobSummary | DamagedJob)[] {

@@ -1,7 +1,11 @@
 /** `inspect`: what a sealed object says about itself, to anyone, without a key. Nothing here is authenticated. */
-import { headerBytes } from './formats/esdk/header.ts';
+import { headerBytes, type MessageHeader } from './formats/esdk/header.ts';
+import type { Layout } from './formats/esdk/layout.ts';
 import { NAME_MARKER } from './formats/esdk/message-id.ts';
-import { findObject } from './get/object.ts';
+import { MAX_FOOTER_SIZE } from './formats/esdk/signature.ts';
+import { findObject, layoutOfMessage } from './get/object.ts';
+import { streamOfPipe } from './get/stream.ts';
+import type { OpenRules } from './get/unlock.ts';
 import type { Tools } from './job.ts';
 import { keyNameOf } from './keys/raw-aes-info.ts';
 
@@ -10,6 +14,9 @@ export interface Inspection {
   format: 'esdk';
   messageVersion: number;
   suite: string;
+  /** The header commits to its key: what every suite of message version 2 does. */
+  commits: boolean;
+  signed: boolean;
   messageId: string;
   encryptionContext: Record<string, string>;
   /** Who can open it. `key` is a KMS key's ARN or a raw key's name. */
@@ -22,7 +29,8 @@ export interface Inspection {
   headerBytes: number;
   plainBytes: number;
   sealedBytes: number;
-  etag: string;
+  /** This and what follows is what a store says. Of a pipe there is none. */
+  etag: string | null;
   versionId: string | null;
   /** Hexadecimal, as the store confirms it. */
   crc32: string | null;
@@ -32,28 +40,20 @@ export interface Inspection {
   metadata: Readonly<Record<string, string>>;
 }
 
+export type InspectOptions = Pick<OpenRules, 'maxEncryptedDataKeys'> & { signal?: AbortSignal | undefined };
+
+/** Of a pipe all is read, to know how large the message is. */
 export async function inspect(
-  url: string,
+  source: string | AsyncIterable<Uint8Array>,
   tools: Tools,
-  options: { signal?: AbortSignal | undefined } = {},
+  options: InspectOptions = {},
 ): Promise<Inspection> {
-  const place = await tools.place(url);
+  if (typeof source !== 'string') return inspectPipe(source, options);
+  const place = await tools.place(source);
   const { info, header, layout } = await findObject(place, options);
-  const { suite } = header;
   return {
     object: place.url,
-    format: 'esdk',
-    messageVersion: suite.messageVersion,
-    suite: suite.name,
-    messageId: header.messageId.toString('hex'),
-    encryptionContext: header.encryptionContext,
-    keys: header.encryptedDataKeys.map((key) => ({ provider: key.providerId, key: keyNameOf(key) })),
-    boundToName: header.encryptionContext[NAME_MARKER[0]] === NAME_MARKER[1],
-    frameSize: header.frameSize,
-    frames: layout.frameCount,
-    headerBytes: headerBytes(header).length,
-    plainBytes: layout.plainSize,
-    sealedBytes: layout.sealedSize,
+    ...inspectMessage({ header, layout, size: info.size }),
     etag: info.etag,
     versionId: info.versionId ?? null,
     crc32: info.crc32?.toString(16).padStart(8, '0') ?? null,
@@ -61,5 +61,45 @@ export async function inspect(
     contentType: info.contentType ?? null,
     lastModified: info.lastModified?.toISOString() ?? null,
     metadata: info.metadata,
+  };
+}
+
+async function inspectPipe(source: AsyncIterable<Uint8Array>, options: InspectOptions): Promise<Inspection> {
+  const { at, header, body } = await streamOfPipe(source, options);
+  let size = headerBytes(header).length;
+  let tail: Buffer = Buffer.alloc(0);
+  for await (const chunk of body) {
+    size += chunk.length;
+    tail = Buffer.concat([tail, chunk]).subarray(-MAX_FOOTER_SIZE);
+  }
+  const layout = layoutOfMessage({ url: at.url, header, size, tail });
+  const unknown = {
+    etag: null,
+    versionId: null,
+    crc32: null,
+    storageClass: null,
+    contentType: null,
+    lastModified: null,
+  };
+  return { object: at.url, ...inspectMessage({ header, layout, size }), ...unknown, metadata: {} };
+}
+
+function inspectMessage({ header, layout, size }: { header: MessageHeader; layout: Layout; size: number }) {
+  const { suite, messageId, encryptionContext, encryptedDataKeys, frameSize } = header;
+  return {
+    format: 'esdk' as const,
+    messageVersion: suite.messageVersion,
+    suite: suite.name,
+    commits: suite.commitmentSize > 0,
+    signed: suite.signature !== undefined,
+    messageId: messageId.toString('hex'),
+    encryptionContext,
+    keys: encryptedDataKeys.map((key) => ({ provider: key.providerId, key: keyNameOf(key) })),
+    boundToName: encryptionContext[NAME_MARKER[0]] === NAME_MARKER[1],
+    frameSize,
+    frames: layout.frameCount,
+    headerBytes: headerBytes(header).length,
+    plainBytes: layout.plainSize,
+    sealedBytes: size,
   };
 }

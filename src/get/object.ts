@@ -34,27 +34,32 @@ export async function findObject(place: Place, options: FindOptions = {}): Promi
     });
   }
   const header = await readHeader(place, info, options);
-  const headerSize = headerBytes(header).length;
-  const footerSize = header.suite.signature ? await readFooterSize(place, info, headerSize, signal) : 0;
-  const sealedSize = info.size - footerSize;
-  return { info, header, layout: layoutOfObject({ sealedSize, headerSize, frameSize: header.frameSize }) };
+  const tail = header.suite.signature ? await readTail(place, info, signal) : undefined;
+  return { info, header, layout: layoutOfMessage({ url: place.url, header, size: info.size, tail }) };
 }
 
-/** The size of a signature is in no header: the object's last bytes tell it. */
-async function readFooterSize(
-  place: Place,
-  info: ObjectInfo,
-  headerSize: number,
-  signal: AbortSignal | undefined,
-): Promise<number> {
-  const first = Math.max(headerSize, info.size - MAX_FOOTER_SIZE);
-  const tail =
-    first < info.size ? await readRange(place, info, { first, last: info.size - 1 }, signal) : Buffer.alloc(0);
-  const size = footerSizeOf(tail);
-  if (size !== undefined) return size;
-  throw new SealiftError('truncated', `${place.url} is a signed message, and does not end with a signature`, {
-    hint: 'The object was cut short, or bytes were added to it. Nothing of it was released.',
-  });
+/** The last bytes, in which the footer of a signed message is. */
+function readTail(place: Place, info: ObjectInfo, signal: AbortSignal | undefined): Promise<Buffer> {
+  const range = { first: Math.max(0, info.size - MAX_FOOTER_SIZE), last: info.size - 1 };
+  return readRange(place, info, range, signal);
+}
+
+/** The layout of a message of `size` bytes. Of a signed one, whose footer is of no fixed size, `tail` are the last bytes. */
+export function layoutOfMessage(message: {
+  url: string;
+  header: MessageHeader;
+  size: number;
+  tail?: Buffer | undefined;
+}): Layout {
+  const { url, header, size, tail } = message;
+  const footerSize = header.suite.signature && tail ? footerSizeOf(tail) : 0;
+  if (footerSize === undefined) {
+    throw new SealiftError('truncated', `${url} is a signed message, and does not end with a signature`, {
+      hint: 'The object was cut short, or bytes were added to it. Nothing of it was released.',
+    });
+  }
+  const { length: headerSize } = headerBytes(header);
+  return layoutOfObject({ sealedSize: size - footerSize, headerSize, frameSize: header.frameSize });
 }
 
 async function readHeader(

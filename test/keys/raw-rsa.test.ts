@@ -1,5 +1,5 @@
 import { constants, createPublicKey, generateKeyPairSync, publicEncrypt, randomBytes } from 'node:crypto';
-import { type oaepHashSupported, RawRsaKeyringNode } from '@aws-crypto/client-node';
+import { RawRsaKeyringNode } from '@aws-crypto/client-node';
 import { describe, expect, it, test } from 'vitest';
 import type { EncryptedDataKey } from '../../src/formats/esdk/header.ts';
 import { type RsaPadding, rawRsaKeyring } from '../../src/keys/raw-rsa.ts';
