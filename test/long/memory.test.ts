@@ -85,7 +85,8 @@ describe('a sandbox on the disk', () => {
   });
   afterAll(() => sandbox.stop());
 
-  test.each([DEFAULT_CAP, 190 * MiB])('put and get of 2 GiB within %i bytes', async (cap) => {
+  const caps = [DEFAULT_CAP, 190 * MiB].map((cap) => ({ cap, name: formatSize(cap) }));
+  test.each(caps)('put and get of 2 GiB within $name', async ({ cap }) => {
     for (const act of [put(2 * GiB, cap), ...gets(2 * GiB, cap)]) await within(act, sandbox);
   });
 
