@@ -6,8 +6,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { SealiftError } from '../errors.ts';
+import { freshRandom } from '../random.ts';
 import type { WrappingKeyring } from './keyring.ts';
 import { rawAesKeyring } from './raw-aes.ts';
 import { type RsaPadding, rawRsaKeyring } from './raw-rsa.ts';
@@ -85,27 +87,50 @@ function isTextOrNone(value: unknown): value is string | undefined {
 /** Writes a new key, named at random, into a new file, and has it on disk before it returns. */
 export async function writeKeyFile(path: string): Promise<{ namespace: string; name: string }> {
   const name = randomBytes(8).toString('hex');
-  const key = randomBytes(KEY_SIZE);
+  const key = freshRandom(KEY_SIZE);
   const file = { type: 'raw-aes', namespace: NAMESPACE, name, key: key.toString('base64') };
   key.fill(0);
-  const handle = await open(path, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'EEXIST') {
-      throw new SealiftError('target-exists', `${path} exists already`, {
-        hint: 'A key is never overwritten: what it sealed would be lost. Choose another name.',
-      });
-    }
-    throw new SealiftError('target-unwritable', `${path} cannot be written: ${error.message}`, {
-      hint: 'Check that its folder exists and that you may write there.',
-      cause: error,
-    });
-  });
+  const handle = await open(path, 'wx', 0o600).catch((error) => Promise.reject(unwritten(path, error)));
   try {
     await handle.writeFile(`${JSON.stringify(file)}\n`);
     await handle.sync();
+    await syncFolder(dirname(path));
+  } catch (error) {
+    // Half a key is none, and would be in the way of the next try.
+    await rm(path, { force: true });
+    throw unwritten(path, error as NodeJS.ErrnoException);
   } finally {
     await handle.close();
   }
   return { namespace: NAMESPACE, name };
+}
+
+/** Makes the file's name durable. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+function unwritten(path: string, cause: NodeJS.ErrnoException): SealiftError {
+  if (cause.code === 'EEXIST') {
+    return new SealiftError('target-exists', `${path} exists already`, {
+      hint: 'A key is never overwritten: what it sealed would be lost. Choose another name.',
+    });
+  }
+  if (cause.code === 'ENOSPC' || cause.code === 'EDQUOT') {
+    return new SealiftError('disk-full', `No space left for ${path}`, {
+      hint: 'Free some space, and run it again.',
+      cause,
+    });
+  }
+  return new SealiftError('target-unwritable', `${path} cannot be written: ${cause.message}`, {
+    hint: 'Check that its folder exists and that you may write there.',
+    cause,
+  });
 }
 
 /** Reads a file that nobody but its owner may read; looks at the file that it opened, not at the name again. */

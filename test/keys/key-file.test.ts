@@ -8,6 +8,7 @@ import type { SealiftError } from '../../src/errors.ts';
 import { readKeyFile, writeKeyFile } from '../../src/keys/key-file.ts';
 import { rawAesKeyring } from '../../src/keys/raw-aes.ts';
 import { rawRsaKeyring } from '../../src/keys/raw-rsa.ts';
+import { run } from '../support/cli.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sealift-keys-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -52,6 +53,17 @@ describe('keygen', () => {
       hint: expect.stringMatching(/.../),
     });
     expect(readFileSync(path, 'utf8')).toBe('precious');
+  });
+
+  it('leaves nothing where it cannot write all of it, so that the next try finds room', async () => {
+    const path = newPath();
+    const keygen = ['keygen', path, '--json'];
+    const cut = await run(keygen, { under: ['sh', '-c', 'ulimit -f 0; exec "$@"', 'sh'] });
+    expect(cut).toMatchObject({
+      exit: 1,
+      last: { code: 'target-unwritable', message: expect.stringContaining('EFBIG') },
+    });
+    expect(await run(keygen)).toMatchObject({ exit: 0 });
   });
 
   it('says where it cannot write', async () => {
