@@ -7,9 +7,10 @@
 import { SealiftError } from './errors.ts';
 import { toFile } from './get/file.ts';
 import { getInOrder } from './get/in-order.ts';
+import { isBegun } from './get/job.ts';
 import { findObject, type SealedObject } from './get/object.ts';
 import { type ByteRange, piecesOf } from './get/pieces.ts';
-import { toPipe } from './get/pipe.ts';
+import { afterOutput, toPipe } from './get/pipe.ts';
 import { streamOfObject, streamOfPipe } from './get/stream.ts';
 import { checkTarget } from './get/target.ts';
 import { type OpenRules, unlock } from './get/unlock.ts';
@@ -50,12 +51,22 @@ export interface GetRun {
  */
 export async function get(request: GetRequest, tools: Tools): Promise<JobResult> {
   const progress = new Progress(tools, request);
-  const { source, target, overwrite = false, signal } = request;
-  if (typeof target === 'string') await checkTarget(target, { overwrite });
+  try {
+    return await getWith(progress, request, tools);
+  } catch (error) {
+    throw typeof request.target === 'string' ? error : afterOutput(error, progress.ackedBytes);
+  }
+}
+
+async function getWith(progress: Progress, request: GetRequest, tools: Tools): Promise<JobResult> {
+  const { source, target, overwrite = false, fresh = false, signal } = request;
   if (typeof source !== 'string') {
+    if (typeof target === 'string') await checkTarget(target, { overwrite });
     return getInOrder({ request, tools, progress, message: await streamOfPipe(source, request) });
   }
   const place = await tools.place(source);
+  // A job that is begun looks itself: what stands there may be its own.
+  if (typeof target === 'string' && (fresh || !isBegun(tools, place, target))) await checkTarget(target, { overwrite });
   const object = await findObject(place, request);
   if (object.header.suite.signature) {
     return getInOrder({ request, tools, progress, message: streamOfObject(place, object, signal) });

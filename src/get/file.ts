@@ -1,79 +1,94 @@
 /**
  * A get into a file, as a job. Pieces are written in place once verified; the ledger hears of them only after the file
- * has been synced, several pieces to a sync. A resume keeps what the ledger knows if the object is still the same
- * version and the temporary file still the one we made, and otherwise starts again: nothing is lost by that but time.
+ * has been synced, several pieces to a sync. A resume reads back what the ledger knows, and keeps what is still as it
+ * was written, if the object is the same version and the temporary file the one we made. Otherwise it starts again:
+ * nothing is lost by that but time.
  */
-import { SealiftError } from '../errors.ts';
+import { type ErrorCode, SealiftError } from '../errors.ts';
 import { headerBytes } from '../formats/esdk/header.ts';
 import type { GetRun } from '../get.ts';
-import { forgetJob, isUnfinished } from '../jobs.ts';
-import { type DownloadRow, jobIdOf, Ledger } from '../ledger/ledger.ts';
+import { leaveJob } from '../leave.ts';
+import type { DownloadRow, Ledger, WrittenPiece } from '../ledger/ledger.ts';
 import { runLanes } from '../parts/lanes.ts';
+import { openJob } from './job.ts';
 import { type Opener, openerFor } from './open.ts';
 import { type Piece, piecesOf } from './pieces.ts';
-import { createTemporary, publish, removeTemporary, stillThere, syncFile } from './target.ts';
+import { isAsWritten } from './read-back.ts';
+import {
+  checkTarget,
+  createTemporary,
+  inodeAt,
+  publish,
+  removeTemporary,
+  settle,
+  syncFile,
+  temporaryPathFor,
+} from './target.ts';
 
 /** Resolves to the job's id once the file has its name. */
 export async function toFile(run: GetRun, target: string): Promise<string> {
-  const { request, progress, place } = run;
+  const overwrite = run.request.overwrite ?? false;
   const pieces = piecesOf(run);
   const opener = await openerFor(run, pieces.length);
   using ledger = await openJob(run, target);
   try {
-    const { download, resumed } = await takeUp(run, ledger, target, pieces.length);
-    const job = ledger.job.id;
-    progress.emit({ type: 'start', job, command: 'get', object: place.url, resumed, totalBytes: progress.totalBytes });
-    if (!(await fetchPieces(run, ledger, download, { pieces, opener }))) throw interrupted(target);
-    await publish(download.tempPath, target, { overwrite: request.overwrite ?? false });
+    if (!(await wasPublished(run, ledger, target, pieces))) {
+      await checkTarget(target, { overwrite });
+      const download = await takeUp(run, ledger, target, pieces.length);
+      const todo = await piecesToFetch(run, ledger, download, pieces);
+      if (!(await fetchPieces(run, ledger, download, { pieces: todo, opener }))) throw interrupted(target);
+      await publish(download.tempPath, target, { overwrite });
+    }
     ledger.finish('done');
-    return job;
+    return ledger.job.id;
   } catch (error) {
-    throw await leave(run, ledger, target, error);
+    throw await leave(ledger, target, error);
   }
 }
 
-async function openJob({ request, place, tools, range }: GetRun, target: string): Promise<Ledger> {
-  const names = { command: 'get', source: place.url, target } as const;
-  const id = jobIdOf(names);
-  if (request.fresh) await forgetJob(tools, id);
-  else if (isUnfinished(tools, id)) return Ledger.open(tools.stateDir, id);
-  return Ledger.create(tools.stateDir, { ...names, options: { fixed: { range }, memo: request.memo ?? {} } });
+/**
+ * Whether an earlier run has given the whole file its name, and died before the ledger heard of it. The inode alone does
+ * not tell, for file systems give numbers out again: the pieces must be there too.
+ */
+async function wasPublished(run: GetRun, ledger: Ledger, target: string, pieces: Piece[]): Promise<boolean> {
+  const { progress, message, request } = run;
+  const before = ledger.download();
+  if (!before || !isSameObject(before, run) || !(await isOurs(target, before))) return false;
+  ledger.unlock(message.keys.ledgerKey);
+  const written = ledger.pieces();
+  for (const piece of pieces) {
+    if (request.signal?.aborted) throw interrupted(target);
+    const known = written.get(piece.number);
+    if (!known || !(await isAsWritten(target, piece, known))) return false;
+  }
+  tellStart(run, ledger, { resumed: true });
+  for (const { plainSize } of pieces) progress.kept(plainSize);
+  await settle(before.tempPath, target);
+  return true;
 }
 
 /** The ledger's download where it can be gone on with, else a new one with a new temporary file. */
-async function takeUp(
-  run: GetRun,
-  ledger: Ledger,
-  target: string,
-  pieceCount: number,
-): Promise<{ download: DownloadRow; resumed: boolean }> {
+async function takeUp(run: GetRun, ledger: Ledger, target: string, pieceCount: number): Promise<DownloadRow> {
   const { object, message, range, progress, place } = run;
   const { info, header } = object;
   const before = ledger.download();
   if (before) {
-    const sameObject =
-      before.etag === info.etag && before.versionId === info.versionId && before.objectSize === info.size;
-    const sameHeader = Buffer.compare(before.header, headerBytes(header)) === 0;
-    const sameRange = before.range?.first === range.first && before.range.last === range.last;
-    const file = { path: before.tempPath, inode: before.tempInode };
-    if (sameObject && sameHeader && sameRange && (await stillThere(file, progress.totalBytes))) {
+    const sameObject = isSameObject(before, run);
+    if (sameObject && (await isOurs(before.tempPath, before))) {
       ledger.unlock(message.keys.ledgerKey);
-      return { download: before, resumed: true };
+      tellStart(run, ledger, { resumed: true });
+      return before;
     }
     await removeTemporary(before);
-    progress.restart(
-      sameObject && sameHeader ? 'The half-written file is gone or was changed' : 'The object has changed',
-    );
+    progress.restart(sameObject ? 'The half-written file is gone or was changed' : 'The object has changed');
   }
-  const temporary = await createTemporary(target, progress.totalBytes);
   const download = ledger.startDownload(
     {
       objectUrl: place.url,
       etag: info.etag,
       versionId: info.versionId,
       objectSize: info.size,
-      tempPath: temporary.path,
-      tempInode: temporary.inode,
+      tempPath: temporaryPathFor(target),
       header: headerBytes(header),
       partFrameCount: message.layout.partFrameCount,
       range,
@@ -82,52 +97,86 @@ async function takeUp(
     },
     message.keys.ledgerKey,
   );
-  return { download, resumed: false };
+  ledger.setTempInode(await createTemporary(download.tempPath, { target, size: download.plainSize }));
+  tellStart(run, ledger, { resumed: false });
+  return download;
+}
+
+function isSameObject(before: DownloadRow, { object: { info, header } }: GetRun): boolean {
+  const sameVersion =
+    before.etag === info.etag && before.versionId === info.versionId && before.objectSize === info.size;
+  return sameVersion && Buffer.compare(before.header, headerBytes(header)) === 0;
+}
+
+/** Whether the file that this download made is at `path`. */
+async function isOurs(path: string, { tempInode, plainSize }: DownloadRow): Promise<boolean> {
+  return tempInode !== undefined && (await inodeAt(path, plainSize)) === tempInode;
+}
+
+function tellStart({ progress, place }: GetRun, { job }: Ledger, { resumed }: { resumed: boolean }): void {
+  const { totalBytes } = progress;
+  progress.emit({ type: 'start', job: job.id, command: 'get', object: place.url, resumed, totalBytes });
+}
+
+/** The pieces that were not written before, or are not as they were written any more. */
+async function piecesToFetch(
+  { progress, request }: GetRun,
+  ledger: Ledger,
+  { tempPath }: DownloadRow,
+  pieces: Piece[],
+): Promise<Piece[]> {
+  const written = ledger.pieces();
+  if (written.size === 0) return pieces;
+  const todo: Piece[] = [];
+  let changedCount = 0;
+  for (const piece of pieces) {
+    if (request.signal?.aborted) throw SealiftError.interrupted(request.signal, 'get');
+    const { number, plainSize } = piece;
+    const known = written.get(number);
+    const kept = known !== undefined && (await isAsWritten(tempPath, piece, known));
+    let reason = 'verified and written';
+    if (!kept) reason = known ? 'changed since it was written' : 'not written before';
+    progress.emit({ type: 'part', number, size: plainSize, kept, reason });
+    if (kept) progress.kept(plainSize);
+    else todo.push(piece);
+    if (known && !kept) changedCount++;
+  }
+  if (changedCount > 0) {
+    const message = `${changedCount} of ${written.size} parts written before have changed since and are fetched again: another program writes to ${tempPath}, or its disk is failing`;
+    progress.emit({ type: 'warning', message });
+  }
+  return todo;
 }
 
 /** Resolves to false when the run was stopped before all pieces were written. */
 async function fetchPieces(
-  run: GetRun,
+  { request, progress }: GetRun,
   ledger: Ledger,
-  download: DownloadRow,
+  { tempPath }: DownloadRow,
   { pieces, opener }: { pieces: Piece[]; opener: Opener },
 ): Promise<boolean> {
-  const { request, progress } = run;
-  const done = ledger.pieces();
-  const record = batched((numbers: number[]) => recordSynced(ledger, download, numbers));
+  const record = batched(async (written: WrittenPiece[]) => {
+    await syncFile(tempPath);
+    await ledger.recordPieces(written);
+  });
 
   // Whether or not all pieces came, those that did are recorded before the ledger is closed.
   return await runLanes({
-    items: notDone(run, pieces, done),
+    items: pieces,
     count: opener.laneCount,
     stop: request.signal,
-    work: async (piece) => {
-      await opener.open(piece, { path: download.tempPath });
+    work: async (piece, cut) => {
+      using _ticket = await opener.ticket();
+      const { crc32 } = await opener.open(piece, { path: tempPath }, cut);
       progress.acked(piece.plainSize);
-      record.add(piece.number);
+      record.add({ number: piece.number, crc32: crc32! });
     },
   }).finally(() => record.settled());
 }
 
-function* notDone({ progress }: GetRun, pieces: Piece[], done: ReadonlySet<number>): Generator<Piece> {
-  for (const piece of pieces) {
-    const { number, plainSize } = piece;
-    const kept = done.has(number);
-    const reason = kept ? 'verified and written' : 'not written before';
-    if (done.size > 0) progress.emit({ type: 'part', number, size: plainSize, kept, reason });
-    if (kept) progress.kept(plainSize);
-    else yield piece;
-  }
-}
-
-async function recordSynced(ledger: Ledger, { tempPath }: DownloadRow, numbers: number[]): Promise<void> {
-  await syncFile(tempPath);
-  await ledger.recordPieces(numbers);
-}
-
 /** Runs `work` over what was added, one run at a time, each taking all that has come in meanwhile. */
-function batched(work: (items: number[]) => Promise<void>) {
-  let waiting: number[] = [];
+function batched<T>(work: (items: T[]) => Promise<void>) {
+  let waiting: T[] = [];
   let running: Promise<void> | undefined;
   let failure: { error: unknown } | undefined;
 
@@ -143,7 +192,7 @@ function batched(work: (items: number[]) => Promise<void>) {
   }
 
   return {
-    add(item: number): void {
+    add(item: T): void {
       if (failure) throw failure.error;
       waiting.push(item);
       running ??= drain();
@@ -156,18 +205,23 @@ function batched(work: (items: number[]) => Promise<void>) {
 }
 
 /** Codes after which the half-written file is of no use to anyone. */
-const FINAL_CODES = new Set(['bad-frame', 'truncated', 'trailing-bytes', 'target-exists', 'object-changed']);
+const FINAL_CODES: ReadonlySet<ErrorCode> = new Set([
+  'bad-frame',
+  'truncated',
+  'trailing-bytes',
+  'target-exists',
+  'object-changed',
+]);
 
-/** Decides what an error leaves behind: a job to go on with, or nothing. */
-async function leave({ request }: GetRun, ledger: Ledger, target: string, thrown: unknown): Promise<unknown> {
-  const error = request.signal?.aborted ? interrupted(target) : SealiftError.from(thrown);
+function leave(ledger: Ledger, target: string, thrown: unknown): Promise<SealiftError> {
   const download = ledger.download();
-  if (!download) ledger.discard();
-  else if (FINAL_CODES.has(error.code)) {
-    await removeTemporary(download);
-    ledger.finish('failed');
-  }
-  return error;
+  return leaveJob(thrown, {
+    ledger,
+    isBegun: download?.tempInode !== undefined,
+    finalCodes: FINAL_CODES,
+    drop: async () => removeTemporary(download!),
+    interrupted: interrupted(target),
+  });
 }
 
 function interrupted(target: string): SealiftError {

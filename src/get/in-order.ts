@@ -13,7 +13,7 @@ import { laneSizeOf } from '../parts/memory.ts';
 import { targetError } from '../parts/open-part.ts';
 import type { ByteRange } from './pieces.ts';
 import type { MessageStream } from './stream.ts';
-import { createTemporary, publish, removeTemporary } from './target.ts';
+import { createTemporary, publish, removeTemporary, temporaryPathFor } from './target.ts';
 import { type Unlocked, unlock } from './unlock.ts';
 
 export interface InOrderRun {
@@ -25,7 +25,7 @@ export interface InOrderRun {
 
 export async function getInOrder(run: InOrderRun): Promise<JobResult> {
   const { request, tools, progress, message } = run;
-  const { target, range, signal } = request;
+  const { target, range } = request;
   if (range && message.header.suite.signature) throw noRanges();
   const unlocked = await unlock(message.header, message.at, tools, request);
   const object = message.at.url;
@@ -40,7 +40,8 @@ export async function getInOrder(run: InOrderRun): Promise<JobResult> {
     if (typeof target === 'string') await intoFile(target, { overwrite: request.overwrite ?? false, write: into });
     else await into(target);
   } catch (error) {
-    throw signal?.aborted ? stopped(progress.ackedBytes, typeof target === 'string') : error;
+    if (SealiftError.from(error).code !== 'interrupted') throw error;
+    throw stopped(progress.ackedBytes, typeof target === 'string');
   }
   return progress.result({ command: 'get', job: '', object, plainBytes: progress.ackedBytes, sealedBytes, parts: 1 });
 }
@@ -87,7 +88,8 @@ async function intoFile(
   target: string,
   { overwrite, write }: { overwrite: boolean; write: (sink: PlainSink) => Promise<void> },
 ): Promise<void> {
-  const { path: tempPath } = await createTemporary(target, 0);
+  const tempPath = temporaryPathFor(target);
+  await createTemporary(tempPath, { target, size: 0 });
   try {
     const file = await open(tempPath, 'r+');
     try {

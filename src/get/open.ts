@@ -7,11 +7,12 @@ import { openPart } from '../parts/open-part.ts';
 import type { OpenReceipt, OpenTask } from '../parts/task.ts';
 import type { Piece } from './pieces.ts';
 
-export type OpenPiece = (piece: Piece, target: OpenTask['target']) => Promise<OpenReceipt>;
-
 export interface Opener {
-  open: OpenPiece;
   laneCount: number;
+  /** Memory for one piece. Whoever opens one holds a ticket until nothing of the piece is in memory any more. */
+  ticket: () => Promise<Disposable>;
+  /** Opens a piece, until `cut`. */
+  open: (piece: Piece, target: OpenTask['target'], cut?: AbortSignal) => Promise<OpenReceipt>;
 }
 
 /**
@@ -26,24 +27,22 @@ export async function openerFor(run: GetRun, pieceCount: number): Promise<Opener
     tools.budget.check(size);
     return {
       laneCount: 1,
-      open: async (piece, target) => {
-        using _ticket = await tools.budget.take(size);
+      ticket: () => tools.budget.take(size),
+      open: async (piece, target, cut) => {
         const buffers = new BufferPool();
         try {
-          return await openPart(await taskFor(run, piece, target), place.store, buffers);
+          return await openPart(await taskFor(run, piece, target), place.store, buffers, cut);
         } finally {
           buffers.clear();
         }
       },
     };
   }
-  const crew = await tools.crew({ partSize: pieceSize });
+  const { plan, budget, laneSize, threads } = await tools.crew({ partSize: pieceSize });
   return {
-    laneCount: crew.plan.laneCount,
-    open: async (piece, target) => {
-      using _ticket = await crew.budget.take(crew.laneSize);
-      return crew.threads.open(await taskFor(run, piece, target));
-    },
+    laneCount: plan.laneCount,
+    ticket: () => budget.take(laneSize),
+    open: async (piece, target, cut) => threads.open(await taskFor(run, piece, target), cut),
   };
 }
 

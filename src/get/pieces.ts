@@ -14,6 +14,8 @@ export interface Piece {
   number: number;
   firstFrame: number;
   lastFrame: number;
+  /** Where its plain bytes begin among all that are wanted, and so in the file. */
+  plainOffset: number;
   /** Wanted plain bytes in this piece. */
   plainSize: number;
 }
@@ -36,6 +38,7 @@ export function piecesOf({ message: { layout }, range }: { message: { layout: La
       number,
       firstFrame: Math.max(part.firstFrame, covering.firstFrame),
       lastFrame: Math.min(part.firstFrame + part.frameCount - 1, lastFrame),
+      plainOffset: first - range.first,
       plainSize: Math.max(0, last - first + 1),
     });
   }

@@ -2,10 +2,10 @@
  * A get into a pipe: pieces are opened out of order by several lanes and handed on in order. A lane that is ahead
  * holds its piece, so the look-ahead is the number of lanes and memory stays within the budget.
  */
-import { SealiftError } from '../errors.ts';
+import { EXIT, SealiftError } from '../errors.ts';
 import type { GetRun, PlainSink } from '../get.ts';
 import { runLanes } from '../parts/lanes.ts';
-import { openerFor } from './open.ts';
+import { type Opener, openerFor } from './open.ts';
 import { type Piece, piecesOf } from './pieces.ts';
 
 /** Resolves to '' (a pipe's get is no job) once the sink has taken everything. */
@@ -16,34 +16,90 @@ export async function toPipe(run: GetRun, sink: PlainSink): Promise<string> {
   progress.emit({ type: 'start', job: '', command: 'get', object: place.url, resumed: false, totalBytes });
   const opener = await openerFor(run, pieces.length);
   const turns = new Turns();
-  const spare: ArrayBuffer[] = [];
+  using holds = new Holds(opener);
 
-  async function work([index, piece]: [number, Piece]): Promise<void> {
-    const { plainSize, plain } = await opener.open(piece, { buffer: spare.pop() });
-    await turns.wait(index);
-    await sink(new Uint8Array(plain!, 0, plainSize));
-    spare.push(plain!);
-    progress.acked(plainSize);
-    turns.next();
-  }
-
-  const failing = async (item: [number, Piece]) => {
+  async function work([index, piece]: [number, Piece], cut: AbortSignal): Promise<void> {
+    const hold = await holds.take();
     try {
-      await work(item);
+      const { plainSize, plain } = await opener.open(piece, { buffer: hold.takeBuffer() }, cut);
+      hold.buffer = plain!;
+      await turns.wait(index);
+      await sink(new Uint8Array(plain!, 0, plainSize));
+      progress.acked(plainSize);
+      turns.next();
     } catch (error) {
       turns.fail(error);
       throw error;
+    } finally {
+      holds.give(hold);
     }
-  };
+  }
+
   const complete = await runLanes({
     items: pieces.entries(),
     count: opener.laneCount,
     stop: request.signal,
-    work: failing,
+    work,
   });
-  for (const buffer of spare) buffer.transfer(0);
   if (!complete) throw stopped(progress.ackedBytes);
   return '';
+}
+
+/** Memory for one piece: a ticket, and a buffer once there is one. */
+class Hold implements Disposable {
+  readonly #ticket: Disposable;
+  buffer: ArrayBuffer | undefined;
+
+  constructor(ticket: Disposable) {
+    this.#ticket = ticket;
+  }
+
+  /** The buffer, if any, which is then somebody else's. */
+  takeBuffer(): ArrayBuffer | undefined {
+    const { buffer } = this;
+    this.buffer = undefined;
+    return buffer;
+  }
+
+  [Symbol.dispose](): void {
+    this.buffer?.transfer(0);
+    this.#ticket[Symbol.dispose]();
+  }
+}
+
+/**
+ * Hands a buffer on from piece to piece, its ticket with it, because a fresh one costs thousands of page faults. While
+ * a lane waits for a ticket nothing is kept idle: two jobs that did so could wait for each other for ever. And because
+ * tickets are given in the order they were asked for, the piece whose turn it is never lacks one.
+ */
+class Holds implements Disposable {
+  readonly #opener: Opener;
+  readonly #idle: Hold[] = [];
+  #waitingCount = 0;
+
+  constructor(opener: Opener) {
+    this.#opener = opener;
+  }
+
+  async take(): Promise<Hold> {
+    const idle = this.#idle.pop();
+    if (idle) return idle;
+    this.#waitingCount++;
+    try {
+      return new Hold(await this.#opener.ticket());
+    } finally {
+      this.#waitingCount--;
+    }
+  }
+
+  give(hold: Hold): void {
+    if (this.#waitingCount === 0) this.#idle.push(hold);
+    else hold[Symbol.dispose]();
+  }
+
+  [Symbol.dispose](): void {
+    for (const hold of this.#idle.splice(0)) hold[Symbol.dispose]();
+  }
 }
 
 /** Lets index 0 go first, then 1, and so on; a failure wakes everyone who waits. */
@@ -77,4 +133,17 @@ function stopped(released: number): SealiftError {
   return new SealiftError('interrupted', `Interrupted after ${released} verified bytes were written out`, {
     hint: 'A get to a pipe cannot be resumed. Run it again, or with --range for the rest.',
   });
+}
+
+/** In place of the hint of errors that pass, which promises that a job goes on where it stopped. */
+const TRY_LATER = 'Sealift tried several times. Run the same command again later: to a pipe it begins anew.';
+
+/** An error of a get to a pipe says how much is out, for nobody can take that back. */
+export function afterOutput(thrown: unknown, released: number): unknown {
+  // Another's error, a sink's, passes as it is.
+  if (!(thrown instanceof SealiftError) || thrown.code === 'interrupted') return thrown;
+  const { code, message, exit } = thrown;
+  const hint = exit === EXIT.unavailable ? TRY_LATER : thrown.hint;
+  const told = released > 0 ? `${message}, after ${released} verified bytes were written out` : message;
+  return new SealiftError(code, told, { hint, cause: thrown });
 }

@@ -4,18 +4,19 @@
  */
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, link, lstat, open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { SealiftError } from '../errors.ts';
 import { targetError } from '../parts/open-part.ts';
 
-export interface TemporaryFile {
-  path: string;
-  inode: string;
-}
-
-/** Throws `target-exists` unless `overwrite`, `target-unwritable` where it is a folder, a device or a pipe. */
-export async function checkTarget(path: string, { overwrite }: { overwrite: boolean }): Promise<void> {
-  const stats = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+/**
+ * Throws `target-exists` unless `overwrite`, `target-unwritable` where it is a folder, a device or a pipe. A file with
+ * the inode of `ours` may stand there: see `wasPublished` in file.ts.
+ */
+export async function checkTarget(
+  path: string,
+  { overwrite, ours }: { overwrite: boolean; ours?: string | undefined },
+): Promise<void> {
+  const stats = await lstat(path, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw targetError(path, error);
   });
@@ -28,18 +29,30 @@ export async function checkTarget(path: string, { overwrite }: { overwrite: bool
       hint: 'Name a file. To write into a pipe, give - and redirect standard output.',
     });
   }
-  if (stats && !overwrite) throw fileExists(path);
+  if (stats && !overwrite && String(stats.ino) !== ours) throw fileExists(path);
 }
 
-/** Creates the temporary file exclusively, for its owner alone, as long as it will be. */
-export async function createTemporary(target: string, size: number): Promise<TemporaryFile> {
-  const name = `.${basename(target).slice(0, 100)}.sealift-${randomBytes(6).toString('hex')}`;
-  const path = join(dirname(target), name);
+/** A random name beside the target. The target's own is not in it: that may be as long as a name can be. */
+export function temporaryPathFor(target: string): string {
+  return join(dirname(target), `.sealift-${randomBytes(8).toString('hex')}`);
+}
+
+/**
+ * Creates the temporary file exclusively, for its owner alone, as long as it will be, or leaves nothing there. Resolves
+ * to its inode.
+ */
+export async function createTemporary(
+  path: string,
+  { target, size }: { target: string; size: number },
+): Promise<string> {
   try {
     const file = await open(path, 'wx', 0o600);
     try {
       await file.truncate(size);
-      return { path, inode: String((await file.stat({ bigint: true })).ino) };
+      return String((await file.stat({ bigint: true })).ino);
+    } catch (error) {
+      await rm(path);
+      throw error;
     } finally {
       await file.close();
     }
@@ -48,10 +61,10 @@ export async function createTemporary(target: string, size: number): Promise<Tem
   }
 }
 
-/** Whether the temporary file of an earlier run is still there, untouched by anyone who would replace it. */
-export async function stillThere({ path, inode }: TemporaryFile, size: number): Promise<boolean> {
+/** The inode of the regular file at `path`; undefined where there is none, or not of this size. */
+export async function inodeAt(path: string, size: number): Promise<string | undefined> {
   const stats = await lstat(path, { bigint: true }).catch(() => undefined);
-  return stats?.isFile() === true && String(stats.ino) === inode && Number(stats.size) === size;
+  return stats?.isFile() && Number(stats.size) === size ? String(stats.ino) : undefined;
 }
 
 /** Puts everything written so far on the disk. */
@@ -72,6 +85,12 @@ export async function publish(temporary: string, target: string, { overwrite }: 
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw fileExists(target);
     throw targetError(target, error as NodeJS.ErrnoException);
   }
+  await settle(temporary, target);
+}
+
+/** The end of `publish`, also for a run that died before it: the file has one name, and that is on the disk. */
+export async function settle(temporary: string, target: string): Promise<void> {
+  await removeTemporary({ tempPath: temporary });
   await withHandle(dirname(target), 'r', (folder) => folder.sync());
 }
 
@@ -84,9 +103,7 @@ async function linkAs(temporary: string, target: string): Promise<void> {
       throw error;
     await checkTarget(target, { overwrite: false });
     await rename(temporary, target);
-    return;
   }
-  await rm(temporary);
 }
 
 /** Removes a half-written file. One that is gone already is fine. */

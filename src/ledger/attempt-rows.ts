@@ -10,9 +10,11 @@ import { checksumOf, type Row, sameBytes, tagOf } from './row-tags.ts';
 import type { AttemptRow } from './types.ts';
 
 /** What the two have in common. */
-export interface StoredAttempt extends Pick<AttemptRow, 'number' | 'header' | 'uploadId' | 'state'> {
+export interface StoredAttempt extends Pick<AttemptRow, 'number' | 'header' | 'state'> {
   /** JSON: everything that is fixed from the start. */
   plan: string;
+  /** Of a put its upload's id, of a get its temporary file's inode; undefined until there is one. */
+  outsideId: string | undefined;
   /** JSON: the store's answer. */
   answer: string | undefined;
 }
@@ -21,7 +23,7 @@ interface Columns {
   number: number;
   plan: string;
   header: Uint8Array;
-  upload_id: string | null;
+  outside_id: string | null;
   state: AttemptRow['state'];
   answer: string | null;
   checksum: Uint8Array;
@@ -42,7 +44,7 @@ export function readAttempt(db: DatabaseSync, files: JobFiles, key?: KeyObject):
     number: columns.number,
     plan: columns.plan,
     header: columns.header,
-    uploadId: columns.upload_id ?? undefined,
+    outsideId: columns.outside_id ?? undefined,
     state: columns.state,
     answer: columns.answer ?? undefined,
   };
@@ -73,6 +75,6 @@ export function writeAttempt(
 }
 
 /** The job's id is in it, so that an attempt is of use in no other job. */
-function rowOf(files: JobFiles, { number, plan, header, uploadId, state, answer }: StoredAttempt) {
-  return ['attempts', files.id, number, plan, header, uploadId ?? null, state, answer ?? null] as const satisfies Row;
+function rowOf(files: JobFiles, { number, plan, header, outsideId, state, answer }: StoredAttempt) {
+  return ['attempts', files.id, number, plan, header, outsideId ?? null, state, answer ?? null] as const satisfies Row;
 }

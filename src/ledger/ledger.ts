@@ -26,11 +26,21 @@ import {
 } from './files.ts';
 import { GroupCommit } from './group-commit.ts';
 import { checkPlace, placeOf, readJob, type StoredJob, writeJob } from './job-row.ts';
-import { listJobs, pruneJobs, removeJob, removeJobFiles, summarizeJob, takeJobLock } from './jobs.ts';
+import { listJobs, pruneJobs, refuseUnfinished, removeJob, removeJobFiles, summarizeJob, takeJobLock } from './jobs.ts';
 import type { JobLock } from './lock.ts';
 import { PartRows } from './part-rows.ts';
 import { checkSchema, takeSteps } from './schema.ts';
-import type { AttemptRow, DownloadRow, Intent, JobRow, NewAttempt, NewDownload, NewJob, Receipt } from './types.ts';
+import type {
+  AttemptRow,
+  DownloadRow,
+  Intent,
+  JobRow,
+  NewAttempt,
+  NewDownload,
+  NewJob,
+  Receipt,
+  WrittenPiece,
+} from './types.ts';
 
 export { jobIdOf } from './files.ts';
 export type * from './types.ts';
@@ -161,7 +171,7 @@ export class Ledger implements Disposable {
   attempt(): AttemptRow | undefined {
     const stored = this.#attempt();
     if (!stored) return undefined;
-    const { number, header, uploadId, state, answer } = stored;
+    const { number, header, outsideId: uploadId, state, answer } = stored;
     const plan = JSON.parse(stored.plan) as Omit<NewAttempt, 'header'>;
     return { ...plan, number, header, uploadId, state, answer: answer === undefined ? undefined : JSON.parse(answer) };
   }
@@ -177,7 +187,7 @@ export class Ledger implements Disposable {
     const stored = this.#attempt();
     if (!stored) return undefined;
     const plan = JSON.parse(stored.plan) as Omit<NewDownload, 'header'>;
-    return { ...plan, number: stored.number, header: stored.header };
+    return { ...plan, number: stored.number, header: stored.header, tempInode: stored.outsideId };
   }
 
   /**
@@ -189,7 +199,11 @@ export class Ledger implements Disposable {
   }
 
   setUploadId(uploadId: string): void {
-    this.#change({ uploadId, state: 'created' });
+    this.#change({ outsideId: uploadId, state: 'created' });
+  }
+
+  setTempInode(inode: string): void {
+    this.#change({ outsideId: inode, state: 'created' });
   }
 
   /** `aborted` and `lost` need no unlocking; such an attempt can never be unlocked afterwards. */
@@ -210,10 +224,10 @@ export class Ledger implements Disposable {
   }
 
   /** Pieces whose bytes the caller has already synced to the temporary file. Resolves once on disk. */
-  recordPieces(numbers: readonly number[]): Promise<void> {
+  recordPieces(pieces: readonly WrittenPiece[]): Promise<void> {
     const parts = this.#unlocked();
     return this.#commits.writeUnhurried(() => {
-      for (const number of numbers) parts.addPiece(number);
+      for (const piece of pieces) parts.addPiece(piece);
     });
   }
 
@@ -228,13 +242,13 @@ export class Ledger implements Disposable {
   }
 
   /** Of the current download, every row verified. Throws `ledger-corrupt`. */
-  pieces(): Set<number> {
+  pieces(): Map<number, WrittenPiece> {
     return guarded(this.#files, () => this.#unlocked().pieces());
   }
 
   #start({ header, ...plan }: NewAttempt | NewDownload, key: KeyObject): void {
     const number = (this.#attempt()?.number ?? 0) + 1;
-    const fresh = { uploadId: undefined, state: 'planned', answer: undefined } as const;
+    const fresh = { outsideId: undefined, state: 'planned', answer: undefined } as const;
     const attempt: StoredAttempt = { number, plan: JSON.stringify(plan), header, ...fresh };
     this.#commits.writeNow(() => {
       PartRows.clear(this.#db);
@@ -253,7 +267,7 @@ export class Ledger implements Disposable {
     this.#parts = new PartRows(this.#db, this.#files, attempt.number, key);
   }
 
-  #change(change: Partial<Pick<StoredAttempt, 'uploadId' | 'state' | 'answer'>>): void {
+  #change(change: Partial<Pick<StoredAttempt, 'outsideId' | 'state' | 'answer'>>): void {
     const attempt = this.#attempt();
     const isOver = change.state === 'aborted' || change.state === 'lost';
     if (!attempt || !(this.#key || isOver)) throw new SealiftError('internal', 'The attempt is not unlocked');
@@ -275,16 +289,4 @@ function locked(files: JobFiles, work: (lock: JobLock) => Ledger): Ledger {
     lock.release();
     throw thrown;
   }
-}
-
-function refuseUnfinished(files: JobFiles): void {
-  try {
-    if (summarizeJob(files.stateDir, files.id).state !== 'running') return;
-  } catch (thrown) {
-    if (thrown instanceof SealiftError && thrown.code === 'no-such-job') return;
-    throw thrown;
-  }
-  throw new SealiftError('job-busy', `Job ${files.id} is unfinished`, {
-    hint: `Run \`sealift resume ${files.id}\` to go on with it, or \`sealift cancel ${files.id}\` to drop it.`,
-  });
 }

@@ -8,7 +8,7 @@ import { SealiftError } from '../errors.ts';
 import { corrupt } from './database.ts';
 import type { JobFiles } from './files.ts';
 import { type Row, sameBytes, tagOf } from './row-tags.ts';
-import type { Intent, Receipt } from './types.ts';
+import type { Intent, Receipt, WrittenPiece } from './types.ts';
 
 interface Columns {
   number: number;
@@ -18,6 +18,7 @@ interface Columns {
 }
 type IntentColumns = Columns & { fingerprint: Uint8Array };
 type ReceiptColumns = Columns & { etag: string };
+type PieceColumns = Omit<Columns, 'sealed_size'>;
 
 export class PartRows {
   readonly #files: JobFiles;
@@ -45,7 +46,7 @@ export class PartRows {
     this.#selectIntents = db.prepare('SELECT * FROM intents ORDER BY number');
     this.#insertReceipt = db.prepare('INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?)');
     this.#selectReceipts = db.prepare('SELECT * FROM receipts ORDER BY number');
-    this.#insertPiece = db.prepare('INSERT OR REPLACE INTO pieces VALUES (?, ?)');
+    this.#insertPiece = db.prepare('INSERT OR REPLACE INTO pieces VALUES (?, ?, ?)');
     this.#selectPieces = db.prepare('SELECT * FROM pieces ORDER BY number');
   }
 
@@ -73,8 +74,9 @@ export class PartRows {
     this.#insertReceipt.run(number, etag, sealedSize, crc32, tag);
   }
 
-  addPiece(number: number): void {
-    this.#insertPiece.run(number, tagOf(this.#key, this.#pieceRow(number)));
+  /** The newest of a piece stands: it may have been written again. */
+  addPiece(piece: WrittenPiece): void {
+    this.#insertPiece.run(piece.number, piece.crc32, tagOf(this.#key, this.#pieceRow(piece)));
   }
 
   intents(): Map<number, Intent> {
@@ -96,11 +98,11 @@ export class PartRows {
     return receipts;
   }
 
-  pieces(): Set<number> {
-    const pieces = new Set<number>();
-    for (const { number, tag } of this.#selectPieces.all() as unknown as Columns[]) {
-      this.#check(this.#pieceRow(number), tag);
-      pieces.add(number);
+  pieces(): Map<number, WrittenPiece> {
+    const pieces = new Map<number, WrittenPiece>();
+    for (const { number, crc32, tag } of this.#selectPieces.all() as unknown as PieceColumns[]) {
+      this.#check(this.#pieceRow({ number, crc32 }), tag);
+      pieces.set(number, { number, crc32 });
     }
     return pieces;
   }
@@ -129,8 +131,8 @@ export class PartRows {
     return ['receipts', this.#attempt, number, etag, sealedSize, crc32];
   }
 
-  #pieceRow(number: number): Row {
-    return ['pieces', this.#attempt, number];
+  #pieceRow({ number, crc32 }: WrittenPiece): Row {
+    return ['pieces', this.#attempt, number, crc32];
   }
 }
 

@@ -9,7 +9,8 @@ import { corrupt } from './database.ts';
 import { type JobFiles, noSuchJob } from './files.ts';
 
 /**
- * What is fixed when an attempt (of a get: a download) is planned is in `plan`, as JSON; the rest has its columns.
+ * What is fixed when an attempt (of a get: a download) is planned is in `plan`, as JSON; the rest has its columns. In
+ * `outside_id` is what was then made outside: an upload by its id, a temporary file by its inode.
  * Intents, receipts and pieces are those of the last attempt alone.
  */
 const STEPS: readonly string[] = [
@@ -21,7 +22,7 @@ const STEPS: readonly string[] = [
    ) STRICT;
    CREATE TABLE attempts (
      number INTEGER PRIMARY KEY, plan TEXT NOT NULL, header BLOB NOT NULL,
-     upload_id TEXT, state TEXT NOT NULL, answer TEXT,
+     outside_id TEXT, state TEXT NOT NULL, answer TEXT,
      checksum BLOB NOT NULL, tag BLOB NOT NULL
    ) STRICT;
    CREATE TABLE intents (
@@ -32,7 +33,7 @@ const STEPS: readonly string[] = [
      number INTEGER PRIMARY KEY, etag TEXT NOT NULL,
      sealed_size INTEGER NOT NULL, crc32 INTEGER NOT NULL, tag BLOB NOT NULL
    ) STRICT;
-   CREATE TABLE pieces (number INTEGER PRIMARY KEY, tag BLOB NOT NULL) STRICT;`,
+   CREATE TABLE pieces (number INTEGER PRIMARY KEY, crc32 INTEGER NOT NULL, tag BLOB NOT NULL) STRICT;`,
 ];
 
 /**

@@ -69,8 +69,10 @@ export interface DownloadRow {
   etag: string;
   versionId?: string | undefined;
   objectSize: number;
+  /** Written down before the file is made, so that whoever gives the job up finds it. */
   tempPath: string;
-  tempInode: string;
+  /** Undefined until the file is there. */
+  tempInode?: string | undefined;
   /** Header body and header tag, as read. */
   header: Uint8Array;
   partFrameCount: number;
@@ -81,7 +83,7 @@ export interface DownloadRow {
   pieceCount: number;
 }
 
-export type NewDownload = Omit<DownloadRow, 'number'>;
+export type NewDownload = Omit<DownloadRow, 'number' | 'tempInode'>;
 
 /** A job as `jobs` shows it. */
 export interface JobSummary extends JobRow {
@@ -117,5 +119,12 @@ export interface Receipt {
   number: number;
   etag: string;
   sealedSize: number;
+  crc32: number;
+}
+
+/** A piece as it was verified, written to the temporary file and synced. */
+export interface WrittenPiece {
+  number: number;
+  /** Of its plain bytes: a resume reads them back, because the file has lain open to others since. */
   crc32: number;
 }

@@ -12,6 +12,7 @@ import {
   JOB,
   KEY,
   OTHER_KEY,
+  pieceOf,
   readAll,
   receiptOf,
   Snapshot,
@@ -36,7 +37,7 @@ test('whichever value of whichever row is altered, it is ledger-corrupt', async 
     ledger.setState('done', { etag: '"e"' });
     await ledger.recordIntent(intentOf(1));
     await ledger.recordReceipt(receiptOf(1));
-    await ledger.recordPieces([1]);
+    await ledger.recordPieces([pieceOf(1)]);
     ledger.finish('done');
   }
   const snapshot = new Snapshot(dir.path, id);
@@ -55,19 +56,19 @@ test('whichever value of whichever row is altered, it is ledger-corrupt', async 
   };
   // The job's row number is bound to be 1.
   const values = columns.filter(({ name }) => name !== 'row');
-  expect(values).toHaveLength(12 + 1 + 8 + 5 + 5 + 2);
+  expect(values).toHaveLength(12 + 1 + 8 + 5 + 5 + 3);
   for (const { tableName, name, type } of values) {
     snapshot.restore();
     alter(dir.path, `UPDATE ${tableName} SET ${name} = ${altered[type](name)}`);
     expect([tableName, name, readAll(dir.path)]).toEqual([tableName, name, 'ledger-corrupt']);
   }
   snapshot.restore();
-  expect(readAll(dir.path)).toMatchObject({ job: { state: 'done' }, pieces: [1] });
+  expect(readAll(dir.path)).toMatchObject({ job: { state: 'done' }, pieces: [pieceOf(1)] });
 });
 
 test.each([
   ['DELETE FROM job'],
-  ['UPDATE attempts SET upload_id = NULL'],
+  ['UPDATE attempts SET outside_id = NULL'],
   ["UPDATE attempts SET tag = x''"],
   ['UPDATE intents SET crc32 = 9007199254740993 WHERE number = 2'],
   ['UPDATE intents SET number = 7 WHERE number = 2'],

@@ -10,7 +10,7 @@ import { guarded, ledgerError } from '../../src/ledger/database.ts';
 import { jobFiles } from '../../src/ledger/files.ts';
 import { GroupCommit } from '../../src/ledger/group-commit.ts';
 import { type JobSummary, jobIdOf, Ledger } from '../../src/ledger/ledger.ts';
-import { ATTEMPT, CHILD, Child, codeOf, intentOf, JOB, KEY, receiptOf, StateDir } from './fixture.ts';
+import { ATTEMPT, CHILD, Child, codeOf, intentOf, JOB, KEY, pieceOf, receiptOf, StateDir } from './fixture.ts';
 
 const id = jobIdOf(JOB);
 const hasStrace = spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0;
@@ -99,7 +99,11 @@ test('what comes after close is refused', async () => {
   const ledger = Ledger.create(dir.path, JOB);
   ledger.startAttempt(ATTEMPT, KEY);
   ledger.close();
-  const late = [ledger.recordIntent(intentOf(1)), ledger.recordReceipt(receiptOf(1)), ledger.recordPieces([1])];
+  const late = [
+    ledger.recordIntent(intentOf(1)),
+    ledger.recordReceipt(receiptOf(1)),
+    ledger.recordPieces([pieceOf(1)]),
+  ];
   const refused = { status: 'rejected', reason: expect.objectContaining({ code: 'internal' }) };
   expect(await Promise.allSettled(late)).toEqual([refused, refused, refused]);
 });

@@ -14,6 +14,7 @@ import {
   type NewDownload,
   type NewJob,
   type Receipt,
+  type WrittenPiece,
 } from '../../src/ledger/ledger.ts';
 
 export const KEY = createSecretKey(Buffer.alloc(32, 7));
@@ -50,7 +51,6 @@ export const DOWNLOAD: NewDownload = {
   versionId: 'v1',
   objectSize: 4508,
   tempPath: '/data/.film.mov.tmp',
-  tempInode: '99',
   header: ATTEMPT.header,
   partFrameCount: 5,
   range: { first: 0, last: 999 },
@@ -64,6 +64,10 @@ export function intentOf(number: number): Intent {
 
 export function receiptOf(number: number): Receipt {
   return { number, etag: `"etag ${number}"`, sealedSize: 210 + number, crc32: number * 7 };
+}
+
+export function pieceOf(number: number): WrittenPiece {
+  return { number, crc32: number * 7 };
 }
 
 /** In memory where the system offers it: these tests make hundreds of ledgers, and each costs several syncs. */
@@ -98,7 +102,7 @@ export function readAll(stateDir: string): unknown {
     ledger.unlock(KEY);
     const intents = [...ledger.intents().values()];
     const receipts = [...ledger.receipts().values()];
-    return { job: ledger.job, attempt, intents, receipts, pieces: [...ledger.pieces()] };
+    return { job: ledger.job, attempt, intents, receipts, pieces: [...ledger.pieces().values()] };
   } catch (thrown) {
     if (thrown instanceof SealiftError) return thrown.code;
     throw thrown;

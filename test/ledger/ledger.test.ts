@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { jobIdOf, Ledger } from '../../src/ledger/ledger.ts';
-import { ATTEMPT, codeOf, DOWNLOAD, intentOf, JOB, KEY, OTHER_KEY, receiptOf, StateDir } from './fixture.ts';
+import { ATTEMPT, codeOf, DOWNLOAD, intentOf, JOB, KEY, OTHER_KEY, pieceOf, receiptOf, StateDir } from './fixture.ts';
 
 const id = jobIdOf(JOB);
 const GET_JOB = { ...JOB, command: 'get', source: JOB.target, target: JOB.source } as const;
@@ -144,13 +144,14 @@ test('intents, receipts and pieces come back as they were', async () => {
       const receipts = intents.slice(0, -1).map(({ number }) => ({ number, etag: `"é${number}"`, sealedSize, crc32 }));
       await Promise.all(intents.map((intent) => ledger.recordIntent(intent)));
       await Promise.all(receipts.map((receipt) => ledger.recordReceipt(receipt)));
-      await ledger.recordPieces(numbers);
+      const pieces = numbers.map((number) => ({ number, crc32 }));
+      await ledger.recordPieces(pieces);
       ledger.close();
       using again = Ledger.open(dir.path, id);
       again.unlock(KEY);
       expect(again.intents()).toEqual(new Map(intents.map((intent) => [intent.number, intent])));
       expect(again.receipts()).toEqual(new Map(receipts.map((receipt) => [receipt.number, receipt])));
-      expect(again.pieces()).toEqual(new Set(numbers));
+      expect(again.pieces()).toEqual(new Map(pieces.map((piece) => [piece.number, piece])));
       again.finish('cancelled');
     },
   );
@@ -222,16 +223,17 @@ test('a download comes back with its pieces', async () => {
   using dir = new StateDir();
   const ledger = Ledger.create(dir.path, GET_JOB);
   expect(ledger.startDownload(DOWNLOAD, KEY)).toEqual({ ...DOWNLOAD, number: 1 });
-  await ledger.recordPieces([3, 1]);
-  await ledger.recordPieces([3, 2]);
+  ledger.setTempInode('99');
+  await ledger.recordPieces([{ number: 3, crc32: 0 }, pieceOf(1)]);
+  await ledger.recordPieces([3, 2].map(pieceOf));
   ledger.close();
   expect(Ledger.list(dir.path)).toMatchObject([{ bytesDone: 150, bytesTotal: 1000, partsDone: 3, partsTotal: 20 }]);
   using again = Ledger.open(dir.path, jobIdOf(GET_JOB));
-  expect(again.download()).toEqual({ ...DOWNLOAD, number: 1 });
+  expect(again.download()).toEqual({ ...DOWNLOAD, number: 1, tempInode: '99' });
   again.unlock(KEY);
-  expect(again.pieces()).toEqual(new Set([1, 2, 3]));
+  expect(again.pieces()).toEqual(new Map([1, 2, 3].map((number) => [number, pieceOf(number)])));
   again.startDownload({ ...DOWNLOAD, etag: '"other"' }, OTHER_KEY);
-  expect(again.pieces()).toEqual(new Set());
+  expect([again.download()?.tempInode, again.pieces()]).toEqual([undefined, new Map()]);
   again.finish('done');
   expect(Ledger.list(dir.path)).toMatchObject([{ bytesDone: 1000, bytesTotal: 1000, partsDone: 20, partsTotal: 20 }]);
 });

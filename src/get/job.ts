@@ -1,0 +1,54 @@
+/** Which job a get into a file belongs to: its own unfinished one, or a new one. */
+import { SealiftError } from '../errors.ts';
+import type { GetRequest, GetRun } from '../get.ts';
+import type { Place, Tools } from '../job.ts';
+import { forgetJob, isUnfinished } from '../jobs.ts';
+import { type JobRow, jobIdOf, Ledger } from '../ledger/ledger.ts';
+import type { ByteRange } from './pieces.ts';
+import { checkTarget } from './target.ts';
+
+/** Whether there is an unfinished job of this object and target to go on with. */
+export function isBegun(tools: Tools, place: Place, target: string): boolean {
+  return isUnfinished(tools, jobIdOf(namesOf(place, target)));
+}
+
+/**
+ * Opens the unfinished ledger of this object and target, or makes a new one; holds its lock until disposed of. Throws
+ * `options-differ` where another range was begun, `target-exists`, and the ledger's own errors.
+ */
+export async function openJob({ request, place, tools }: GetRun, target: string): Promise<Ledger> {
+  const names = namesOf(place, target);
+  const id = jobIdOf(names);
+  if (request.fresh) await forgetJob(tools, id);
+  else if (isUnfinished(tools, id)) {
+    const ledger = Ledger.open(tools.stateDir, id);
+    try {
+      refuseOtherRange(request, ledger.job);
+      await checkTarget(target, { overwrite: request.overwrite ?? false, ours: ledger.download()?.tempInode });
+      return ledger;
+    } catch (error) {
+      ledger.close();
+      throw error;
+    }
+  }
+  const options = { fixed: { range: rangeText(request.range) }, memo: request.memo ?? {} };
+  return Ledger.create(tools.stateDir, { ...names, options });
+}
+
+/** What was opened of another range would have to be thrown away: that is the user's to say. */
+function refuseOtherRange({ range }: GetRequest, { options }: JobRow): void {
+  const begun = (options.fixed as { range: string }).range;
+  const asked = rangeText(range);
+  if (asked === begun) return;
+  throw new SealiftError('options-differ', `The unfinished job of this target was begun ${begun}, not ${asked}`, {
+    hint: 'Leave the range as it was to go on with that job, or give --fresh to start again.',
+  });
+}
+
+function rangeText(range: ByteRange | undefined): string {
+  return range ? `with --range ${range.first}-${range.last}` : 'without --range';
+}
+
+function namesOf({ url }: Place, target: string) {
+  return { command: 'get', source: url, target } as const;
+}
