@@ -38,6 +38,9 @@ export interface JobResult {
   kmsCalls: number;
   /** What the store did not confirm, in words. */
   warnings: string[];
+  /** Of a put: what the store calls the object it has taken. */
+  etag?: string | undefined;
+  versionId?: string | undefined;
 }
 
 export interface RunOptions {
@@ -63,8 +66,10 @@ export interface Tools {
   /** KMS calls made so far by this engine. */
   kmsCalls: () => number;
   place: (url: string) => Promise<Place>;
-  /** Threads, lanes and the budget for an object's parts. Starts the threads on first use. */
+  /** Threads, lanes and the budget for an object's parts. Starts the threads on first use. Throws as `plan` does. */
   crew: (needs: LaneNeeds) => Promise<Crew>;
+  /** How `crew` would do it, with nothing started. Throws `memory-too-small`. */
+  plan: (needs: LaneNeeds) => CrewPlan;
   /** Tickets for parts handled on the main thread. */
   budget: MemoryBudget;
 }
@@ -76,13 +81,16 @@ export interface LaneNeeds {
   streamedSize?: number | undefined;
 }
 
-export interface Crew {
-  threads: Threads;
+export interface CrewPlan {
   plan: MemoryPlan;
   /** Lanes hold whole parts; else they seal them twice. */
   held: boolean;
   /** Bytes of the budget one lane takes. */
   laneSize: number;
+}
+
+export interface Crew extends CrewPlan {
+  threads: Threads;
   budget: MemoryBudget;
 }
 
@@ -111,6 +119,8 @@ export class Progress {
     this.#options.onEvent?.(event);
   }
 
+  readonly warn = (message: string): void => this.emit({ type: 'warning', message });
+
   /** Nothing counts any more: the object is started again. */
   restart(reason: string): void {
     this.ackedBytes = this.reusedBytes = this.partsReused = 0;
@@ -132,7 +142,12 @@ export class Progress {
     this.emit({ type: 'progress', ackedBytes, totalBytes, reusedBytes, seconds: (now - this.#started) / 1000 });
   }
 
-  result(fixed: Pick<JobResult, 'command' | 'job' | 'object' | 'plainBytes' | 'sealedBytes' | 'parts'>): JobResult {
+  result(
+    fixed: Pick<
+      JobResult,
+      'command' | 'job' | 'object' | 'plainBytes' | 'sealedBytes' | 'parts' | 'etag' | 'versionId'
+    >,
+  ): JobResult {
     const cpu = process.cpuUsage(this.#cpu);
     return {
       ...fixed,

@@ -3,17 +3,24 @@ import { SealiftError } from './errors.ts';
 import { removeTemporary } from './get/target.ts';
 import type { Tools } from './job.ts';
 import { Ledger } from './ledger/ledger.ts';
+import { giveUpAttempt } from './put/give-up.ts';
 
-/** What cancelling came to: `forgotten` where the ledger was damaged, so that an upload it had may still be there. */
-export type Cancelled = 'cancelled' | 'over' | 'forgotten';
+/**
+ * What cancelling came to: `left` where the job is over but its upload could not be aborted, `forgotten` where the
+ * ledger was damaged, so that an upload it had may still be there.
+ */
+export type Cancelled = 'cancelled' | 'over' | 'left' | 'forgotten';
+
+type Warn = (message: string) => void;
 
 /**
  * Gives a job up: aborts its upload or removes its half-written file, and ends its ledger. A job that is over is left
- * alone. A ledger that came from elsewhere can be cancelled too. Throws `no-such-job`, `job-busy`, `ledger-too-new`.
+ * alone, unless its upload could not be aborted then. A ledger that came from elsewhere can be cancelled too. Throws
+ * `no-such-job`, `job-busy`, `ledger-too-new`.
  */
-export async function cancelJob(tools: Tools, id: string): Promise<Cancelled> {
+export async function cancelJob(tools: Tools, id: string, warn: Warn = () => {}): Promise<Cancelled> {
   try {
-    return await abandon(tools, id);
+    return await abandon(tools, id, warn);
   } catch (error) {
     if (SealiftError.from(error).code !== 'ledger-corrupt') throw error;
     Ledger.remove(tools.stateDir, id);
@@ -21,26 +28,22 @@ export async function cancelJob(tools: Tools, id: string): Promise<Cancelled> {
   }
 }
 
-async function abandon(tools: Tools, id: string): Promise<Cancelled> {
+async function abandon(tools: Tools, id: string, warn: Warn): Promise<Cancelled> {
   using ledger = Ledger.open(tools.stateDir, id, { evenIfMoved: true });
-  const { command, state } = ledger.job;
-  if (state !== 'running') return 'over';
-  const attempt = command === 'put' ? ledger.attempt() : undefined;
-  if (attempt?.uploadId !== undefined && attempt.state !== 'aborted') {
-    const place = await tools.place(ledger.job.target);
-    await place.store.abortUpload(place.key, attempt.uploadId);
-    ledger.setState('aborted');
-  }
+  const { command, state, target } = ledger.job;
+  const isLeft = command === 'put' && ledger.attempt()?.state === 'lost';
+  if (state !== 'running' && !isLeft) return 'over';
+  const isFreed = command !== 'put' || (await giveUpAttempt({ ledger, place: () => tools.place(target), warn }));
   const download = command === 'get' ? ledger.download() : undefined;
   if (download) await removeTemporary(download);
   ledger.finish('cancelled');
-  return 'cancelled';
+  return isFreed ? 'cancelled' : 'left';
 }
 
 /** For `--fresh`: whatever there is of the job is given up; nothing being there is fine. */
-export async function forgetJob(tools: Tools, id: string): Promise<void> {
+export async function forgetJob(tools: Tools, id: string, warn?: Warn): Promise<void> {
   try {
-    await cancelJob(tools, id);
+    await cancelJob(tools, id, warn);
   } catch (error) {
     const { code } = SealiftError.from(error);
     if (code === 'no-such-job') return;

@@ -6,18 +6,22 @@
  * the same key cannot survive (the source changed, the upload is gone, the ledger is older than the truth) starts the
  * object over as a new attempt under a new message key.
  */
-import { SealiftError } from './errors.ts';
+import { type ErrorCode, EXIT, SealiftError } from './errors.ts';
 import type { JobResult, Place, RunOptions, Tools } from './job.ts';
 import { Progress } from './job.ts';
+import { leaveJob } from './leave.ts';
 import type { Ledger } from './ledger/ledger.ts';
+import type { SourceIdentity } from './ledger/types.ts';
 import { openSource } from './parts/source.ts';
 import { type Attempt, beginAttempt, type SealOptions } from './put/attempt.ts';
 import { finishUpload } from './put/finish.ts';
+import { giveUpAttempt } from './put/give-up.ts';
 import { openJob } from './put/job.ts';
-import { createUpload, sendParts } from './put/parts.ts';
+import { createUpload, needsOf, sendParts } from './put/parts.ts';
 import { resumeAttempt } from './put/resume.ts';
 import { sendWhole } from './put/single.ts';
 import { StartOver } from './put/start-over.ts';
+import type { WriteAnswer } from './stores/store.ts';
 
 export interface PutRequest extends SealOptions, RunOptions {
   /** Absolute path of a file. */
@@ -36,6 +40,8 @@ export interface PutRun {
   tools: Tools;
   place: Place;
   ledger: Ledger;
+  /** The job was begun by this run, not taken up. */
+  isNew: boolean;
   progress: Progress;
 }
 
@@ -51,17 +57,15 @@ export async function put(request: PutRequest, tools: Tools): Promise<JobResult>
   const place = await tools.place(request.target);
   const { file, identity: source } = await openSource(request.source);
   await file.close();
-  progress.totalBytes = source.size;
 
-  const job = await openJob(request, place, tools);
+  const job = await openJob(request, { place, tools, progress });
   using ledger = job.ledger;
-  const run: PutRun = { request: job.request, tools, place, ledger, progress };
+  const run: PutRun = { ...job, tools, place, progress };
   for (let count = 1; ; count++) {
     try {
-      const resumed = await resumeAttempt(run, source);
-      if (resumed === 'done') return resultOf(run);
-      const attempt = resumed ?? (await beginAttempt(run, source));
-      await carry(run, attempt);
+      const answer = await writeObject(run, source);
+      ledger.setState('done', answer);
+      ledger.finish('done');
       return resultOf(run);
     } catch (error) {
       if (!(error instanceof StartOver)) throw await leave(run, error);
@@ -72,8 +76,14 @@ export async function put(request: PutRequest, tools: Tools): Promise<JobResult>
   }
 }
 
-async function carry(run: PutRun, attempt: Attempt): Promise<void> {
-  const { progress, request, ledger, place } = run;
+async function writeObject(run: PutRun, source: SourceIdentity): Promise<WriteAnswer> {
+  const resumed = await resumeAttempt(run, source);
+  if (!resumed) return await carry(run, await beginAttempt(run, source));
+  return 'arrived' in resumed ? resumed.arrived : await carry(run, resumed.attempt);
+}
+
+async function carry(run: PutRun, attempt: Attempt): Promise<WriteAnswer> {
+  const { progress, request, ledger, place, tools } = run;
   progress.emit({
     type: 'start',
     job: ledger.job.id,
@@ -82,15 +92,13 @@ async function carry(run: PutRun, attempt: Attempt): Promise<void> {
     resumed: attempt.resumed,
     totalBytes: progress.totalBytes,
   });
-  if (attempt.row.single) {
-    await sendWhole(run, attempt);
-  } else {
-    const uploadId = attempt.row.uploadId ?? (await createUpload(run, attempt));
-    const complete = await sendParts(run, attempt, uploadId);
-    if (!complete) throw interrupted(request);
-    await finishUpload(run, attempt, uploadId);
-  }
-  ledger.finish('done');
+  if (attempt.row.single) return await sendWhole(run, attempt);
+  // The crew comes first: where memory is too small there is no upload yet to be left behind.
+  const crew = await tools.crew(needsOf(attempt.message.layout));
+  const uploadId = attempt.row.uploadId ?? (await createUpload(run, attempt));
+  const complete = await sendParts(run, attempt, { uploadId, crew });
+  if (!complete) throw interrupted(request);
+  return await finishUpload(run, attempt, uploadId);
 }
 
 function resultOf({ ledger, place, progress }: PutRun): JobResult {
@@ -102,6 +110,8 @@ function resultOf({ ledger, place, progress }: PutRun): JobResult {
     plainBytes: attempt.layout.plainSize,
     sealedBytes: attempt.layout.sealedSize,
     parts: attempt.single ? 1 : attempt.layout.partCount,
+    etag: attempt.answer?.etag,
+    versionId: attempt.answer?.versionId,
   });
 }
 
@@ -112,35 +122,34 @@ function interrupted(request: PutRequest): SealiftError {
 }
 
 /** Codes after which the same job can never go on: its upload is aborted and the job is over. */
-const FINAL_CODES = new Set(['source-changed', 'target-exists', 'target-changed']);
+const FINAL_CODES = new Set<ErrorCode>(['source-changed', 'target-exists', 'target-changed']);
+
+/** What a store says to a request that it will never take. */
+const REFUSALS = new Set<ErrorCode>(['store-error', 'access-denied', 'bucket-not-found', 'wrong-region']);
 
 /** Decides what an error leaves behind: a job to go on with, a job that is over, or nothing where nothing was begun. */
-async function leave(run: PutRun, thrown: unknown): Promise<unknown> {
+async function leave(run: PutRun, thrown: unknown): Promise<SealiftError> {
   const { request, ledger } = run;
-  const attempt = ledger.attempt();
-  if (!attempt) {
-    ledger.discard();
-    return SealiftError.from(thrown);
-  }
-  const error = request.signal?.aborted ? interrupted(request) : SealiftError.from(thrown);
-  if (FINAL_CODES.has(error.code)) {
-    await drop(run);
-    ledger.finish('failed');
-  }
-  return error;
+  return await leaveJob(thrown, {
+    ledger,
+    isBegun: ledger.attempt() !== undefined && !(await wasRefused(run, SealiftError.from(thrown))),
+    finalCodes: FINAL_CODES,
+    drop: async () => void (await drop(run)),
+    interrupted: interrupted(request),
+  });
 }
 
-/** Aborts the current attempt's upload, if it has one. One that cannot be aborted now is told, not hidden. */
-async function drop({ ledger, place, progress }: PutRun): Promise<void> {
-  const attempt = ledger.attempt();
-  if (!attempt || attempt.state === 'aborted') return;
-  if (attempt.uploadId !== undefined) {
-    try {
-      await place.store.abortUpload(place.key, attempt.uploadId);
-    } catch (error) {
-      const { message } = SealiftError.from(error);
-      progress.emit({ type: 'warning', message: `Upload ${attempt.uploadId} could not be aborted: ${message}` });
-    }
-  }
-  ledger.setState('aborted');
+/**
+ * Whether the store or we would not have the object as it was asked for, and nothing of it is there: a job kept for
+ * that would hold the user to the very option that was refused.
+ */
+async function wasRefused(run: PutRun, error: SealiftError): Promise<boolean> {
+  if (!run.isNew || run.progress.ackedBytes > 0) return false;
+  if (error.exit !== EXIT.usage && !REFUSALS.has(error.code)) return false;
+  return run.ledger.attempt()?.uploadId === undefined || (await drop(run));
+}
+
+/** Gives the current attempt up. Resolves to whether nothing of it is left. */
+function drop({ ledger, place, progress }: PutRun): Promise<boolean> {
+  return giveUpAttempt({ ledger, place: async () => place, warn: progress.warn });
 }

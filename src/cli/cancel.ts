@@ -1,5 +1,6 @@
 /** `sealift cancel JOB`: give a job up, and free what it holds. */
 import type { Command } from 'commander';
+import { EXIT } from '../errors.ts';
 import type { Cancelled } from '../index.ts';
 import { openEngine } from './keys.ts';
 import { type EngineFlags, flagsOf, outputOptions, stateOptions, storeOptions } from './options.ts';
@@ -12,6 +13,7 @@ Examples:
 
 const OUTCOMES: Record<Cancelled, (id: string) => string> = {
   cancelled: (id) => `Cancelled ${id}: its upload is aborted, or its half-written file removed.`,
+  left: (id) => `Dropped ${id}, but not its upload: the same command tries again.`,
   over: (id) => `Job ${id} is over already: there is nothing to cancel.`,
   forgotten: (id) =>
     `Forgot ${id}: its ledger was damaged. An upload it had may still be there: look with aws s3api list-multipart-uploads.`,
@@ -27,8 +29,16 @@ export function addCancel(program: Command, output: Output): void {
   for (const add of [storeOptions, stateOptions, outputOptions]) add(command);
   command.action(async (id: string) => {
     await using engine = await openEngine(flagsOf<EngineFlags>(command), 'none');
-    const outcome = await engine.cancel(id);
-    output.json({ type: 'result', command: 'cancel', job: id, outcome });
+    const warnings: string[] = [];
+    const outcome = await engine.cancel(id, {
+      onEvent: (event) => {
+        if (event.type !== 'warning') return;
+        warnings.push(event.message);
+        output.warn(event.message);
+      },
+    });
+    output.json({ type: 'result', command: 'cancel', job: id, outcome, warnings });
     output.say(OUTCOMES[outcome](id));
+    if (warnings.length > 0) process.exitCode = EXIT.warnings;
   });
 }

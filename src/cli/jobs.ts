@@ -61,6 +61,7 @@ function jobLine(job: Job): Record<string, unknown> {
     created: timeText(job.createdMs),
     finished: job.finishedMs === undefined ? null : timeText(job.finishedMs),
     pid,
+    ...(job.answer ? { etag: job.answer.etag, versionId: job.answer.versionId ?? null } : {}),
   };
 }
 
@@ -87,6 +88,8 @@ function inDetail(job: Job): string {
     ['begun', timeText(job.createdMs)],
   ];
   if (job.finishedMs !== undefined) rows.push(['ended', timeText(job.finishedMs)]);
+  if (job.answer) rows.push(['ETag', job.answer.etag]);
+  if (job.answer?.versionId !== undefined) rows.push(['version', job.answer.versionId]);
   if (job.pid !== undefined) rows.push(['process', String(job.pid)]);
   return columns(rows);
 }

@@ -7,7 +7,7 @@ import { decodeHeader, headerBytes, MAX_HEADER_SIZE, type MessageHeader } from '
 import { type Layout, layoutOfObject } from '../formats/esdk/layout.ts';
 import { footerSizeOf, MAX_FOOTER_SIZE } from '../formats/esdk/signature.ts';
 import type { Place } from '../job.ts';
-import { ID_METADATA } from '../put/attempt.ts';
+import { ID_METADATA } from '../put/confirm.ts';
 import type { ObjectInfo, Store } from '../stores/store.ts';
 import { KiB } from '../units.ts';
 import type { OpenRules } from './unlock.ts';

@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { SealiftError } from '../errors.ts';
-import { readAttempt } from './attempt-rows.ts';
+import { readAttempt, type StoredAttempt } from './attempt-rows.ts';
 import { guarded, openToRead } from './database.ts';
 import { type JobFiles, jobFiles, jobIdOfFile, noSuchJob, removeLedgerFiles, syncFolder } from './files.ts';
 import { readJob } from './job-row.ts';
@@ -123,7 +123,7 @@ function holderOf(files: JobFiles): number | undefined {
   }
 }
 
-type Progress = Pick<JobSummary, 'bytesDone' | 'bytesTotal' | 'partsDone' | 'partsTotal'>;
+type Progress = Pick<JobSummary, 'bytesDone' | 'bytesTotal' | 'partsDone' | 'partsTotal' | 'answer'>;
 
 function progressOf(db: DatabaseSync, files: JobFiles, job: JobRow): Progress {
   const attempt = readAttempt(db, files);
@@ -131,8 +131,12 @@ function progressOf(db: DatabaseSync, files: JobFiles, job: JobRow): Progress {
   const progress = job.command === 'put' ? progressOfPut(db, attempt.plan) : progressOfGet(db, attempt.plan);
   // What went in one request has no rows of parts.
   return job.state === 'done'
-    ? { ...progress, bytesDone: progress.bytesTotal, partsDone: progress.partsTotal }
+    ? { ...progress, bytesDone: progress.bytesTotal, partsDone: progress.partsTotal, ...answerOf(attempt) }
     : progress;
+}
+
+function answerOf({ answer }: StoredAttempt): Pick<JobSummary, 'answer'> {
+  return answer === undefined ? {} : { answer: JSON.parse(answer) };
 }
 
 function progressOfPut(db: DatabaseSync, plan: string): Progress {

@@ -39,7 +39,7 @@ export interface AttemptRow {
   source: SourceIdentity;
   /** The random `sealift-id` the object carries in its user metadata. */
   sealiftId: string;
-  /** Sent by one PutObject: such an attempt has no upload id, no intents, and is never resumed under the same key. */
+  /** Sent by one PutObject: such an attempt has no upload id, one intent, and is never resumed under the same key. */
   single: boolean;
   /** Header body and header tag, re-sent byte for byte and never rebuilt. */
   header: Uint8Array;
@@ -54,6 +54,7 @@ export interface AttemptRow {
     tags?: Readonly<Record<string, string>> | undefined;
   };
   uploadId?: string | undefined;
+  /** Given up, it is `aborted` where the store holds nothing of it, `lost` where its upload could not be aborted. */
   state: 'planned' | 'created' | 'completing' | 'done' | 'aborted' | 'lost';
   /** The store's answer to the finished write. */
   answer?: { etag: string; versionId?: string | undefined; crc32?: number | undefined } | undefined;
@@ -95,6 +96,8 @@ export interface JobSummary extends JobRow {
   bytesTotal: number;
   partsDone: number;
   partsTotal: number;
+  /** The store's answer to a put that is done. */
+  answer?: AttemptRow['answer'];
 }
 
 /** A ledger that cannot be read: listed all the same, so that it can be seen and removed. */

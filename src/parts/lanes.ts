@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Long enough for a part on a slow line, not for a stalled one. */
-const GRACE_MS = 10_000;
+export const GRACE_MS = 10_000;
 /** How long work that was cut may take to end. It is a socket being closed. */
 const CUT_MS = 2_000;
 

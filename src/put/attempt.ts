@@ -6,14 +6,19 @@ import { SealiftError } from '../errors.ts';
 import { badContext } from '../formats/esdk/context.ts';
 import { checkEncryptionContext, encodeHeader, headerBytes } from '../formats/esdk/header.ts';
 import { deriveMessageKeys } from '../formats/esdk/keys.ts';
+import type { Layout } from '../formats/esdk/layout.ts';
 import { boundMessageId, NAME_MARKER } from '../formats/esdk/message-id.ts';
 import { DEFAULT_FRAME_SIZE, planLayout } from '../formats/esdk/plan.ts';
+import type { Tools } from '../job.ts';
 import type { AttemptRow, SourceIdentity } from '../ledger/types.ts';
 import { laneSizeOf } from '../parts/memory.ts';
 import type { Message } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
 import { freshRandom } from '../random.ts';
-import type { ObjectHeaders, WriteCondition } from '../stores/store.ts';
+import { checkHeaders } from '../stores/s3-fields.ts';
+import type { ObjectHeaders, ObjectInfo, WriteCondition } from '../stores/store.ts';
+import { ID_METADATA, isDenied, targetExists } from './confirm.ts';
+import { needsOf } from './parts.ts';
 
 /** What a user decides about how an object is sealed and kept. */
 export interface SealOptions {
@@ -37,21 +42,20 @@ export interface Attempt {
   doubtful: boolean;
 }
 
-/** User metadata that names the writing of one object: what tells our object from somebody else's. */
-export const ID_METADATA = 'sealift-id';
-
 /** The header's size is known only with its keys; this much is assumed when a plan is checked before they are made. */
 const TYPICAL_HEADER_SIZE = 1024;
 
 /**
- * Plans the object, looks at the target, makes the message key and header, and records all of it. Throws usage errors
- * and `target-exists` before anything is sent or asked of KMS.
+ * Plans the object, looks at the target, makes the message key and header, and records all of it. Throws usage errors,
+ * `memory-too-small` among them, and `target-exists` before anything is sent or asked of KMS.
  */
 export async function beginAttempt(run: PutRun, source: SourceIdentity): Promise<Attempt> {
   const { request, place, tools, ledger } = run;
   const frameSize = request.frameSize ?? DEFAULT_FRAME_SIZE;
   const plan = { plainSize: source.size, frameSize, partSize: request.partSize };
-  planLayout({ ...plan, headerSize: TYPICAL_HEADER_SIZE });
+  const typical = planLayout({ ...plan, headerSize: TYPICAL_HEADER_SIZE });
+  if (!goesWhole(typical, tools)) tools.plan(needsOf(typical));
+  run.progress.totalBytes = source.size;
   const encryptionContext = markedContext(request);
   const sealiftId = freshRandom(16).toString('hex');
   const headers = headersFor(request, source, sealiftId);
@@ -72,7 +76,7 @@ export async function beginAttempt(run: PutRun, source: SourceIdentity): Promise
     {
       source,
       sealiftId,
-      single: layout.partCount === 1 && tools.budget.fits(laneSizeOf(layout.sealedSize)),
+      single: goesWhole(layout, tools),
       header,
       layout,
       condition,
@@ -81,6 +85,11 @@ export async function beginAttempt(run: PutRun, source: SourceIdentity): Promise
     keys.ledgerKey,
   );
   return { row, message: { layout, messageId, keys }, resumed: false, kept: new Set(), doubtful: false };
+}
+
+/** One part that fits into memory goes up in one request, with no upload and no threads. */
+function goesWhole({ partCount, sealedSize }: Layout, { budget }: Tools): boolean {
+  return partCount === 1 && budget.fits(laneSizeOf(sealedSize));
 }
 
 /** The user's context and our mark. Throws `bad-context`. */
@@ -94,19 +103,19 @@ function markedContext({ context = {} }: SealOptions): Record<string, string> {
 
 /** The object must still be what it was at the start: absent, or with `overwrite` the very one seen. */
 async function conditionFor({ request, place }: PutRun): Promise<WriteCondition> {
-  const there = await place.store.head(place.key, { signal: request.signal });
+  let there: ObjectInfo | undefined;
+  try {
+    there = await place.store.head(place.key, { signal: request.signal });
+  } catch (error) {
+    // Who may write and not look needs no look: the condition holds whatever is there.
+    if (request.overwrite || !isDenied(error)) throw error;
+  }
   if (!there) return { ifNoneMatch: '*' };
   if (!request.overwrite) throw targetExists(place.url);
   return { ifMatch: there.etag };
 }
 
-export function targetExists(url: string): SealiftError {
-  return new SealiftError('target-exists', `${url} exists already`, {
-    hint: 'Give --overwrite to replace it, or choose another name.',
-  });
-}
-
-/** The user's headers and ours. Throws `bad-option` where the user names metadata that is ours. */
+/** The user's headers and ours. Throws `bad-option` and `metadata-too-large` for what no object can have. */
 function headersFor(request: SealOptions, source: SourceIdentity, sealiftId: string): ObjectHeaders {
   const ours = { mtime: mtimeText(source.mtimeNs), [ID_METADATA]: sealiftId };
   const taken = Object.keys(request.metadata ?? {}).find((name) => Object.hasOwn(ours, name.toLowerCase()));
@@ -117,7 +126,9 @@ function headersFor(request: SealOptions, source: SourceIdentity, sealiftId: str
   }
   const metadata = { ...request.metadata, ...ours };
   const { contentType, storageClass, tags } = request;
-  return { metadata, contentType, storageClass, tags };
+  const headers = { metadata, contentType, storageClass, tags };
+  checkHeaders(headers);
+  return headers;
 }
 
 /** Modification time as rclone keeps it: seconds since the epoch with nine decimals. */

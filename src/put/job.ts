@@ -1,6 +1,7 @@
 /** Which job a put belongs to: its own unfinished one, or a new one. */
+import { isDeepStrictEqual } from 'node:util';
 import { SealiftError } from '../errors.ts';
-import type { Place, Tools } from '../job.ts';
+import type { Place, Progress, Tools } from '../job.ts';
 import { forgetJob, isUnfinished } from '../jobs.ts';
 import { jobIdOf, Ledger } from '../ledger/ledger.ts';
 import type { PutRequest } from '../put.ts';
@@ -13,31 +14,37 @@ const FIXED_OPTIONS = ['frameSize', 'partSize', 'context', 'contentType', 'stora
  * Opens the unfinished ledger of this source and target, or makes a new one; holds its lock until disposed of. Throws
  * `options-differ` where a flag given now disagrees with the unfinished job, and the ledger's own errors.
  */
-export async function openJob(request: PutRequest, place: Place, tools: Tools): Promise<OpenedJob> {
+export async function openJob(
+  request: PutRequest,
+  { place, tools, progress }: { place: Place; tools: Tools; progress: Progress },
+): Promise<OpenedJob> {
   const { source } = request;
   const fixed = fixedOptions(request, tools);
   const names = { command: 'put', source, target: place.url } as const;
   const id = jobIdOf(names);
-  if (request.fresh) await forgetJob(tools, id);
-  else if (isUnfinished(tools, id)) {
+  if (!request.fresh && isUnfinished(tools, id)) {
     const ledger = Ledger.open(tools.stateDir, id);
     try {
       const { fixed: begun } = ledger.job.options as unknown as JobOptions;
       refuseOtherOptions(fixed, begun);
-      return { ledger, request: { ...request, ...begun } };
+      return { ledger, request: { ...request, ...begun }, isNew: false };
     } catch (error) {
       ledger.close();
       throw error;
     }
   }
+  // One that is over may still have an upload that could not be aborted.
+  await forgetJob(tools, id, progress.warn);
   const options: JobOptions = { fixed, memo: request.memo ?? {} };
-  return { ledger: Ledger.create(tools.stateDir, { ...names, options: { ...options } }), request };
+  return { ledger: Ledger.create(tools.stateDir, { ...names, options: { ...options } }), request, isNew: true };
 }
 
 export interface OpenedJob {
   ledger: Ledger;
   /** With the options the job was begun with, also where this call left them out: it may have to start over. */
   request: PutRequest;
+  /** Begun by this call. */
+  isNew: boolean;
 }
 
 /** What the ledger keeps of a put's options. */
@@ -48,19 +55,20 @@ interface JobOptions {
 
 type FixedOptions = Pick<SealOptions, (typeof FIXED_OPTIONS)[number]> & { keys: string };
 
-/** What was asked for, and under which wrapping keys. */
+/** What was asked for, and under which wrapping keys, as the ledger gives it back: without what was left out. */
 function fixedOptions(request: SealOptions, { keyring }: Tools): FixedOptions {
-  const named = FIXED_OPTIONS.map((name) => [name, request[name]]).filter(([, value]) => value !== undefined);
-  return { ...Object.fromEntries(named), keys: keyring.id };
+  const named = FIXED_OPTIONS.map((name) => [name, request[name]]);
+  return JSON.parse(JSON.stringify({ ...Object.fromEntries(named), keys: keyring.id }));
 }
 
 function refuseOtherOptions(asked: FixedOptions, begun: FixedOptions): void {
   const before = new Map<string, unknown>(Object.entries(begun));
   for (const [name, value] of Object.entries(asked)) {
-    const was = JSON.stringify(before.get(name));
-    const now = JSON.stringify(value);
-    if (was === now) continue;
-    const how = name === 'keys' ? 'under another key' : `with ${name} ${was ?? 'left out'}, not ${now}`;
+    const was = before.get(name);
+    // In whatever order names were given.
+    if (isDeepStrictEqual(was, value)) continue;
+    const values = `${JSON.stringify(was) ?? 'left out'}, not ${JSON.stringify(value)}`;
+    const how = name === 'keys' ? 'under another key' : `with ${name} ${values}`;
     throw new SealiftError('options-differ', `The unfinished job of this file was begun ${how}`, {
       hint: 'Leave the option as it was to go on with that job, or give --fresh to start again.',
     });

@@ -1,26 +1,37 @@
 /** The upload of an attempt: created once, and its parts sent that are not there yet, several at a time. */
 import { SealiftError } from '../errors.ts';
-import { type Part, partOf } from '../formats/esdk/layout.ts';
+import { type Layout, type Part, partOf } from '../formats/esdk/layout.ts';
+import type { Crew, LaneNeeds } from '../job.ts';
 import { runLanes } from '../parts/lanes.ts';
 import { pieceMemoryOf } from '../parts/seal-twice.ts';
 import type { SealTask } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
 import type { Attempt } from './attempt.ts';
+import { withGrace } from './grace.ts';
 import { StartOver } from './start-over.ts';
+
+/** What a lane needs for parts of this size: to hold one, or to seal it twice. */
+export function needsOf(layout: Layout): LaneNeeds {
+  return { partSize: partOf(layout, 1).sealedSize, streamedSize: pieceMemoryOf(layout) };
+}
 
 /** Resolves once the ledger has the upload's id. */
 export async function createUpload({ place, ledger, request }: PutRun, { row }: Attempt): Promise<string> {
-  const uploadId = await place.store.createUpload(place.key, { ...row.headers, signal: request.signal });
+  const uploadId = await withGrace(request.signal, (signal) =>
+    place.store.createUpload(place.key, { ...row.headers, signal }),
+  );
   ledger.setUploadId(uploadId);
   return uploadId;
 }
 
 /** Resolves to false when the run was stopped before all parts were acknowledged. */
-export async function sendParts(run: PutRun, attempt: Attempt, uploadId: string): Promise<boolean> {
-  const { ledger, place, tools, request, progress } = run;
+export async function sendParts(
+  run: PutRun,
+  attempt: Attempt,
+  { uploadId, crew }: { uploadId: string; crew: Crew },
+): Promise<boolean> {
+  const { ledger, place, request, progress } = run;
   const { message, row } = attempt;
-  const { sealedSize: partSize } = partOf(message.layout, 1);
-  const crew = await tools.crew({ partSize, streamedSize: pieceMemoryOf(message.layout) });
 
   async function send(part: Part, cut: AbortSignal): Promise<void> {
     using _ticket = await crew.budget.take(crew.laneSize);

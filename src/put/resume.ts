@@ -11,40 +11,45 @@ import { partOf } from '../formats/esdk/layout.ts';
 import type { AttemptRow, Intent, Receipt, SourceIdentity } from '../ledger/types.ts';
 import { compareSource, sourceChanged } from '../parts/source.ts';
 import type { PutRun } from '../put.ts';
-import type { StoredPart } from '../stores/store.ts';
+import type { StoredPart, WriteAnswer } from '../stores/store.ts';
 import type { Attempt } from './attempt.ts';
-import { type Expected, expectedObject, isOurs } from './finish.ts';
+import { findOurs, isDenied } from './confirm.ts';
+import { expectedObject } from './finish.ts';
 import { StartOver } from './start-over.ts';
 
-/**
- * The ledger's attempt, ready to go on; 'done' where it had succeeded and only the answer was lost; undefined where
- * there is none. Throws StartOver where it cannot be gone on with.
- */
-export async function resumeAttempt(run: PutRun, source: SourceIdentity): Promise<Attempt | 'done' | undefined> {
+/** What a resume finds: an attempt to go on with, or an object that is there: only the answer to its writing was lost. */
+export type Resumed = { attempt: Attempt } | { arrived: WriteAnswer };
+
+/** Undefined where there is nothing to go on with. Throws StartOver where it cannot be gone on with. */
+export async function resumeAttempt(run: PutRun, source: SourceIdentity): Promise<Resumed | undefined> {
   const { ledger, progress } = run;
   const row = ledger.attempt();
-  if (!row || row.state === 'aborted') return undefined;
+  if (!row || row.state === 'aborted' || row.state === 'lost') return undefined;
   const { messageId, keys } = await unlock(run, row);
-  const attempt = { row, message: { layout: row.layout, messageId, keys }, resumed: true, kept: new Set<number>() };
+  const message = { layout: row.layout, messageId, keys };
+  const attempt = { row, message, resumed: true, kept: new Set<number>(), doubtful: false };
   progress.totalBytes = row.layout.plainSize;
 
   const verdict = compareSource(row.source, source);
   const receipts = ledger.receipts();
   if (row.single || row.uploadId === undefined) {
-    if (row.single && (await arrived(run, { ...attempt, doubtful: false }, receipts))) return 'done';
+    const answer = row.single ? await arrived(run, attempt, receipts) : undefined;
+    if (answer) return { arrived: answer };
     throw new StartOver('The job was interrupted before anything was acknowledged', undefined);
   }
 
   const stored = await storedParts(run, row.uploadId);
   if (!stored) {
-    if (await arrived(run, { ...attempt, doubtful: false }, receipts)) return 'done';
+    const answer = await arrived(run, attempt, receipts);
+    if (answer) return { arrived: answer };
     throw new StartOver('The upload is gone: it was aborted or completed elsewhere', lost(run));
   }
   if (verdict === 'changed') {
     throw new StartOver('The source changed since the job was interrupted', sourceChanged(row.source, source));
   }
   refuseStaleLedger(run, stored, receipts);
-  return { ...attempt, kept: keptParts(run, row, stored, receipts), doubtful: verdict === 'doubtful' };
+  const kept = keptParts(run, row, stored, receipts);
+  return { attempt: { ...attempt, kept, doubtful: verdict === 'doubtful' } };
 }
 
 /** The message's keys, from the stored header, and with them the ledger's rows. */
@@ -63,24 +68,33 @@ async function unlock(
   return { messageId, keys };
 }
 
-/** Whether our object is there already: Complete or PutObject had its effect and the answer was lost. */
-async function arrived(run: PutRun, attempt: Attempt, receipts: Map<number, Receipt>): Promise<boolean> {
-  const { place, ledger, progress, request } = run;
+/** Our object, where it is there already: Complete or PutObject had its effect and the answer was lost. */
+async function arrived(
+  run: PutRun,
+  attempt: Attempt,
+  receipts: Map<number, Receipt>,
+): Promise<WriteAnswer | undefined> {
+  const { ledger, progress, request } = run;
   const { row, message } = attempt;
-  const there = await place.store.head(place.key, { signal: request.signal });
   const sizes = row.single
     ? [...ledger.intents().values()].map((intent) => ({ ...intent, etag: '' }))
     : [...receipts.values()];
-  const expected: Expected = expectedObject(
+  const expected = expectedObject(
     attempt,
     sizes.toSorted((a, b) => a.number - b.number),
   );
-  if (!there || !isOurs(there, expected)) return false;
+  let answer: WriteAnswer | undefined;
+  try {
+    answer = await findOurs(run, expected, { signal: request.signal });
+  } catch (error) {
+    // Who may not look seals a small file again: the condition of its writing keeps what may be there.
+    if (!row.single || !isDenied(error)) throw error;
+  }
+  if (!answer) return undefined;
   for (let number = 1; number <= message.layout.partCount; number++) {
     progress.kept(partOf(message.layout, number).plainSize);
   }
-  ledger.finish('done');
-  return true;
+  return answer;
 }
 
 /** What the store has of the upload; undefined where the upload is gone. */

@@ -9,11 +9,12 @@ import { sealInto } from '../parts/seal-once.ts';
 import type { PutRun } from '../put.ts';
 import type { WriteAnswer } from '../stores/store.ts';
 import type { Attempt } from './attempt.ts';
-import { checkAnswer, decideByHead, expectedObject } from './finish.ts';
+import { confirmWrite } from './confirm.ts';
+import { expectedObject } from './finish.ts';
 
 const buffers = new BufferPool();
 
-export async function sendWhole(run: PutRun, attempt: Attempt): Promise<void> {
+export async function sendWhole(run: PutRun, attempt: Attempt): Promise<WriteAnswer> {
   const { place, tools, progress, ledger } = run;
   const { message, row } = attempt;
   const part = partOf(message.layout, 1);
@@ -22,21 +23,15 @@ export async function sendWhole(run: PutRun, attempt: Attempt): Promise<void> {
   try {
     const { sealed, intent } = await sealInto(buffer, { message, source: row.source, header: row.header, part });
     await ledger.recordIntent(intent);
-    const receipt = { number: 1, sealedSize: sealed.length, crc32: intent.crc32, etag: '' };
-    const expected = expectedObject(attempt, [receipt]);
-    let answer: WriteAnswer | undefined;
-    try {
-      const { crc32 } = intent;
-      answer = await place.store.putObject(place.key, sealed, { ...row.headers, crc32, condition: row.condition });
-    } catch (error) {
-      await decideByHead(run, expected, error);
-    }
-    checkAnswer(place.url, expected, answer);
-    if (answer && answer.crc32 === undefined) {
-      progress.emit({ type: 'warning', message: `${place.url} is written, but the server confirmed no checksum` });
-    }
-    await ledger.recordReceipt({ ...receipt, etag: answer?.etag ?? '' });
+    const { crc32 } = intent;
+    const { headers, condition } = row;
+    const receipt = { number: 1, sealedSize: sealed.length, crc32, etag: '' };
+    const answer = await confirmWrite(run, expectedObject(attempt, [receipt]), (options) =>
+      place.store.putObject(place.key, sealed, { ...headers, ...options, crc32, condition }),
+    );
+    await ledger.recordReceipt({ ...receipt, etag: answer.etag });
     progress.acked(part.plainSize);
+    return answer;
   } finally {
     buffers.give(buffer);
   }

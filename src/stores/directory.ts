@@ -16,7 +16,7 @@ import { newHiddenPath, type ObjectPlace, placeOf } from './directory-names.ts';
 import { openObject, publish, readHeaders } from './directory-object.ts';
 import { completeUpload, createUpload, listParts, listUploads, removeUpload, sendPart } from './directory-upload.ts';
 import { formatObjectUrl } from './object-url.ts';
-import { checkMetadata } from './s3-fields.ts';
+import { checkHeaders } from './s3-fields.ts';
 import type {
   CallOptions,
   CompletedUpload,
@@ -67,7 +67,7 @@ export class DirectoryStore implements Store {
     options: CallOptions & ObjectHeaders & { crc32: number; condition: WriteCondition },
   ): Promise<WriteAnswer> {
     return this.#call('Put', key, options, async (place) => {
-      checkMetadata(options.metadata);
+      checkHeaders(options);
       if (crc32(body) !== options.crc32) {
         throw new SealiftError('checksum-mismatch', `${place.url} does not have its checksum`, {
           hint: 'This machine may be faulty. Run the same command again.',
@@ -88,7 +88,7 @@ export class DirectoryStore implements Store {
 
   createUpload(key: string, options: CallOptions & ObjectHeaders): Promise<string> {
     return this.#call('Create', key, options, (place) => {
-      checkMetadata(options.metadata);
+      checkHeaders(options);
       return createUpload(place, options);
     });
   }

@@ -26,18 +26,27 @@ export function fullObjectCrc32(answer: {
   return answer.ChecksumType === 'COMPOSITE' ? undefined : decodeCrc32(answer.ChecksumCRC32);
 }
 
-/** Throws `bad-option` for metadata that no HTTP header can carry, and so no object in S3. */
-export function checkMetadata(metadata: ObjectHeaders['metadata']): void {
+/** Names and values of an object's metadata together (S3 User Guide, "Working with object metadata"). */
+const MAX_METADATA_SIZE = 2048;
+
+/** Throws `bad-option` for metadata that no HTTP header can carry, `metadata-too-large` for more than S3 keeps. */
+function checkMetadata(metadata: ObjectHeaders['metadata']): void {
+  let size = 0;
   for (const [name, value] of Object.entries(metadata)) {
     if (!/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name) || !/^[\x20-\x7e]*$/.test(value)) {
       throw new SealiftError('bad-option', `S3 cannot keep this metadata: ${JSON.stringify(name)}`, {
         hint: 'Names are lower-case letters, digits and hyphens, values are ASCII. Encode others, for example in base64.',
       });
     }
+    size += name.length + value.length;
   }
+  if (size <= MAX_METADATA_SIZE) return;
+  throw new SealiftError('metadata-too-large', `The metadata has ${size} bytes, Sealift's own included`, {
+    hint: 'S3 keeps 2 KiB of metadata an object: give fewer or shorter --metadata.',
+  });
 }
 
-/** Throws `bad-option` for what no HTTP header can carry. */
+/** Throws `bad-option` for what no HTTP header can carry, and `metadata-too-large`. */
 export function checkHeaders({ metadata, contentType = '', storageClass = '', tags = {} }: ObjectHeaders): void {
   checkMetadata(metadata);
   for (const [name, value] of Object.entries({ 'content type': contentType, 'storage class': storageClass })) {

@@ -13,8 +13,8 @@ import type { Tools } from '../../src/job.ts';
 import type { DataKey, Keyring } from '../../src/keys/keyring.ts';
 import { openStateDir } from '../../src/ledger/state-dir.ts';
 import { MemoryBudget } from '../../src/parts/memory.ts';
-import { freshRandom } from '../../src/random.ts';
 import { put } from '../../src/put.ts';
+import { freshRandom } from '../../src/random.ts';
 import { resolveS3Settings } from '../../src/stores/aws-settings.ts';
 import { S3Store } from '../../src/stores/s3.ts';
 import { MiB } from '../../src/units.ts';
@@ -63,7 +63,8 @@ async function toolsOf({ stateDir, key }: Plot, keyring: Keyring): Promise<Tools
     keyring,
     kmsCalls: () => 0,
     place: async () => place,
-    crew: () => Promise.reject(new Error('no threads for one part')),
+    plan: () => expect.unreachable('no threads for one part'),
+    crew: () => expect.unreachable('no threads for one part'),
     budget: new MemoryBudget({ maxMemory: 512 * MiB }),
   };
 }

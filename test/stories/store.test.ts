@@ -22,11 +22,12 @@ async function actWithBoth(): Promise<Act & { source: string }> {
 }
 
 /** Puts and gets, expects both to fail alike, and nothing to be there that was not. */
-async function bothRefused(act: Act & { source: string }): Promise<Told> {
+async function bothRefused(act: Act & { source: string }, remedy: RegExp): Promise<Told> {
   await using engine = act.engine();
   const told = await refusal(engine.put({ source: act.source, target: act.url('new') }));
   const toldByGet = await refusal(engine.get({ source: act.url('there'), target: act.path('back') }));
-  expect(toldByGet).toMatchObject({ code: told.code, hint: told.hint });
+  for (const { hint } of [told, toldByGet]) expect(hint).toMatch(remedy);
+  expect(toldByGet.code).toBe(told.code);
   expect((await refusal(engine.inspect(act.url('there')))).code).toBe(told.code);
   vi.unstubAllEnvs();
   scene.calm();
@@ -54,9 +55,7 @@ describe('the bucket', () => {
   test('lies in another region', async () => {
     const act = await actWithBoth();
     vi.stubEnv('AWS_REGION', 'eu-central-1');
-    const told = await bothRefused(act);
-    expect(told).toMatchObject({ code: 'wrong-region', exit: 1 });
-    expect(told.hint).toContain('AWS_REGION=us-east-1');
+    expect(await bothRefused(act, /AWS_REGION=us-east-1/)).toMatchObject({ code: 'wrong-region', exit: 1 });
   });
 });
 
@@ -64,14 +63,13 @@ describe('the credentials', () => {
   test.each<[what: string, code: string, remedy: RegExp, change: () => void]>([
     ['have another secret', 'access-denied', /AWS_SECRET_ACCESS_KEY/, () => vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'x')],
     ['are unknown', 'access-denied', /AWS_ACCESS_KEY_ID/, () => vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIAUNKNOWN')],
-    ['may do nothing', 'access-denied', /s3:GetObject/, () => scene.sandbox.setFaults('*:*=AccessDenied')],
+    ['may do nothing', 'access-denied', /s3:(Get|Put)Object/, () => scene.sandbox.setFaults('*:*=AccessDenied')],
     ['have expired', 'credentials-expired', /Renew/, () => scene.sandbox.setFaults('*:*=ExpiredToken')],
     ['are missing', 'credentials-missing', /AWS_PROFILE/, withoutCredentials],
   ])('%s', async (_what, code, remedy, change) => {
     const act = await actWithBoth();
     change();
-    const told = await bothRefused(act);
-    expect(told).toMatchObject({ code, exit: 1, hint: expect.stringMatching(remedy) });
+    expect(await bothRefused(act, remedy)).toMatchObject({ code, exit: 1 });
   });
 
   function withoutCredentials(): void {

@@ -1,0 +1,126 @@
+/**
+ * A write and its witnesses: nothing is called done that the store has not confirmed. The write's own answer is the
+ * first witness, HEAD of the version it names the second. Where the answer is lost or is an error, HEAD decides alone,
+ * by the random id that every object of ours carries.
+ */
+import { SealiftError } from '../errors.ts';
+import type { PutRun } from '../put.ts';
+import type { CallOptions, ObjectInfo, WriteAnswer } from '../stores/store.ts';
+import { withGrace } from './grace.ts';
+import { StartOver } from './start-over.ts';
+
+/** User metadata that names the writing of one object: what tells our object from somebody else's. */
+export const ID_METADATA = 'sealift-id';
+
+/** The object as it must be once it is written. */
+export interface Expected {
+  sealiftId: string;
+  size: number;
+  crc32: number;
+}
+
+/**
+ * Makes the write and hears both witnesses. What they cannot tell becomes a warning. Throws StartOver where the upload
+ * is gone and nothing of ours is there; after `interrupted` only a later HEAD can tell.
+ */
+export function confirmWrite(
+  run: PutRun,
+  expected: Expected,
+  write: (options: CallOptions) => Promise<WriteAnswer>,
+): Promise<WriteAnswer> {
+  return withGrace(run.request.signal, async (signal) => {
+    let answer: WriteAnswer;
+    try {
+      answer = await write({ signal });
+    } catch (error) {
+      return await decideByHead(run, expected, error, { signal });
+    }
+    if (answer.crc32 !== undefined && answer.crc32 !== expected.crc32) throw otherChecksum(run);
+    const crc32 = (await lookAgain(run, expected, answer, { signal }))?.crc32 ?? answer.crc32;
+    if (crc32 === undefined) warnOfNoChecksum(run);
+    return { ...answer, crc32 };
+  });
+}
+
+/** Our object, where it is there: a write had its effect and the answer was lost. */
+export async function findOurs(
+  run: PutRun,
+  expected: Expected,
+  options: CallOptions,
+): Promise<WriteAnswer | undefined> {
+  const there = await run.place.store.head(run.place.key, options);
+  if (!there || !isOurs(there, expected)) return undefined;
+  if (there.crc32 === undefined) warnOfNoChecksum(run);
+  return { etag: there.etag, versionId: there.versionId, crc32: there.crc32 };
+}
+
+export function isOurs(there: ObjectInfo, { sealiftId, size, crc32 }: Expected): boolean {
+  return (
+    there.metadata[ID_METADATA] === sealiftId &&
+    there.size === size &&
+    (there.crc32 === undefined || there.crc32 === crc32)
+  );
+}
+
+/** Who may only write gets no answer to HEAD, not even for an object that does not exist. */
+export function isDenied(error: unknown): boolean {
+  return SealiftError.from(error).code === 'access-denied';
+}
+
+export function targetExists(url: string): SealiftError {
+  return new SealiftError('target-exists', `${url} exists already`, {
+    hint: 'Give --overwrite to replace it, or choose another name.',
+  });
+}
+
+/** After a failed or lost write: our object where it is there after all, else what the user should hear, or StartOver. */
+async function decideByHead(
+  run: PutRun,
+  expected: Expected,
+  error: unknown,
+  options: CallOptions,
+): Promise<WriteAnswer> {
+  let ours: WriteAnswer | undefined;
+  try {
+    ours = await findOurs(run, expected, options);
+  } catch {
+    // HEAD cannot tell either: the first error says more. The job stays, and a resume asks again.
+    throw error;
+  }
+  if (ours) return ours;
+  const { code } = SealiftError.from(error);
+  if (code === 'target-exists') throw targetExists(run.place.url);
+  if (code === 'upload-lost') throw new StartOver('The upload is gone and there is no object of ours', error);
+  throw error;
+}
+
+/** The second witness: HEAD of the written version must show our id, size and checksum. Undefined where it is denied. */
+async function lookAgain(
+  { place, progress }: PutRun,
+  expected: Expected,
+  { versionId }: WriteAnswer,
+  options: CallOptions,
+): Promise<ObjectInfo | undefined> {
+  let there: ObjectInfo | undefined;
+  try {
+    there = await place.store.head(place.key, { ...options, versionId });
+  } catch (error) {
+    if (!isDenied(error)) throw error;
+    progress.warn(`${place.url} is written, but HEAD is denied: it was not looked at again`);
+    return undefined;
+  }
+  if (there && isOurs(there, expected)) return there;
+  throw new SealiftError('checksum-mismatch', `${place.url} is not what was just written`, {
+    hint: 'Somebody may have replaced it meanwhile. Look at it with `sealift inspect`, and run again with --overwrite.',
+  });
+}
+
+function warnOfNoChecksum({ place, progress }: PutRun): void {
+  progress.warn(`${place.url} is written, but the server confirmed no checksum`);
+}
+
+function otherChecksum({ place }: PutRun): SealiftError {
+  return new SealiftError('checksum-mismatch', `${place.url} was stored with another checksum than was sent`, {
+    hint: 'Run the same command again with --overwrite; if it happens again the server or the line damages data.',
+  });
+}
