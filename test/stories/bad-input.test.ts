@@ -20,8 +20,9 @@ beforeAll(async () => {
 });
 afterEach(async () => {
   scene.calm();
-  expect(await act.left()).toEqual({ objects: [], uploads: 0, jobs: 0, files: ['file'] });
+  const left = await act.left();
   requests.length = 0;
+  expect(left).toEqual({ objects: [], uploads: 0, jobs: 0, files: ['file'] });
 });
 afterAll(() => scene.close());
 
@@ -64,7 +65,11 @@ describe('put', () => {
   });
 
   test('less memory than one part needs', async () => {
-    const told = await refusal(Promise.resolve().then(() => act.engine({ maxMemory: 64 * MiB })));
+    const tooSmall = async () => {
+      await using engine = act.engine({ maxMemory: 64 * MiB });
+      await engine.put({ source: act.path('file'), target: act.url('x') });
+    };
+    const told = await refusal(tooSmall());
     expect(told).toMatchObject({
       code: 'memory-too-small',
       exit: 2,
