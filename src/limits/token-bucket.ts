@@ -142,14 +142,23 @@ class TokenBucket implements Limiter {
   async #serve(): Promise<void> {
     if (this.#serving) return;
     this.#serving = true;
-    for (const waiter of this.#waiters) {
-      while (this.#waiters.has(waiter) && this.#leased < waiter.count) await this.#lease();
-      while (this.#waiters.has(waiter) && this.#waitMs() > 0) await sleep(Math.min(this.#waitMs(), LONGEST_SLEEP_MS));
-      if (!this.#waiters.delete(waiter)) continue;
-      this.#spend(waiter.count);
-      waiter.resolve();
+    try {
+      for (const waiter of this.#waiters) await this.#serveOne(waiter);
+    } catch (error) {
+      // Whoever waits hears of it; who comes later tries anew.
+      for (const waiter of this.#waiters) waiter.reject(error);
+      this.#waiters.clear();
+    } finally {
+      this.#serving = false;
     }
-    this.#serving = false;
+  }
+
+  async #serveOne(waiter: Waiter): Promise<void> {
+    while (this.#waiters.has(waiter) && this.#leased < waiter.count) await this.#lease();
+    while (this.#waiters.has(waiter) && this.#waitMs() > 0) await sleep(Math.min(this.#waitMs(), LONGEST_SLEEP_MS));
+    if (!this.#waiters.delete(waiter)) return;
+    this.#spend(waiter.count);
+    waiter.resolve();
   }
 
   async #lease(): Promise<void> {

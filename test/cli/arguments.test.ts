@@ -2,8 +2,10 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { Command } from 'commander';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { programFor } from '../../src/cli/main.ts';
+import { flagsOf, keyOptions, workOptions } from '../../src/cli/options.ts';
 import { Output } from '../../src/cli/output.ts';
 import { CODES, type ErrorCode } from '../../src/errors.ts';
 import { type RunOptions, run } from '../support/cli.ts';
@@ -35,8 +37,8 @@ describe('flags', () => {
     ['a pipe to put', 'usage', ['put', '-', 's3://bucket/key']],
     ['JSON and bytes on one standard output', 'usage', ['get', 's3://bucket/key', '-', '--json']],
     ['no key to seal with', 'no-key', ['put', file, 's3://bucket/key']],
-    ['two kinds of key', 'bad-option', [...put, '--raw-key', key]],
     ['a key file that is not there', 'bad-key-file', ['put', file, 's3://bucket/key', '--raw-key', key]],
+    ['a key file that is not there beside a KMS key', 'bad-key-file', [...put, '--raw-key', key]],
     ['a size that is none', 'bad-size', [...put, '--part-size', '8 parsecs']],
     ['a count of nothing', 'bad-option', [...put, '--lanes', '0']],
     ['a share above the whole', 'bad-option', [...put, '--kms-share', '1.5']],
@@ -46,6 +48,7 @@ describe('flags', () => {
     ['a range the wrong way round', 'bad-range', ['get', 's3://bucket/key', join(folder, 'x'), '--range', '9-0']],
     ['memory too small to start', 'memory-too-small', [...put, '--max-memory', '64MiB']],
     ['an object that names no file', 'usage', ['get', 's3://bucket/key/..', folder]],
+    ['a pipe that names no file', 'usage', ['get', '-', folder]],
     ['a folder that is not there', 'target-unwritable', ['get', 's3://bucket/key', join(folder, 'no/')]],
     ['a device to replace', 'target-unwritable', ['get', 's3://bucket/key', '/dev/null', '--overwrite']],
     ['a fault that is none', 'bad-option', ['sandbox', '--faults', 'everything']],
@@ -55,6 +58,21 @@ describe('flags', () => {
     const parsing = programFor(output).parseAsync(args, { from: 'user' });
     await expect(parsing).rejects.toMatchObject({ code, hint: expect.stringMatching(/\.$/) });
     expect(readdirSync(folder)).toEqual(['file']);
+  });
+
+  test('of the command line win over those the job was begun with, and those over the environment', () => {
+    vi.stubEnv('SEALIFT_LANES', '1');
+    vi.stubEnv('SEALIFT_THREADS', '1');
+    vi.stubEnv('SEALIFT_MAX_MEMORY', '1GiB');
+    vi.stubEnv('SEALIFT_KMS_KEY', 'alias/of-environment');
+    const parsed = (...args: string[]) => workOptions(keyOptions(new Command())).parse(args, { from: 'user' });
+    const begun = { threads: 2, lanes: 2, rawKey: ['/begun.key'] };
+    const weaker = { threads: 2, maxMemory: 1024 ** 3 };
+    expect(flagsOf(parsed('--lanes', '3'), begun)).toEqual({ ...weaker, lanes: 3, rawKey: begun.rawKey });
+    // A key of one kind takes the place of keys of the other.
+    expect(flagsOf(parsed('--kms-key', 'a'), begun)).toEqual({ ...weaker, lanes: 2, kmsKey: ['a'] });
+    expect(flagsOf(parsed())).toMatchObject({ lanes: 1, kmsKey: ['alias/of-environment'] });
+    vi.unstubAllEnvs();
   });
 
   test('a bad value in the environment', async () => {

@@ -162,6 +162,19 @@ describe('interrupted', () => {
     expect(inspect.last).toMatchObject({ metadata: { film: 'Metropolis' } });
   });
 
+  test('while the first of two jobs ends: resume is interrupted all the same, and says so by its status', async () => {
+    const here = place('two');
+    await interruptedPut(here);
+    await interruptedPut({ ...here, url: `${here.url}.copy` });
+    sandbox.setFaults('CompleteMultipartUpload:1=stall@1s');
+    const resume = here.start(['resume', '--json']);
+    await resume.until(({ type, ackedBytes }) => type === 'progress' && ackedBytes === PART_COUNT * 8 * MiB);
+    resume.child.kill('SIGINT');
+    const { exit, lines } = await resume.ended;
+    expect(lines.filter(({ type }) => type === 'result' || type === 'error')).toMatchObject([{ type: 'result' }]);
+    expect(exit).toBe(4);
+  });
+
   test('with the key file gone since: resume fails by its name, and takes another path to it', async () => {
     const here = place('moved-key');
     await here.run(['keygen', 'first.key']);

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { run, start } from '../support/cli.ts';
 
-test('--json: the first line says ready, with everything a client needs; SIGTERM ends it', async () => {
+test.each(['SIGTERM', 'SIGHUP'] as const)('--json: the first line says ready; %s ends it', async (signal) => {
   const sandbox = start(['sandbox', '--https', '--json']);
   const ready = await sandbox.until(() => true);
   const { s3, kms, env } = ready as unknown as { s3: string; kms: string; env: Record<string, string> };
@@ -19,7 +19,7 @@ test('--json: the first line says ready, with everything a client needs; SIGTERM
   );
   expect(env.AWS_CA_BUNDLE).toBe(env.NODE_EXTRA_CA_CERTS);
   expect(existsSync(env.AWS_CA_BUNDLE!)).toBe(true);
-  sandbox.child.kill('SIGTERM');
+  sandbox.child.kill(signal);
   expect(await sandbox.ended).toMatchObject({ exit: 0, signal: null });
   expect(existsSync(env.AWS_CA_BUNDLE!)).toBe(false);
 });
@@ -41,19 +41,36 @@ test('-- CMD: a signal ends the command, and its status is told as a shell does'
   expect((await sandbox.ended).exit).toBe(128 + 15);
 });
 
-test('ends when its parent is gone', async () => {
+/** Starts `sealift sandbox ARGS` under another process, and kills that one after the first line. Resolves to the line. */
+async function orphan(args: string[]): Promise<string> {
   const bin = new URL('../../src/cli/bin.ts', import.meta.url).pathname;
-  const script = `require('node:child_process').spawn(process.execPath, [${JSON.stringify(bin)}, 'sandbox', '--json'], { stdio: 'inherit' })`;
+  const command = JSON.stringify([bin, 'sandbox', ...args]);
+  const script = `require('node:child_process').spawn(process.execPath, ${command}, { stdio: 'inherit' })`;
   const parent = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'ignore'] });
   const [line] = await once(createInterface({ input: parent.stdout }), 'line');
-  const { s3 } = JSON.parse(line);
-  expect((await fetch(s3)).status).toBe(403);
   parent.kill('SIGKILL');
+  return line;
+}
+
+/** Looks for ten seconds. */
+async function becomes(isSo: () => boolean | Promise<boolean>): Promise<boolean> {
+  for (let waited = 0; waited < 100 && !(await isSo()); waited++) await sleep(100);
+  return isSo();
+}
+
+test('ends when its parent is gone', async () => {
+  const { s3 } = JSON.parse(await orphan(['--json']));
   const refused = async () =>
     fetch(s3).then(
       () => false,
       () => true,
     );
-  for (let waited = 0; waited < 100 && !(await refused()); waited++) await sleep(100);
-  expect(await refused()).toBe(true);
+  expect(await becomes(refused)).toBe(true);
+});
+
+test('-- CMD: ends with its command when its parent is gone', async () => {
+  const script = 'console.log(process.env.AWS_CA_BUNDLE); setInterval(() => {}, 1000)';
+  const bundle = await orphan(['--https', '--', process.execPath, '-e', script]);
+  expect(bundle).toMatch(/^\//);
+  expect(await becomes(() => !existsSync(bundle))).toBe(true);
 });

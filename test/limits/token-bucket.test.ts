@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import Bottleneck from 'bottleneck';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import type { Limiter } from '../../src/limits/limiter.ts';
 import { kmsLimiter } from '../../src/limits/token-bucket.ts';
@@ -169,6 +170,17 @@ describe('throttling', () => {
     expect(passed.length).toBeLessThanOrEqual(125);
     expect(passed.length).toBeGreaterThanOrEqual(60);
   });
+});
+
+it('a reservoir that fails fails who waits, and nobody who comes later', async () => {
+  const limiter = limiterAt(100);
+  const schedule = vi.spyOn(Bottleneck.prototype, 'schedule').mockRejectedValueOnce(new Error('out of order'));
+  await expect(Promise.allSettled([limiter.take(), limiter.take()])).resolves.toMatchObject([
+    { status: 'rejected', reason: { message: 'out of order' } },
+    { status: 'rejected', reason: { message: 'out of order' } },
+  ]);
+  await limiter.take();
+  schedule.mockRestore();
 });
 
 describe('closing', () => {
