@@ -29,8 +29,7 @@ type GetFlags = EngineFlags & OpenFlags & { fresh?: boolean };
 
 const EXAMPLES = `
 Examples:
-  $ sealift get s3://backups/2026/db.tar db.tar
-  $ sealift get s3://backups/2026/db.tar /restore/                    # keeps the object's name
+  $ sealift get s3://backups/2026/db.tar /restore/                    # a folder: keeps the object's name
   $ sealift get s3://backups/2026/db.tar - --raw-key ~/backup.key | tar x
   $ sealift get s3://backups/2026/db.tar head --range 0-1048575
   $ sealift get ./report.esdk - --raw-key old.key --commitment-policy require-encrypt-allow-decrypt
@@ -48,7 +47,7 @@ export function addGet(program: Command, output: Output): void {
     .argument('<target>', 'the file, a folder, or - for standard output')
     .addHelpText('after', EXAMPLES)
     .optionsGroup('Target:')
-    .addOption(flag('--overwrite', 'replace a file that exists'))
+    .addOption(flag('--overwrite', 'replace a file that exists; of a link, the link itself'))
     .addOption(flag('--range <first-last>', 'these plain bytes only, counted from 0, both included', range));
   const groups = [messageOptions, keyOptions, openKeyOptions, workOptions, storeOptions, stateOptions, freshOption];
   for (const add of [...groups, outputOptions]) add(command);
