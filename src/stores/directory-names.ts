@@ -8,7 +8,6 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { SealiftError } from '../errors.ts';
 import { KiB } from '../units.ts';
 
@@ -33,7 +32,7 @@ export interface ObjectPlace {
 export function placeOf(directory: string, name: string): ObjectPlace {
   const problem = problemWith(name);
   const path = join(directory, name);
-  if (problem === undefined) return { directory, name, path, url: pathToFileURL(path).href };
+  if (problem === undefined) return { directory, name, path, url: fileUrlOf(path) };
   throw new SealiftError('bad-url', `${JSON.stringify(name)} cannot name an object in a directory: ${problem}`, {
     hint: 'Choose another name.',
   });
@@ -44,8 +43,16 @@ export function problemWith(name: string): string | undefined {
   if (['', '.', '..'].includes(name) || /[/\0]/.test(name)) return 'it is no name of a file';
   if (!name.isWellFormed()) return 'it is not valid Unicode';
   if (Buffer.byteLength(name) > MAX_NAME_SIZE) return `it is longer than ${MAX_NAME_SIZE} bytes`;
-  if (HIDDEN.test(name)) return 'names of this form are for what belongs to an object';
+  if (HIDDEN.test(name)) return 'a name of this form is kept for what belongs to an object';
   return undefined;
+}
+
+/** What a URL cannot hold as it is. */
+const RESERVED = /[^!-~]|["#%<>?[\\\]^`{|}~]/gu;
+
+/** A path as a URL. Node's own `pathToFileURL` drops blanks and control characters at the end. */
+export function fileUrlOf(path: string): string {
+  return `file://${path.toWellFormed().replace(RESERVED, encodeURIComponent)}`;
 }
 
 /** The path of a new upload or temporary file, and its id. */

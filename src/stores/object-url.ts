@@ -6,9 +6,9 @@
  * is a space, `..` is resolved.
  */
 import { basename, dirname, resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { SealiftError } from '../errors.ts';
-import { problemWith } from './directory-names.ts';
+import { fileUrlOf, problemWith } from './directory-names.ts';
 
 /** An object's key, and the bucket or directory that holds it. */
 export type ObjectUrl =
@@ -31,7 +31,7 @@ export function parseObjectUrl(text: string): ObjectUrl {
 
 /** The inverse of `parseObjectUrl`. */
 export function formatObjectUrl(url: ObjectUrl): string {
-  return 'bucket' in url ? `s3://${url.bucket}/${url.key}` : pathToFileURL(resolve(url.directory, url.key)).href;
+  return 'bucket' in url ? `s3://${url.bucket}/${url.key}` : fileUrlOf(resolve(url.directory, url.key));
 }
 
 function parseS3Url(text: string): ObjectUrl {

@@ -338,8 +338,11 @@ describe('errors', () => {
     expect(statSync(directory).mode & 0o777).toBe(0o500);
   });
 
-  test('more headers than S3 would keep', async () => {
-    const options = { metadata: { a: 'b'.repeat(70_000) }, crc32: crc32('x'), condition: NEW };
+  test.each([
+    ['metadata than S3 keeps', { metadata: { a: 'b'.repeat(2048) } }],
+    ['tags than any object needs', { metadata: {}, tags: { a: 'b'.repeat(70_000) } }],
+  ])('more %s', async (_name, headers) => {
+    const options = { ...headers, crc32: crc32('x'), condition: NEW };
     await expect(store.putObject('x', Buffer.from('x'), options)).rejects.toMatchObject({ code: 'metadata-too-large' });
     await expect(store.createUpload('x', options)).rejects.toMatchObject({ code: 'metadata-too-large' });
     expect(names()).toEqual([]);
