@@ -213,11 +213,14 @@ const FINAL_CODES: ReadonlySet<ErrorCode> = new Set([
   'object-changed',
 ]);
 
-function leave(ledger: Ledger, target: string, thrown: unknown): Promise<SealiftError> {
+async function leave(ledger: Ledger, target: string, thrown: unknown): Promise<SealiftError> {
   const download = ledger.download();
+  const isBegun = download?.tempInode !== undefined;
+  // Its path is written down first: there may be a file all the same.
+  if (download && !isBegun) await removeTemporary(download);
   return leaveJob(thrown, {
     ledger,
-    isBegun: download?.tempInode !== undefined,
+    isBegun,
     finalCodes: FINAL_CODES,
     drop: async () => removeTemporary(download!),
     interrupted: interrupted(target),
