@@ -48,7 +48,7 @@ export function problemWith(name: string): string | undefined {
 }
 
 /** What a URL cannot hold as it is. */
-const RESERVED = /[^!-~]|["#%<>?[\\\]^`{|}~]/gu;
+const RESERVED = /[^!-~]|["#%<>?[\\\]^`{|}]/gu;
 
 /** A path as a URL. Node's own `pathToFileURL` drops blanks and control characters at the end. */
 export function fileUrlOf(path: string): string {
