@@ -3,7 +3,7 @@
  * crash HEAD tells whether it arrived, and if not it is sealed again under a new one.
  */
 import { partOf } from '../formats/esdk/layout.ts';
-import { BufferPool } from '../parts/buffers.ts';
+import { release } from '../formats/release.ts';
 import { laneSizeOf } from '../parts/memory.ts';
 import { sealInto } from '../parts/seal-once.ts';
 import type { PutRun } from '../put.ts';
@@ -12,27 +12,23 @@ import type { Attempt } from './attempt.ts';
 import { confirmWrite } from './confirm.ts';
 import { expectedObject } from './finish.ts';
 
-const buffers = new BufferPool();
-
 export async function sendWhole(run: PutRun, attempt: Attempt): Promise<WriteAnswer> {
   const { place, tools, progress, ledger } = run;
   const { message, row } = attempt;
   const part = partOf(message.layout, 1);
   using _ticket = await tools.budget.take(laneSizeOf(part.sealedSize));
-  const buffer = buffers.take(part.sealedSize);
-  try {
-    const { sealed, intent } = await sealInto(buffer, { message, source: row.source, header: row.header, part });
-    await ledger.recordIntent(intent);
-    const { crc32 } = intent;
-    const { headers, condition } = row;
-    const receipt = { number: 1, sealedSize: sealed.length, crc32, etag: '' };
-    const answer = await confirmWrite(run, expectedObject(attempt, [receipt]), (options) =>
-      place.store.putObject(place.key, sealed, { ...headers, ...options, crc32, condition }),
-    );
-    await ledger.recordReceipt({ ...receipt, etag: answer.etag });
-    progress.acked(part.plainSize);
-    return answer;
-  } finally {
-    buffers.give(buffer);
-  }
+  const buffer = Buffer.allocUnsafeSlow(part.sealedSize);
+  const { sealed, intent } = await sealInto(buffer, { message, source: row.source, header: row.header, part });
+  await ledger.recordIntent(intent);
+  const { crc32 } = intent;
+  const { headers, condition } = row;
+  const receipt = { number: 1, sealedSize: sealed.length, crc32, etag: '' };
+  const answer = await confirmWrite(run, expectedObject(attempt, [receipt]), (options) =>
+    place.store.putObject(place.key, sealed, { ...headers, ...options, crc32, condition }),
+  );
+  // All of it is with the kernel. After a failure the collector decides: a socket may still point into it.
+  release(buffer);
+  await ledger.recordReceipt({ ...receipt, etag: answer.etag });
+  progress.acked(part.plainSize);
+  return answer;
 }
