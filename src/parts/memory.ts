@@ -7,8 +7,8 @@ import { availableParallelism } from 'node:os';
 import { SealiftError } from '../errors.ts';
 import { formatSize, MiB } from '../units.ts';
 
-/** The main thread with the SDK's S3 and KMS clients, the ledger, and its garbage. */
-export const BASE_SIZE = 128 * MiB;
+/** The main thread with the SDK's S3 and KMS clients, the ledger, and its garbage; a long job has some more of that. */
+export const BASE_SIZE = 134 * MiB;
 /** A thread: its isolate, its copy of the SDK, its garbage. */
 export const THREAD_SIZE = 42 * MiB;
 /** A lane holds its part; what TLS and the SDK hold of it at a time, and its share of the garbage, is less. */
