@@ -14,6 +14,7 @@ import type { CacheStats } from './keys/cache.ts';
 import type { Keyring } from './keys/keyring.ts';
 import { type DamagedJob, type JobSummary, Ledger } from './ledger/ledger.ts';
 import { openStateDir } from './ledger/state-dir.ts';
+import type { Retry } from './network.ts';
 import { defaultMaxMemory, laneSizeOf, MemoryBudget, planMemory } from './parts/memory.ts';
 import { Threads } from './parts/threads.ts';
 import { type PutRequest, put } from './put.ts';
@@ -75,10 +76,12 @@ class Workshop implements Engine {
   readonly #tools: Tools;
   #threads: Threads | undefined;
   #pruned = false;
+  /** What the jobs that run are told of requests made again. */
+  readonly #retryListeners = new Set<(retry: Retry) => void>();
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    this.#keys = new EngineKeys(options);
+    this.#keys = new EngineKeys(options, this.#tellRetry);
     const budget = new MemoryBudget({ maxMemory: options.maxMemory ?? defaultMaxMemory() });
     const stateDir = () => this.#stateDir();
     this.#tools = {
@@ -95,11 +98,11 @@ class Workshop implements Engine {
   }
 
   put(request: PutRequest): Promise<JobResult> {
-    return put(request, this.#tools);
+    return this.#heard(request, () => put(request, this.#tools));
   }
 
   get(request: GetRequest): Promise<JobResult> {
-    return get(request, this.#tools);
+    return this.#heard(request, () => get(request, this.#tools));
   }
 
   inspect(source: GetRequest['source'], options: InspectOptions = {}): Promise<Inspection> {
@@ -132,6 +135,21 @@ class Workshop implements Engine {
     return this.close();
   }
 
+  /** Runs a job that is told of requests made again: the engine's, since jobs share its connections. */
+  async #heard({ onEvent }: RunOptions, job: () => Promise<JobResult>): Promise<JobResult> {
+    const listener = (retry: Retry) => onEvent?.({ type: 'retry', ...retry });
+    this.#retryListeners.add(listener);
+    try {
+      return await job();
+    } finally {
+      this.#retryListeners.delete(listener);
+    }
+  }
+
+  readonly #tellRetry = (retry: Retry): void => {
+    for (const listener of this.#retryListeners) listener(retry);
+  };
+
   #memory() {
     const { maxMemory, threads, lanes } = this.#options;
     return { maxMemory, threadCount: threads, laneCount: lanes };
@@ -163,7 +181,7 @@ class Workshop implements Engine {
   async #openStore(object: ObjectUrl): Promise<Omit<Place, 'url' | 'key'>> {
     const { pathStyle, allowHttp, expectedBucketOwner } = this.#options;
     const { settings, credentials } = await resolveStore(object, { pathStyle, allowHttp, expectedBucketOwner });
-    return { settings, credentials, store: await openStore(settings, credentials) };
+    return { settings, credentials, store: await openStore(settings, credentials, this.#tellRetry) };
   }
 
   #plan({ partSize, streamedSize }: LaneNeeds): CrewPlan {
@@ -178,7 +196,7 @@ class Workshop implements Engine {
     const { threadCount, laneCount } = planned.plan;
     if (!this.#threads) {
       budget.startThreads(threadCount);
-      this.#threads = new Threads({ count: threadCount, laneCount });
+      this.#threads = new Threads({ count: threadCount, laneCount, onRetry: this.#tellRetry });
     }
     return { ...planned, threads: this.#threads, budget };
   }

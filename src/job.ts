@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Keyring } from './keys/keyring.ts';
+import type { Retry } from './network.ts';
 import type { MemoryBudget, MemoryPlan } from './parts/memory.ts';
 import type { Threads } from './parts/threads.ts';
 import type { StoreCredentials, StoreSettings } from './stores/open.ts';
@@ -12,10 +13,12 @@ import type { Store } from './stores/store.ts';
 export type JobEvent =
   /** The job has its plan. `resumed` when an unfinished one was taken up. */
   | { type: 'start'; job: string; command: 'put' | 'get'; object: string; resumed: boolean; totalBytes: number }
-  /** Plain bytes whose sealed form the other side has acknowledged, kept ones included. At most one in 100 ms. */
+  /** Plain bytes whose sealed form the other side has acknowledged, kept ones included. One a part. */
   | { type: 'progress'; ackedBytes: number; totalBytes: number; reusedBytes: number; seconds: number }
   /** On resume, for every part: kept, or sent again, and why. */
   | { type: 'part'; number: number; size: number; kept: boolean; reason: string }
+  /** A request to S3 or KMS failed and is being made again. Jobs that share an engine all hear of it. */
+  | ({ type: 'retry' } & Retry)
   /** The object is started again under a new key. */
   | { type: 'restart'; reason: string }
   /** Something the user should know; the result counts it and the command exits 3. */
@@ -94,14 +97,13 @@ export interface Crew extends CrewPlan {
   budget: MemoryBudget;
 }
 
-/** Counts a job's progress and tells it, seldom enough to cost nothing. */
+/** Counts a job's progress and tells it. */
 export class Progress {
   readonly #options: RunOptions;
   readonly #started = performance.now();
   readonly #cpu = process.cpuUsage();
   readonly #kmsCalls: number;
   readonly #tools: Tools;
-  #lastMs = Number.NEGATIVE_INFINITY;
   ackedBytes = 0;
   reusedBytes = 0;
   partsReused = 0;
@@ -135,11 +137,9 @@ export class Progress {
 
   acked(size: number): void {
     this.ackedBytes += size;
-    const now = performance.now();
-    if (now - this.#lastMs < 100 && this.ackedBytes < this.totalBytes) return;
-    this.#lastMs = now;
     const { ackedBytes, totalBytes, reusedBytes } = this;
-    this.emit({ type: 'progress', ackedBytes, totalBytes, reusedBytes, seconds: (now - this.#started) / 1000 });
+    const seconds = (performance.now() - this.#started) / 1000;
+    this.emit({ type: 'progress', ackedBytes, totalBytes, reusedBytes, seconds });
   }
 
   result(

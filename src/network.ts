@@ -68,6 +68,15 @@ export function trustedCertificates(caBundle: string): string[] {
   }
 }
 
+/** A request failed and is being made again. */
+export interface Retry {
+  /** The service's name of the call, for example `UploadPart`. */
+  call: string;
+  reason: string;
+  /** The service asked for fewer requests. */
+  throttled: boolean;
+}
+
 /** Certificates that were not accepted. Nothing was sent. */
 export function isCertificateCode(code: unknown): boolean {
   return typeof code === 'string' && /CERT|LEAF_SIGNATURE/.test(code);

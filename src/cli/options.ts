@@ -148,7 +148,7 @@ export function outputOptions(command: Command): Command {
     .optionsGroup('Output:')
     .addOption(flag('--json', 'JSON lines on standard output'))
     .addOption(flag('-q, --quiet', 'only warnings and errors'))
-    .addOption(flag('-v, --verbose', 'stacks of errors, for reports'));
+    .addOption(flag('-v, --verbose', 'requests made again, and stacks of errors'));
 }
 
 /** Whether a switch's variable turns it on. Commander alone would take `0` for "on". */

@@ -48,6 +48,11 @@ export class Output {
     if (!this.flags.quiet) this.#write(text);
   }
 
+  /** As `say`, but only with `-v`. */
+  detail(text: string): void {
+    if (this.flags.verbose) this.say(text);
+  }
+
   /** As `say`, but `-q` does not silence it. */
   warn(text: string): void {
     this.#write(`Warning: ${text}`);

@@ -10,6 +10,8 @@ import type { Output } from './output.ts';
 const BEAT_MS = 200;
 /** The rate shown is that of the last seconds: older ones say nothing about the time left. */
 const RATE_WINDOW_MS = 5000;
+/** The line says so for as long as this after a request was turned away. */
+const THROTTLED_SHOWN_MS = 2000;
 const BAR_WIDTH = 24;
 
 type PartEvent = Extract<JobEvent, { type: 'part' }>;
@@ -29,6 +31,7 @@ export class ProgressReport implements Disposable {
   #ackedBytes = 0;
   #totalBytes = 0;
   reusedBytes = 0;
+  #throttledMs = Number.NEGATIVE_INFINITY;
   /** Consecutive parts with one outcome, to be told in one line. */
   #alike: PartEvent[] = [];
 
@@ -53,6 +56,10 @@ export class ProgressReport implements Disposable {
         this.#totalBytes = event.totalBytes;
         this.#tellAlike();
         if (event.resumed) this.#output.say(`Going on with job ${event.job} (--fresh starts over).`);
+        break;
+      case 'retry':
+        if (event.throttled) this.#throttledMs = performance.now();
+        this.#output.detail(`${event.call} is tried again: ${event.reason}.`);
         break;
       case 'restart':
         this.#ackedBytes = this.reusedBytes = 0;
@@ -83,7 +90,10 @@ export class ProgressReport implements Disposable {
     this.#samples.push({ ms, bytes: ackedBytes - reusedBytes });
     while (ms - this.#samples[0]!.ms > RATE_WINDOW_MS) this.#samples.shift();
     if (this.#output.isTerminal && totalBytes > 0) {
-      this.#output.status(progressLine({ ackedBytes, totalBytes, reusedBytes, rate: rateOf(this.#samples) }));
+      const throttled = ms - this.#throttledMs < THROTTLED_SHOWN_MS;
+      this.#output.status(
+        progressLine({ ackedBytes, totalBytes, reusedBytes, rate: rateOf(this.#samples), throttled }),
+      );
     }
   }
 
@@ -118,8 +128,10 @@ export function progressLine(now: {
   totalBytes: number;
   reusedBytes: number;
   rate: number;
+  /** S3 or KMS wants fewer requests just now. */
+  throttled: boolean;
 }): string {
-  const { ackedBytes, totalBytes, reusedBytes, rate } = now;
+  const { ackedBytes, totalBytes, reusedBytes, rate, throttled } = now;
   // A source that changed is read anew: for a moment there may be more done than there is to do.
   const done = Math.min(1, ackedBytes / totalBytes);
   const filled = Math.round(done * BAR_WIDTH);
@@ -127,6 +139,7 @@ export function progressLine(now: {
   if (reusedBytes > 0) facts.push(`${formatSize(reusedBytes)} kept`);
   const leftBytes = totalBytes - ackedBytes;
   if (rate > 0 && leftBytes > 0) facts.push(formatRate(rate), `${formatDuration(leftBytes / rate)} left`);
+  if (throttled) facts.push('throttled');
   const bar = '━'.repeat(filled) + '─'.repeat(BAR_WIDTH - filled);
   return `${bar} ${String(Math.floor(done * 100)).padStart(3)} %  ${facts.join(', ')}`;
 }

@@ -14,6 +14,7 @@ import { multiKeyring as keyringOfSeveral } from '../keys/multi.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import { kmsQuota } from '../limits/quotas.ts';
 import { kmsLimiter } from '../limits/token-bucket.ts';
+import type { Retry } from '../network.ts';
 
 const DEFAULT_KMS_SHARE = 0.2;
 
@@ -54,14 +55,17 @@ export function multiKeyring(keyrings: readonly (WrappingKeyring | KmsKeyring)[]
 export class EngineKeys implements Keyring {
   readonly id: string;
   readonly #options: EngineOptions;
+  readonly #onRetry: (retry: Retry) => void;
   #ready: Promise<CachingKeyring> | undefined;
   #cache: CachingKeyring | undefined;
   #limiter: Limiter | undefined;
   #client: KMSClient | undefined;
   callCount = 0;
 
-  constructor(options: EngineOptions) {
+  /** `onRetry` hears of calls to KMS that are made again. */
+  constructor(options: EngineOptions, onRetry: (retry: Retry) => void) {
     this.#options = options;
+    this.#onRetry = onRetry;
     this.id = options.keyring ? idOf(options.keyring) : '';
   }
 
@@ -120,7 +124,8 @@ export class EngineKeys implements Keyring {
     const onCall = () => {
       this.callCount++;
     };
-    return keyringOverKms({ client, keyIds, discovery, region, grantTokens, limiter: this.#limiter, onCall });
+    const access = { client, limiter: this.#limiter, onCall, onRetry: this.#onRetry };
+    return keyringOverKms({ ...access, keyIds, discovery, region, grantTokens });
   }
 }
 

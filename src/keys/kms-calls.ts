@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { KMSClient } from '@aws-sdk/client-kms';
 import { SealiftError } from '../errors.ts';
 import type { Limiter } from '../limits/limiter.ts';
+import type { Retry } from '../network.ts';
 import { isThrottling, isTransient, type KmsQuestion, kmsError } from './kms-errors.ts';
 
 const DEFAULT_MAX_ATTEMPTS = 10;
@@ -22,13 +23,15 @@ export interface KmsAccess {
   limiter: Limiter;
   /** Called before each attempt: what AWS will count. */
   onCall?: (() => void) | undefined;
+  /** Called before each wait for another attempt. */
+  onRetry?: ((retry: Retry) => void) | undefined;
   /** Attempts a call, the first included. Default 10. */
   maxAttempts?: number | undefined;
 }
 
 /** Rejects with a SealiftError; once the signal has aborted, with `interrupted` or the signal's own SealiftError. */
 export async function callKms<Answer>(
-  { client, limiter, onCall, maxAttempts = DEFAULT_MAX_ATTEMPTS }: KmsAccess,
+  { client, limiter, onCall, onRetry, maxAttempts = DEFAULT_MAX_ATTEMPTS }: KmsAccess,
   asked: KmsQuestion,
   send: (client: KMSClient, options: { abortSignal?: AbortSignal }) => Promise<Answer>,
   signal: AbortSignal | undefined,
@@ -46,6 +49,7 @@ export async function callKms<Answer>(
         const throttled = isThrottling(error);
         if (throttled) limiter.throttled();
         if (!(throttled || isTransient(error)) || attempt >= maxAttempts) throw error;
+        onRetry?.({ call: asked.operation, reason: kmsError(error, asked).message, throttled });
         await sleep(delayMs(attempt), undefined, { signal });
       }
     }

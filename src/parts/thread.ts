@@ -2,9 +2,10 @@
  * A thread's side: takes tasks, keeps what tasks share (buffers, one store per bucket or directory), and turns every
  * outcome into data. Several tasks run at once in a thread: while one waits for the network another seals.
  */
-import type { MessagePort } from 'node:worker_threads';
+import { type MessagePort, parentPort } from 'node:worker_threads';
 import { type ErrorData, SealiftError } from '../errors.ts';
 import type { Intent } from '../ledger/types.ts';
+import type { Retry } from '../network.ts';
 import { openStore } from '../stores/open.ts';
 import type { Store } from '../stores/store.ts';
 import { BufferPool } from './buffers.ts';
@@ -55,13 +56,18 @@ function storeFor(access: StoreAccess): Promise<Store> {
   if (!entry) {
     const fresh: OpenedStore = {
       credentials: access.credentials,
-      store: openStore(access.settings, async () => fresh.credentials),
+      store: openStore(access.settings, async () => fresh.credentials, tellRetry),
     };
     stores.set(id, fresh);
     entry = fresh;
   }
   entry.credentials = access.credentials;
   return entry.store;
+}
+
+/** Goes up beside the tasks' ports: connections, and so their trouble, are those of several tasks. */
+function tellRetry(retry: Retry): void {
+  parentPort?.postMessage(retry);
 }
 
 /** The thread's end of a task's port: intents go up on it, the go, a refusal or a cut comes down. */

@@ -8,6 +8,7 @@ import { MessageChannel } from 'node:worker_threads';
 import { FixedQueue, Piscina } from 'piscina';
 import { SealiftError } from '../errors.ts';
 import type { Intent, Receipt } from '../ledger/types.ts';
+import type { Retry } from '../network.ts';
 import type { OpenReceipt, OpenTask, SealTask, TaskAnswer } from './task.ts';
 
 /**
@@ -16,12 +17,18 @@ import type { OpenReceipt, OpenTask, SealTask, TaskAnswer } from './task.ts';
  */
 const HEAP_LIMITS = { maxYoungGenerationSizeMb: 3, maxOldGenerationSizeMb: 64 };
 
+export interface ThreadsOptions {
+  count: number;
+  laneCount: number;
+  onRetry?: ((retry: Retry) => void) | undefined;
+}
+
 export class Threads {
   readonly count: number;
   readonly #pool: Piscina;
 
-  /** `laneCount` is what one job may have in flight; tasks of further jobs wait. */
-  constructor({ count, laneCount }: { count: number; laneCount: number }) {
+  /** `laneCount` is what one job may have in flight; tasks of further jobs wait. `onRetry` hears of requests made again. */
+  constructor({ count, laneCount, onRetry = () => {} }: ThreadsOptions) {
     this.count = count;
     this.#pool = new Piscina({
       filename: workerUrl(),
@@ -38,6 +45,7 @@ export class Threads {
       env: threadEnvironment(),
       resourceLimits: HEAP_LIMITS,
     });
+    this.#pool.on('message', onRetry);
   }
 
   /** Seals and sends one part, until `cut`. `announce` must resolve only when the intent is on disk. */

@@ -2,6 +2,7 @@
  * Which store an object's URL means, and how to reach it: from settings that cross to any thread. What belongs to S3
  * is loaded where S3 is meant: the SDK takes a tenth of a second and 20 MiB in every thread.
  */
+import type { Retry } from '../network.ts';
 import type { CredentialProvider, Credentials, S3Options, S3Settings } from './aws-settings.ts';
 import { type DirectorySettings, DirectoryStore } from './directory.ts';
 import type { ObjectUrl } from './object-url.ts';
@@ -26,9 +27,16 @@ export async function resolveStore(
   return resolveS3Settings({ bucket: url.bucket, ...options });
 }
 
-/** The store these settings are for. `credentials` is asked by S3 alone, and must give some then. */
-export async function openStore(settings: StoreSettings, credentials: StoreCredentials): Promise<Store> {
+/**
+ * The store these settings are for. `credentials` is asked by S3 alone, and must give some then; `onRetry` hears of each
+ * of its requests that is made again.
+ */
+export async function openStore(
+  settings: StoreSettings,
+  credentials: StoreCredentials,
+  onRetry: (retry: Retry) => void,
+): Promise<Store> {
   if ('directory' in settings) return new DirectoryStore(settings);
   const { S3Store } = await import('./s3.ts');
-  return new S3Store({ settings, credentials: credentials as CredentialProvider });
+  return new S3Store({ settings, credentials: credentials as CredentialProvider, onRetry });
 }

@@ -6,18 +6,11 @@ import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setImmediate } from 'node:timers/promises';
 import { S3Client } from '@aws-sdk/client-s3';
+import type { Retry } from '../network.ts';
 import { type CredentialProvider, refusePlainHttp, type S3Settings } from './aws-settings.ts';
 import { createAgents } from './s3-agent.ts';
 import { isThrottling } from './s3-errors.ts';
 import { isPartBody, SlicedBody } from './sliced-body.ts';
-
-/** One attempt failed and the next is being made. */
-export interface Retry {
-  /** S3's name of the call, for example `UploadPart`. */
-  call: string;
-  throttled: boolean;
-  reason: string;
-}
 
 /**
  * Errors the SDK does not try again although the same bytes may well succeed: they were damaged on the way, or another

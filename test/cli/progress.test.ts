@@ -4,7 +4,7 @@ import { progressLine } from '../../src/cli/progress.ts';
 import { MiB } from '../../src/units.ts';
 
 describe('progressLine', () => {
-  const now = { ackedBytes: 64 * MiB, totalBytes: 256 * MiB, reusedBytes: 0, rate: 0 };
+  const now = { ackedBytes: 64 * MiB, totalBytes: 256 * MiB, reusedBytes: 0, rate: 0, throttled: false };
 
   test('says how much of how much', () => {
     expect(progressLine(now)).toBe(`${'━'.repeat(6)}${'─'.repeat(18)}  25 %  64 MiB of 256 MiB`);
@@ -14,6 +14,10 @@ describe('progressLine', () => {
     expect(progressLine({ ...now, reusedBytes: 32 * MiB, rate: 2 * MiB })).toMatch(
       / {2}25 % {2}64 MiB of 256 MiB, 32 MiB kept, 2 MiB\/s, 1 min 36 s left$/,
     );
+  });
+
+  test('says that the service wants less', () => {
+    expect(progressLine({ ...now, throttled: true })).toMatch(/64 MiB of 256 MiB, throttled$/);
   });
 
   test('stands still where more is done than there was to do', () => {

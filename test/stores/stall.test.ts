@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import { S3Store } from '../../src/stores/s3.ts';
-import type { Retry } from '../../src/stores/s3-client.ts';
+import type { Retry } from '../../src/network.ts';
 import { readAll } from './contract.ts';
 
 const STALL_MS = 200;
