@@ -3,17 +3,7 @@
  * plaintext only. An upload goes on with the very bytes it was promised, or under another key.
  */
 import { createHmac, hkdfSync } from 'node:crypto';
-import {
-  chmodSync,
-  closeSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { chmodSync, closeSync, openSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { AbortMultipartUploadCommand, UploadPartCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -24,7 +14,17 @@ import { checkPlace, placeOf } from '../../src/ledger/job-row.ts';
 import { jobIdOf, Ledger } from '../../src/ledger/ledger.ts';
 import { openStateDir } from '../../src/ledger/state-dir.ts';
 import { KiB, MiB } from '../../src/units.ts';
-import { attemptOf, BUCKET, keyring, ofType, openStage, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
+import {
+  attemptOf,
+  BUCKET,
+  keyring,
+  ofType,
+  openStage,
+  PART_SIZE,
+  type Plot,
+  type Stage,
+  setBackTime,
+} from '../support/stage.ts';
 
 /** Part 1 is acknowledged, part 2 is promised and does not arrive, part 3 is not begun. */
 const PART_2_FAILS = 'UploadPart(part=2):*=500';
@@ -37,12 +37,11 @@ afterAll(() => stage.close());
 
 /** Changes one byte of the file and sets its modification time back: only its change time tells. */
 function changeSecretly({ source }: Plot, offset: number): void {
-  const { atime, mtime } = statSync(source);
   const byte = readFileSync(source).subarray(offset, offset + 1);
   const file = openSync(source, 'r+');
   writeSync(file, Buffer.from([byte[0]! ^ 0xff]), 0, 1, offset);
   closeSync(file);
-  utimesSync(source, atime, mtime);
+  setBackTime(source);
 }
 
 /** Part numbers that arrived in an upload. */
@@ -165,7 +164,9 @@ describe('a ledger older than the upload is noticed', () => {
   test('by a part that it does not know', async () => {
     const plot = stage.plot('older');
     await stage.failedPut(plot, 'UploadPart(part=1):*=500', 'store-unavailable');
-    const files = readdirSync(plot.stateDir).map((name) => join(plot.stateDir, name));
+    const job = jobIdOf({ command: 'put', source: plot.source, target: plot.target });
+    const names = readdirSync(plot.stateDir).filter((name) => name.startsWith(job));
+    const files = names.map((name) => join(plot.stateDir, name));
     const copies = files.map((path) => [path, readFileSync(path)] as const);
     await stage.failedPut(plot, 'UploadPart(part=3):*=500', 'store-unavailable');
     const before = attemptOf(plot);

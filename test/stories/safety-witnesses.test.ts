@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createEngine, kmsKeyring } from '../../src/index.ts';
-import { isOurs } from '../../src/put/confirm.ts';
+import type { JobResult } from '../../src/job.ts';
+import { isOurs } from '../../src/put/finish.ts';
 import { MiB } from '../../src/units.ts';
 import { run } from '../support/cli.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -116,6 +117,16 @@ describe('an answer that is lost', () => {
 });
 
 describe('witnesses', () => {
+  async function putBy({ url }: { url: string }, { source, target }: Plot): Promise<JobResult> {
+    vi.stubEnv('AWS_ENDPOINT_URL_S3', url);
+    await using engine = stage.newEngine();
+    try {
+      return await engine.put({ source, target, partSize: PART_SIZE });
+    } finally {
+      vi.stubEnv('AWS_ENDPOINT_URL_S3', stage.sandbox.s3Url);
+    }
+  }
+
   test('HEAD is denied: done with a warning, exit 3', async () => {
     const plot = stage.plot('denied');
     stage.sandbox.setFaults('HeadObject:2=AccessDenied');
@@ -149,14 +160,11 @@ describe('witnesses', () => {
       answer.body = answer.body.replace(/<ChecksumCRC32>.*?</, '<ChecksumCRC32>AAAAAA==<');
       return answer;
     });
-    vi.stubEnv('AWS_ENDPOINT_URL_S3', proxy.url);
-    try {
-      for (const size of [undefined, MiB]) {
-        const plot = stage.plot(`lies ${size}`, size);
-        await expect(stage.put(plot)).rejects.toMatchObject({ code: 'checksum-mismatch', exit: 6 });
-      }
-    } finally {
-      vi.stubEnv('AWS_ENDPOINT_URL_S3', stage.sandbox.s3Url);
+    for (const size of [undefined, MiB]) {
+      await expect(putBy(proxy, stage.plot(`lies ${size}`, size))).rejects.toMatchObject({
+        code: 'checksum-mismatch',
+        exit: 6,
+      });
     }
   });
 
@@ -166,14 +174,9 @@ describe('witnesses', () => {
       answer.body = answer.body.replace(/<ChecksumCRC32>.*?<\/ChecksumCRC32>/, '');
       return answer;
     });
-    vi.stubEnv('AWS_ENDPOINT_URL_S3', proxy.url);
-    try {
-      for (const size of [undefined, MiB]) {
-        const { result } = await stage.put(stage.plot(`silent ${size}`, size));
-        expect(result.warnings).toEqual([expect.stringContaining('confirmed no checksum')]);
-      }
-    } finally {
-      vi.stubEnv('AWS_ENDPOINT_URL_S3', stage.sandbox.s3Url);
+    for (const size of [undefined, MiB]) {
+      const { warnings } = await putBy(proxy, stage.plot(`silent ${size}`, size));
+      expect(warnings).toEqual([expect.stringContaining('confirmed no checksum')]);
     }
   });
 });

@@ -1,8 +1,10 @@
 /**
- * Where stories of safety take place: a sandbox, a folder, and engines between the two, all in this process. Requests
- * are tried once, so that a fault ends a job at once and leaves it as a crash would: unfinished.
+ * Where stories of safety take place: a sandbox, a folder, and an engine between the two, all in this process. The
+ * engine has one thread and one lane, so that parts go one after the other, and one data key for all objects, so that
+ * nothing but message ids keeps their keys apart. Requests are tried once: a fault ends a job at once and leaves it as a
+ * crash would, unfinished.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, utimesSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,8 +48,9 @@ export interface Stage {
   requests: RequestRecord[];
   /** A plot with a source of so many bytes. */
   plot(name: string, size?: number): Plot;
-  /** An engine with one lane, so that parts go one after the other. */
-  engine(plot: Pick<Plot, 'stateDir'>, options?: EngineOptions): Engine;
+  engine: Engine;
+  /** Another engine, for who needs one that has other settings. */
+  newEngine(options?: EngineOptions): Engine;
   /** Puts once, and returns the result with all events. */
   put(plot: Plot, request?: Partial<PutRequest>): Promise<{ result: JobResult; events: JobEvent[] }>;
   /** Puts while `faults` strike, and expects it to fail with `code`. */
@@ -69,6 +72,9 @@ export async function openStage(): Promise<Stage> {
   for (const [name, value] of Object.entries(sandbox.env)) vi.stubEnv(name, value);
   vi.stubEnv('AWS_MAX_ATTEMPTS', '1');
   const s3 = clientOf(sandbox);
+  const stateDir = join(folder, 'state');
+  const newEngine = (options: EngineOptions = {}) =>
+    createEngine({ keyring, stateDir, threads: 1, lanes: 1, ...options });
   const stage: Stage = {
     folder,
     sandbox,
@@ -77,17 +83,15 @@ export async function openStage(): Promise<Stage> {
     plot(name, size = SIZE) {
       const source = join(folder, `${name}.source`);
       writeRandomFile(source, size);
-      const place = { stateDir: join(folder, `${name}.state`), back: join(folder, `${name}.back`) };
-      return { source, key: name, target: `s3://${BUCKET}/${name}`, ...place };
+      setBackTime(source);
+      return { source, key: name, target: `s3://${BUCKET}/${name}`, stateDir, back: join(folder, `${name}.back`) };
     },
-    engine({ stateDir }, options = {}) {
-      return createEngine({ keyring, stateDir, threads: 1, lanes: 1, ...options });
-    },
+    engine: newEngine(),
+    newEngine,
     async put(plot, request = { partSize: PART_SIZE }) {
       const events: JobEvent[] = [];
-      await using engine = stage.engine(plot);
       const { source, target } = plot;
-      const result = await engine.put({ source, target, onEvent: (event) => events.push(event), ...request });
+      const result = await stage.engine.put({ source, target, onEvent: (event) => events.push(event), ...request });
       return { result, events };
     },
     async failedPut(plot, faults, code, request) {
@@ -99,9 +103,8 @@ export async function openStage(): Promise<Stage> {
       }
     },
     async expectEqual(plot) {
-      await using engine = stage.engine(plot);
       await rm(plot.back, { force: true });
-      await engine.get({ source: plot.target, target: plot.back });
+      await stage.engine.get({ source: plot.target, target: plot.back });
       expect(readFileSync(plot.back).equals(await readFile(plot.source))).toBe(true);
     },
     operations: ({ key }) => requests.filter((request) => request.key === key).map(({ operation }) => operation),
@@ -118,6 +121,7 @@ export async function openStage(): Promise<Stage> {
       return new Map(Parts.map(({ PartNumber, ETag }) => [PartNumber!, ETag!]));
     },
     async close() {
+      await stage.engine.close();
       s3.destroy();
       await sandbox.close();
       vi.unstubAllEnvs();
@@ -132,6 +136,11 @@ export function attemptOf({ stateDir, source, target }: Plot): AttemptRow & { me
   using ledger = Ledger.open(stateDir, jobIdOf({ command: 'put', source, target }));
   const attempt = ledger.attempt()!;
   return { ...attempt, message: decodeHeader(attempt.header)! };
+}
+
+/** Gives a file a time of whole seconds: one that can be set back to the nanosecond, so that only its change time tells. */
+export function setBackTime(path: string): void {
+  utimesSync(path, 1_700_000_000, 1_700_000_000);
 }
 
 export function ofType<Type extends JobEvent['type']>(events: JobEvent[], type: Type) {

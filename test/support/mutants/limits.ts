@@ -55,6 +55,14 @@ export const limits: Mutant[] = [
     only: 'threads leave less',
   },
   {
+    breaks: 'the default knows of a smaller container',
+    file: 'src/parts/memory.ts',
+    find: 'return constrained > 0 ?',
+    replace: 'return constrained < 0 ?',
+    test: STORIES,
+    only: 'container',
+  },
+  {
     breaks: 'too small is a usage error that names the minimum',
     file: 'src/parts/memory.ts',
     find: 'if (laneCount < 1 || laneCount > room) {',

@@ -69,6 +69,14 @@ export const release: Mutant[] = [
     only: 'of another name',
   },
   {
+    breaks: 'the message id binds the name',
+    file: 'src/formats/esdk/message-id.ts',
+    find: ".update(objectKey, 'utf8')",
+    replace: '',
+    test: 'test/formats/keys.test.ts',
+    only: 'message ids',
+  },
+  {
     breaks: 'a random name',
     file: TARGET,
     find: "randomBytes(6).toString('hex')",

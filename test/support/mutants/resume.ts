@@ -92,6 +92,14 @@ export const resume: Mutant[] = [
     only: 'made with another',
   })),
   {
+    breaks: 'a ledger opened elsewhere can only abort or start over',
+    file: 'src/ledger/ledger.ts',
+    find: '        if (!evenIfMoved) checkPlace(place, files);\n',
+    replace: '',
+    test: 'test/ledger/damage.test.ts',
+    only: 'copied or moved',
+  },
+  {
     breaks: 'what was interrupted before an upload or in a PutObject is not resumed under the same key',
     file: 'src/put/resume.ts',
     find: "throw new StartOver('The job was interrupted before anything was acknowledged', undefined);",
