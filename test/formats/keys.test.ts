@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { equalFingerprints, fingerprint } from '../../src/formats/esdk/fingerprint.ts';
+import { fingerprint } from '../../src/formats/esdk/fingerprint.ts';
 import { deriveMessageKeys } from '../../src/formats/esdk/keys.ts';
 import { partOf } from '../../src/formats/esdk/layout.ts';
 import { boundMessageId, isBoundTo } from '../../src/formats/esdk/message-id.ts';
@@ -79,7 +79,7 @@ describe('fingerprints', () => {
 
   test('are equal for the same part', () => {
     expect(fingerprint(first)).toHaveLength(32);
-    expect(equalFingerprints(fingerprint(first), fingerprint({ ...first }))).toBe(true);
+    expect(fingerprint({ ...first })).toEqual(fingerprint(first));
   });
 
   test('change with everything they cover', () => {
@@ -98,8 +98,6 @@ describe('fingerprints', () => {
     expect(new Set([fingerprint(second), ...others].map((bytes) => bytes.toString('hex'))).size).toBe(
       others.length + 1,
     );
-    for (const other of others) expect(equalFingerprints(fingerprint(second), other)).toBe(false);
-    expect(equalFingerprints(fingerprint(second), fingerprint(second).subarray(1))).toBe(false);
   });
 
   test('are made only of what belongs to the part', () => {

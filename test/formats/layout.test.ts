@@ -8,10 +8,8 @@ import {
   MAX_BLOCK_SIZE,
   MAX_FRAME_COUNT,
   partOf,
-  plainSizeOf,
   plainSizeOfFrame,
   sealedRangeOf,
-  sealedSizeOf,
 } from '../../src/formats/esdk/layout.ts';
 import {
   checkFrameSize,
@@ -155,7 +153,6 @@ describe('properties, to 48.8 TiB', () => {
         const frames = plain === 0n ? 1n : (plain + frame - 1n) / frame;
         expect(BigInt(frameCount)).toBe(frames);
         expect(BigInt(sealedSize)).toBe(BigInt(input.headerSize) + plain + 32n * frames + 8n);
-        expect(sealedSizeOf(input)).toBe(sealedSize);
       }),
     );
   });
@@ -172,7 +169,6 @@ describe('properties, to 48.8 TiB', () => {
           partSize: planned.partFrameCount * frameSize,
         });
         expect(read).toEqual(planned);
-        expect(plainSizeOf({ sealedSize, frameSize, headerSize: header })).toBe(input.plainSize);
       }),
     );
   });

@@ -14,7 +14,7 @@ import {
   type MessageHeader,
 } from '../../src/formats/esdk/header.ts';
 import { deriveMessageKeys, type MessageKeys } from '../../src/formats/esdk/keys.ts';
-import { type Layout, layoutOfObject, partOf, sealedSizeOf } from '../../src/formats/esdk/layout.ts';
+import { type Layout, layoutOfObject, partOf } from '../../src/formats/esdk/layout.ts';
 import { boundMessageId } from '../../src/formats/esdk/message-id.ts';
 import { FrameOpener } from '../../src/formats/esdk/open-frames.ts';
 import { MessageOpener } from '../../src/formats/esdk/open-message.ts';
@@ -75,8 +75,9 @@ export function sealMessage(request: SealRequest): SomeMessage {
   });
   const bytes = headerBytes(header);
   const headerSize = bytes.length;
-  const sealedSize =
-    sealedSizeOf({ plainSize: plain.length, frameSize, headerSize }) + (request.emptyFinalFrame ? 32 : 0);
+  const frameCount = Math.max(1, Math.ceil(plain.length / frameSize)) + (request.emptyFinalFrame ? 1 : 0);
+  // Number, nonce and tag of every frame; the last has a mark and its size too.
+  const sealedSize = headerSize + frameCount * 32 + 8 + plain.length;
   const layout = layoutOfObject({ sealedSize, frameSize, headerSize, partSize });
   const sealed = Buffer.alloc(sealedSize);
   bytes.copy(sealed);

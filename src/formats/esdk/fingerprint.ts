@@ -3,7 +3,7 @@
  * that nobody without the data key can make one, and it covers every authentication tag of the part, so that another
  * plain byte anywhere gives another fingerprint.
  */
-import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { createHmac, type KeyObject } from 'node:crypto';
 import { TAG_SIZE } from './frame.ts';
 import type { Part } from './layout.ts';
 
@@ -40,9 +40,4 @@ export function fingerprint(input: {
   fields.writeBigUInt64BE(BigInt(part.sealedSize), 16);
   if (headerTag) fields.set(headerTag, 24);
   return createHmac('sha256', ledgerKey).update(fields).update(tags).digest();
-}
-
-/** Compares in constant time. */
-export function equalFingerprints(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && timingSafeEqual(a, b);
 }

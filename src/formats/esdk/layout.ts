@@ -134,17 +134,6 @@ function lastOverhead({ singleBlock }: Pick<Layout, 'singleBlock'>): number {
   return singleBlock ? BLOCK_OVERHEAD : FINAL_OVERHEAD;
 }
 
-/** The size of the message we write for so many plain bytes. */
-export function sealedSizeOf({ plainSize, frameSize, headerSize }: Cut & { plainSize: number }): number {
-  const frameCount = Math.max(1, Math.ceil(plainSize / frameSize));
-  return headerSize + frameCount * FRAME_OVERHEAD + FINAL_OVERHEAD + plainSize;
-}
-
-/** The plain bytes in a message of this size, whoever wrote it. Throws `truncated` where no message has this size. */
-export function plainSizeOf(input: Cut & { sealedSize: number }): number {
-  return layoutOfObject(input).plainSize;
-}
-
 /** Part `number`, from 1. The parts of a layout tile it on both sides. */
 export function partOf(layout: Layout, number: number): Part {
   if (!Number.isInteger(number) || number < 1 || number > layout.partCount) {
