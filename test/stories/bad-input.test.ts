@@ -1,6 +1,6 @@
 /**
  * What cannot be done as asked, told before anything is touched: no request leaves, no job is made, no file appears.
- * The rest of bad input has files of its own beside this one: sources, stores, keys, objects, targets, ledgers, signals.
+ * The rest of bad input has files of its own beside this one: source, store, keys, object, stranger, target, ledger, signals.
  */
 import { writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';

@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { decodeHeader, headerBytes } from '../../src/formats/esdk/header.ts';
 import { frameRange, type Layout, layoutOfObject } from '../../src/formats/esdk/layout.ts';
-import { type Engine, rawAesKeyring } from '../../src/index.ts';
+import type { Engine } from '../../src/index.ts';
 import { KiB, MiB } from '../../src/units.ts';
 import { writeRandomFile } from '../support/files.ts';
 import { type Act, KEY, PART_SIZE, refusal, Scene, type Told } from './scene.ts';
@@ -291,57 +291,5 @@ describe('to standard output', () => {
     expect(stdout.length).toBe(8 * MiB);
     expect(stdout).toBe(LINE.repeat(8 * KiB));
     expect(stderr).toMatch(/\(bad-frame\)\n.*[Nn]othing from this frame on was released\./);
-  });
-});
-
-describe('under another name', () => {
-  test('refused, unless the mover says so', async () => {
-    const { sealed, metadata, plain } = await sealedObject('here', Buffer.from('moved'));
-    await act.store('there', sealed, metadata);
-    const request = { source: act.url('there'), target: act.path('there') };
-    const told = await refusal(engine.get(request));
-    expect(told).toMatchObject({ code: 'object-relocated', exit: 6 });
-    expect(told.message).toContain(act.url('there'));
-    expect(told.hint).toContain('--allow-relocated');
-    expect((await act.left()).files).not.toContain('there');
-    await engine.get({ ...request, allowRelocated: true });
-    expect((await readFile(request.target)).equals(plain)).toBe(true);
-  });
-});
-
-describe('never sealed', () => {
-  test.each([
-    ['text', Buffer.from('Dear diary')],
-    ['nothing', Buffer.alloc(0)],
-    ['one byte that a message may begin with', Buffer.from([2])],
-    ['a message as base64', Buffer.from('AgV4Ab')],
-  ])('%s', async (name, bytes) => {
-    await act.store(name, bytes);
-    const source = act.url(name);
-    const told = await refusal(engine.get({ source, target: act.path('back') }));
-    expect(told).toMatchObject({ code: 'not-sealed', exit: 1, message: expect.stringContaining(source) });
-    expect(await refusal(engine.inspect(source))).toEqual(told);
-    expect((await act.left()).files).not.toContain('back');
-  });
-
-  test('no such object', async () => {
-    const told = await refusal(engine.get({ source: act.url('no'), target: act.path('back') }));
-    expect(told).toMatchObject({ code: 'object-not-found', exit: 1, message: expect.stringContaining(act.url('no')) });
-    expect(told.hint).toMatch(/case-sensitive/);
-    expect((await act.left()).files).not.toContain('back');
-  });
-});
-
-describe('another key', () => {
-  test.each([
-    ['of the same name', { ...KEY, key: Buffer.alloc(32, 'second') }, /bears this name/],
-    ['of another name', { ...KEY, name: 'second' }, /sealed under others/],
-  ])('%s', async (_what, key, why) => {
-    await act.store('object', message.sealed, message.metadata);
-    await using stranger = act.engine({ keyring: rawAesKeyring(key) });
-    const told = await refusal(stranger.get({ source: act.url('object'), target: act.path('back') }));
-    expect(told).toMatchObject({ code: 'wrong-key', exit: 1, message: expect.stringMatching(why) });
-    expect(told.hint).toContain('test / first');
-    expect((await act.left()).files).not.toContain('back');
   });
 });
