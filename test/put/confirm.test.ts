@@ -85,6 +85,15 @@ describe.each(KINDS)('%s', (what, size, write) => {
   });
 });
 
+test('a small file of which no write was answered goes up again for those who may only write', async () => {
+  const plot = stage.plot('blind again', MiB);
+  const blind = 'HeadObject:*=AccessDenied; GetObject:*=AccessDenied';
+  stage.sandbox.setFaults(`PutObject:1=500; ${blind}`);
+  await expect(put(plot)).rejects.toMatchObject({ code: 'store-unavailable' });
+  stage.sandbox.setFaults(blind);
+  expect(await put(plot)).toMatchObject({ warnings: [expect.stringContaining('HEAD is denied')] });
+});
+
 test('an error is told as what it is, also to somebody who wants to stop', async () => {
   const plot = stage.plot('both', MiB);
   const stop = new AbortController();
