@@ -68,7 +68,7 @@ describe('before Complete', () => {
     const request = { source: plot.source, target: plot.target };
     const message = { layout, messageId: Buffer.alloc(32, 2), keys };
     const attempt = { row, message, resumed: false, kept: new Set<number>(), doubtful: false };
-    const run = { request, tools, place, ledger, progress: new Progress(tools, {}) };
+    const run = { request, tools, place, ledger, isNew: true, progress: new Progress(tools, {}) };
     return await finishUpload(run, attempt, 'no-such-upload').catch((thrown) => thrown);
   }
 

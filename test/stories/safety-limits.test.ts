@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { get } from '../../src/get.ts';
-import type { Tools } from '../../src/job.ts';
+import type { LaneNeeds, Tools } from '../../src/job.ts';
 import { openStateDir } from '../../src/ledger/state-dir.ts';
 import { BASE_SIZE, defaultMaxMemory, laneSizeOf, MemoryBudget } from '../../src/parts/memory.ts';
 import { Threads } from '../../src/parts/threads.ts';
@@ -39,15 +39,18 @@ describe('a ticket is taken before anything is read', () => {
     const budget = new MemoryBudget({ maxMemory: MAX_MEMORY });
     const ticket = await budget.take(64 * MiB);
     const threads = new Threads({ count: 1, laneCount: 1 });
+    const plan = ({ partSize }: LaneNeeds) => ({
+      plan: { maxMemory: MAX_MEMORY, threadCount: 1, laneCount: 1 },
+      held: true,
+      laneSize: laneSizeOf(partSize),
+    });
     const tools: Tools = {
       stateDir: openStateDir(stateDir),
       keyring,
       kmsCalls: () => 0,
       place: async () => place,
-      crew: async ({ partSize }) => {
-        const plan = { maxMemory: MAX_MEMORY, threadCount: 1, laneCount: 1 };
-        return { threads, plan, held: true, laneSize: laneSizeOf(partSize), budget };
-      },
+      plan,
+      crew: async (needs) => ({ ...plan(needs), threads, budget }),
       budget,
     };
     return { tools, release: () => ticket[Symbol.dispose](), close: () => threads.close() };

@@ -3,7 +3,7 @@
  * plaintext only. An upload goes on with the very bytes it was promised, or under another key.
  */
 import { createHmac, hkdfSync } from 'node:crypto';
-import { chmodSync, closeSync, openSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AbortMultipartUploadCommand, UploadPartCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -14,17 +14,8 @@ import { checkPlace, placeOf } from '../../src/ledger/job-row.ts';
 import { jobIdOf, Ledger } from '../../src/ledger/ledger.ts';
 import { openStateDir } from '../../src/ledger/state-dir.ts';
 import { KiB, MiB } from '../../src/units.ts';
-import {
-  attemptOf,
-  BUCKET,
-  keyring,
-  ofType,
-  openStage,
-  PART_SIZE,
-  type Plot,
-  type Stage,
-  setBackTime,
-} from '../support/stage.ts';
+import { changeQuietly } from '../support/files.ts';
+import { attemptOf, BUCKET, keyring, ofType, openStage, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
 
 /** Part 1 is acknowledged, part 2 is promised and does not arrive, part 3 is not begun. */
 const PART_2_FAILS = 'UploadPart(part=2):*=500';
@@ -34,15 +25,6 @@ beforeAll(async () => {
   stage = await openStage();
 });
 afterAll(() => stage.close());
-
-/** Changes one byte of the file and sets its modification time back: only its change time tells. */
-function changeSecretly({ source }: Plot, offset: number): void {
-  const byte = readFileSync(source).subarray(offset, offset + 1);
-  const file = openSync(source, 'r+');
-  writeSync(file, Buffer.from([byte[0]! ^ 0xff]), 0, 1, offset);
-  closeSync(file);
-  setBackTime(source);
-}
 
 /** Part numbers that arrived in an upload. */
 function arrived(uploadId: string): (number | null)[] {
@@ -109,7 +91,7 @@ describe('under a new key starts', () => {
     const plot = stage.plot('promised');
     await stage.failedPut(plot, PART_2_FAILS, 'store-unavailable');
     const before = attemptOf(plot);
-    changeSecretly(plot, PART_SIZE + 5);
+    changeQuietly(plot.source, [PART_SIZE + 5]);
     await expectNewKey(plot, before);
   });
 
@@ -117,7 +99,7 @@ describe('under a new key starts', () => {
     const plot = stage.plot('acknowledged');
     await stage.failedPut(plot, PART_2_FAILS, 'store-unavailable');
     const before = attemptOf(plot);
-    changeSecretly(plot, 5);
+    changeQuietly(plot.source, [5]);
     await expectNewKey(plot, before);
   });
 

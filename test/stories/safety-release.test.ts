@@ -7,11 +7,11 @@ import { spawnSync } from 'node:child_process';
 import crypto, { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CopyObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { createTemporary } from '../../src/get/target.ts';
+import { createTemporary, temporaryPathFor } from '../../src/get/target.ts';
 import type { GetRequest } from '../../src/get.ts';
 import { DATA_KEY, SOME_KEYS, sealMessage, somePlain, wrapDataKey } from '../formats/message.ts';
 import { run } from '../support/cli.ts';
@@ -39,7 +39,7 @@ function again(): Plot & { folder: string } {
 }
 
 async function get({ target: source, back }: Plot, request: Partial<GetRequest> = {}) {
-  return await stage.engine.get({ source, target: back, ...request });
+  return await stage.shared.get({ source, target: back, ...request });
 }
 
 async function replace(key: string, Body: Uint8Array): Promise<void> {
@@ -97,7 +97,7 @@ describe('to a file', () => {
     const done = get(plot);
     await untilGets(plot.key, 2);
     const names = readdirSync(plot.folder);
-    expect(names).toEqual([expect.stringMatching(/^\.back\.sealift-[0-9a-f]{12}$/)]);
+    expect(names).toEqual([expect.stringMatching(/^\.sealift-[0-9a-f]{16}$/)]);
     expect(statSync(join(plot.folder, names[0]!)).mode & 0o777).toBe(0o600);
     await done;
     expect(readdirSync(plot.folder)).toEqual(['back']);
@@ -129,16 +129,16 @@ describe('to a file', () => {
 
   test('the temporary file is a new one, whatever lies under its name', async () => {
     const { back, folder } = again();
-    const [one, two] = [await createTemporary(back, 1), await createTemporary(back, 1)];
-    expect(one.path).not.toBe(two.path);
+    expect(temporaryPathFor(back)).not.toBe(temporaryPathFor(back));
     // Somebody who could guess the name lays a link there.
     const original = crypto.randomBytes;
     crypto.randomBytes = ((size: number) => Buffer.alloc(size)) as typeof original;
     syncBuiltinESMExports();
     try {
       writeFileSync(join(folder, 'victim'), 'precious');
-      symlinkSync(join(folder, 'victim'), join(folder, `.${basename(back)}.sealift-${'00'.repeat(6)}`));
-      await expect(createTemporary(back, 1)).rejects.toMatchObject({ code: 'target-unwritable' });
+      symlinkSync(join(folder, 'victim'), join(folder, `.sealift-${'00'.repeat(8)}`));
+      const create = createTemporary(temporaryPathFor(back), { target: back, size: 1 });
+      await expect(create).rejects.toMatchObject({ code: 'target-unwritable' });
       expect(readFileSync(join(folder, 'victim'), 'utf8')).toBe('precious');
     } finally {
       crypto.randomBytes = original;
@@ -158,11 +158,11 @@ describe('to a file', () => {
       const lines = readFileSync(trace, 'utf8').split('\n');
       const positions = (pattern: RegExp) => lines.flatMap((line, at) => (pattern.test(line) ? [at] : []));
       const link = positions(/ link(at)?\(.*"\S*\/back"/)[0]!;
-      expect(positions(/ fsync\(\d+<[^>]*\.back\.sealift-[^>]*>/).some((at) => at < link)).toBe(true);
+      expect(positions(/ fsync\(\d+<[^>]*\.sealift-[^>]*>/).some((at) => at < link)).toBe(true);
       expect(positions(/ fsync\(\d+<[^>]*again-\d+>/).some((at) => at > link)).toBe(true);
       // The log's writes before the first piece are those of the job and its download.
-      const written = positions(/ pwrite64\(\d+<[^>]*\.back\.sealift-/);
-      const synced = positions(/ fdatasync\(\d+<[^>]*\.back\.sealift-/);
+      const written = positions(/ pwrite64\(\d+<[^>]*\.sealift-/);
+      const synced = positions(/ fdatasync\(\d+<[^>]*\.sealift-/);
       const told = positions(/ pwrite64\(\d+<[^>]*\.db-wal>/);
       const firstTold = told.find((at) => at > written[0]!)!;
       expect(synced.some((at) => at > written[0]! && at < firstTold)).toBe(true);
@@ -240,7 +240,7 @@ describe('to a pipe', () => {
   async function piped(plot: Plot, faults: string) {
     const chunks: Buffer[] = [];
     const sink = async (bytes: Uint8Array) => void chunks.push(Buffer.from(bytes));
-    await using engine = stage.newEngine({ lanes: 3 });
+    await using engine = stage.engine(plot, { lanes: 3 });
     stage.sandbox.setFaults(faults);
     const error = await engine.get({ source: plot.target, target: sink }).catch((thrown) => thrown);
     stage.sandbox.setFaults('');
@@ -266,7 +266,7 @@ describe('to a pipe', () => {
     const { signal } = controller;
     // The reader has enough after the first piece.
     const sink = async () => controller.abort();
-    await expect(stage.engine.get({ source: plot.target, target: sink, signal })).rejects.toMatchObject({
+    await expect(stage.shared.get({ source: plot.target, target: sink, signal })).rejects.toMatchObject({
       code: 'interrupted',
       exit: 4,
     });

@@ -3,7 +3,7 @@ import { HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createEngine, kmsKeyring } from '../../src/index.ts';
 import type { JobResult } from '../../src/job.ts';
-import { isOurs } from '../../src/put/finish.ts';
+import { isOurs } from '../../src/put/confirm.ts';
 import { MiB } from '../../src/units.ts';
 import { run } from '../support/cli.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -117,11 +117,11 @@ describe('an answer that is lost', () => {
 });
 
 describe('witnesses', () => {
-  async function putBy({ url }: { url: string }, { source, target }: Plot): Promise<JobResult> {
+  async function putBy({ url }: { url: string }, plot: Plot): Promise<JobResult> {
     vi.stubEnv('AWS_ENDPOINT_URL_S3', url);
-    await using engine = stage.newEngine();
+    await using engine = stage.engine(plot);
     try {
-      return await engine.put({ source, target, partSize: PART_SIZE });
+      return await engine.put({ source: plot.source, target: plot.target, partSize: PART_SIZE });
     } finally {
       vi.stubEnv('AWS_ENDPOINT_URL_S3', stage.sandbox.s3Url);
     }

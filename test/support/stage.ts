@@ -4,7 +4,7 @@
  * nothing but message ids keeps their keys apart. Requests are tried once: a fault ends a job at once and leaves it as a
  * crash would, unfinished.
  */
-import { readFileSync, utimesSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ import type { RequestRecord } from '../../src/sandbox/log.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
 import { MiB } from '../../src/units.ts';
 import { clientOf } from '../sandbox/s3-client.ts';
-import { writeRandomFile } from './files.ts';
+import { setRoundTimes, writeRandomFile } from './files.ts';
 
 export const BUCKET = 'bucket';
 /** The least that S3 takes, so that files of several parts are small. */
@@ -48,9 +48,10 @@ export interface Stage {
   requests: RequestRecord[];
   /** A plot with a source of so many bytes. */
   plot(name: string, size?: number): Plot;
-  engine: Engine;
-  /** Another engine, for who needs one that has other settings. */
-  newEngine(options?: EngineOptions): Engine;
+  /** The engine of all who need no other. */
+  shared: Engine;
+  /** Another engine, with its jobs where the plot has them. */
+  engine(plot: Pick<Plot, 'stateDir'>, options?: EngineOptions): Engine;
   /** Puts once, and returns the result with all events. */
   put(plot: Plot, request?: Partial<PutRequest>): Promise<{ result: JobResult; events: JobEvent[] }>;
   /** Puts while `faults` strike, and expects it to fail with `code`. */
@@ -73,7 +74,7 @@ export async function openStage(): Promise<Stage> {
   vi.stubEnv('AWS_MAX_ATTEMPTS', '1');
   const s3 = clientOf(sandbox);
   const stateDir = join(folder, 'state');
-  const newEngine = (options: EngineOptions = {}) =>
+  const engine: Stage['engine'] = ({ stateDir }, options = {}) =>
     createEngine({ keyring, stateDir, threads: 1, lanes: 1, ...options });
   const stage: Stage = {
     folder,
@@ -83,15 +84,15 @@ export async function openStage(): Promise<Stage> {
     plot(name, size = SIZE) {
       const source = join(folder, `${name}.source`);
       writeRandomFile(source, size);
-      setBackTime(source);
+      setRoundTimes(source);
       return { source, key: name, target: `s3://${BUCKET}/${name}`, stateDir, back: join(folder, `${name}.back`) };
     },
-    engine: newEngine(),
-    newEngine,
+    shared: engine({ stateDir }),
+    engine,
     async put(plot, request = { partSize: PART_SIZE }) {
       const events: JobEvent[] = [];
       const { source, target } = plot;
-      const result = await stage.engine.put({ source, target, onEvent: (event) => events.push(event), ...request });
+      const result = await stage.shared.put({ source, target, onEvent: (event) => events.push(event), ...request });
       return { result, events };
     },
     async failedPut(plot, faults, code, request) {
@@ -104,7 +105,7 @@ export async function openStage(): Promise<Stage> {
     },
     async expectEqual(plot) {
       await rm(plot.back, { force: true });
-      await stage.engine.get({ source: plot.target, target: plot.back });
+      await stage.shared.get({ source: plot.target, target: plot.back });
       expect(readFileSync(plot.back).equals(await readFile(plot.source))).toBe(true);
     },
     operations: ({ key }) => requests.filter((request) => request.key === key).map(({ operation }) => operation),
@@ -121,7 +122,7 @@ export async function openStage(): Promise<Stage> {
       return new Map(Parts.map(({ PartNumber, ETag }) => [PartNumber!, ETag!]));
     },
     async close() {
-      await stage.engine.close();
+      await stage.shared.close();
       s3.destroy();
       await sandbox.close();
       vi.unstubAllEnvs();
@@ -136,11 +137,6 @@ export function attemptOf({ stateDir, source, target }: Plot): AttemptRow & { me
   using ledger = Ledger.open(stateDir, jobIdOf({ command: 'put', source, target }));
   const attempt = ledger.attempt()!;
   return { ...attempt, message: decodeHeader(attempt.header)! };
-}
-
-/** Gives a file a time of whole seconds: one that can be set back to the nanosecond, so that only its change time tells. */
-export function setBackTime(path: string): void {
-  utimesSync(path, 1_700_000_000, 1_700_000_000);
 }
 
 export function ofType<Type extends JobEvent['type']>(events: JobEvent[], type: Type) {

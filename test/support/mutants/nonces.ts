@@ -51,7 +51,7 @@ export const nonces: Mutant[] = [
     breaks: 'a lost upload gets a new key',
     file: 'src/put/resume.ts',
     find: "throw new StartOver('The upload is gone: it was aborted or completed elsewhere', lost(run));",
-    replace: 'return { ...attempt, row: { ...row, uploadId: undefined }, doubtful: false };',
+    replace: 'return { attempt: { ...attempt, row: { ...row, uploadId: undefined } } };',
     test: STORIES,
     only: 'aborted elsewhere',
   },
@@ -73,7 +73,7 @@ export const nonces: Mutant[] = [
   },
   {
     breaks: 'an upload lost at its end gets a new key',
-    file: 'src/put/finish.ts',
+    file: 'src/put/confirm.ts',
     find: "if (code === 'upload-lost') throw new StartOver('The upload is gone and there is no object of ours', error);",
     replace: '',
     test: STORIES,
@@ -103,8 +103,8 @@ export const nonces: Mutant[] = [
   {
     breaks: 'the layout comes from the ledger',
     file: 'src/put/resume.ts',
-    find: 'message: { layout: row.layout, messageId, keys }',
-    replace: `message: {
+    find: 'const message = { layout: row.layout, messageId, keys };',
+    replace: `const message = {
       layout: (await import('../formats/esdk/plan.ts')).planLayout({
         plainSize: row.layout.plainSize,
         headerSize: row.layout.headerSize,
@@ -113,7 +113,7 @@ export const nonces: Mutant[] = [
       }),
       messageId,
       keys,
-    }`,
+    };`,
     test: STORIES,
     only: 'header and all',
   },
@@ -210,7 +210,7 @@ export const nonces: Mutant[] = [
     breaks: 'the ledger key has a label of its own',
     file: 'src/formats/esdk/keys.ts',
     find: 'derive(LEDGER_KEY_LABEL)',
-    replace: 'derive(FRAME_KEY_LABEL)',
+    replace: 'derive(COMMITMENT_LABEL)',
     test: FORMATS,
     only: 'three different things',
   },
