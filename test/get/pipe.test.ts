@@ -1,4 +1,5 @@
 /** A get to a pipe: what is said when it breaks off, and the memory it counts. */
+import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { SealiftError } from '../../src/errors.ts';
@@ -75,11 +76,19 @@ describe('an error after output', () => {
     expect(told).toMatchObject({ code: 'store-throttled', message, hint: expect.stringMatching(/begins anew\.$/) });
   });
 
-  test('of another, the sink, passes as it is', async () => {
+  test.each<[where: string, source: () => Promise<GetRequest['source']>]>([
+    ['of an object', async () => one.target],
+    ['of a message that comes through a pipe', async () => Readable.from([await stage.stored(one)])],
+  ])('of another, the sink, passes as it is, whatever the signal says: %s', async (_where, source) => {
+    const controller = new AbortController();
     const broken = new Error('enough');
-    const target = () => Promise.reject(broken);
+    const target = () => {
+      controller.abort();
+      return Promise.reject(broken);
+    };
     const tools = await toolsWith({ ticketCount: 1, laneCount: 1 });
-    await expect(get({ source: one.target, target }, tools)).rejects.toBe(broken);
+    const request = { source: await source(), target, signal: controller.signal, allowRelocated: true };
+    await expect(get(request, tools)).rejects.toBe(broken);
   });
 });
 
