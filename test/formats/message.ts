@@ -188,6 +188,7 @@ function unlockMessage(sealed: Buffer, dataKey: Buffer = DATA_KEY) {
   if (!header) throw new SealiftError('truncated', 'the object ends within its header');
   const { suite, messageId } = header;
   const verifier = verifierFor(header);
+  if (dataKey.length !== suite.keySize) throw new SealiftError('wrong-key', 'no keyring gives a key of another size');
   const keys = deriveMessageKeys({ suite, dataKey, messageId });
   authenticateHeader(header, keys);
   return { header, headerSize: headerBytes(header).length, keys, verifier };

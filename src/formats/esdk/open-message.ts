@@ -65,7 +65,9 @@ export class MessageOpener {
     this.#reserve = reserve;
     this.#sealedSize = sealedSize;
     this.#number = firstFrame;
-    this.#pieceCount = Math.max(1, Math.floor(PIECE_SIZE / header.frameSize));
+    const { frameSize } = header;
+    const mostFrames = Math.ceil(sealedSize / (frameSize + FRAME_OVERHEAD));
+    this.#pieceCount = Math.max(1, Math.min(Math.floor(PIECE_SIZE / frameSize), mostFrames));
     verifier?.update(headerBytes(header));
   }
 
