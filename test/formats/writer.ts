@@ -41,6 +41,8 @@ export interface MessageFields {
   suite: Suite;
   header: HeaderFields;
   frames: FrameFields[];
+  /** Pairs that the header's tag covers although the header does not hold them, serialized. */
+  unstored: Buffer;
   /** Changes the signature before it is put into the footer. */
   footer: (signature: Buffer) => Buffer;
 }
@@ -89,6 +91,7 @@ export function fieldsOf(recipe: Recipe): MessageFields {
     suite,
     header,
     frames: framesOf(recipe),
+    unstored: Buffer.alloc(0),
     footer: (signature) => Buffer.concat([u16(signature.length), signature]),
   };
 }
@@ -109,10 +112,10 @@ export function frame(kind: FrameFields['kind'], number: number, plain: Buffer):
 }
 
 /** The message: whatever the fields say is authenticated as if it were right. */
-export function writeMessage({ suite, header, frames, footer }: MessageFields, dataKey: Buffer): Buffer {
+export function writeMessage({ suite, header, frames, unstored, footer }: MessageFields, dataKey: Buffer): Buffer {
   const { key, commitment } = keysOf(suite, dataKey, header.messageId);
   const body = headerBody({ ...header, commitment: header.commitment.length > 0 ? header.commitment : commitment });
-  const { tag } = seal(key, header.nonce, body, Buffer.alloc(0));
+  const { tag } = seal(key, header.nonce, Buffer.concat([body, unstored]), Buffer.alloc(0));
   const signed = Buffer.concat([
     body,
     ...(header.version === 1 ? [header.nonce] : []),
@@ -181,7 +184,8 @@ function seal(key: Buffer, nonce: Buffer, data: Buffer, plain: Buffer): { sealed
   return { sealed, tag: cipher.getAuthTag() };
 }
 
-function publicKeyPair({ signature }: Suite): Record<string, string> {
+/** What a signed message has in its encryption context beside the user's pairs. */
+export function publicKeyPair({ signature }: Suite): Record<string, string> {
   if (!signature) return {};
   const point = pointOf(SIGNERS[signature.curve]!.publicKey);
   const compressed = ECDH.convertKey(point, signature.curve, undefined, 'base64', 'compressed') as string;
