@@ -7,7 +7,7 @@
 import { SealiftError } from './errors.ts';
 import { toFile } from './get/file.ts';
 import { getInOrder } from './get/in-order.ts';
-import { isBegun } from './get/job.ts';
+import { checkFirst } from './get/job.ts';
 import { findObject, type SealedObject } from './get/object.ts';
 import { type ByteRange, piecesOf } from './get/pieces.ts';
 import { afterOutput, toPipe } from './get/pipe.ts';
@@ -59,14 +59,13 @@ export async function get(request: GetRequest, tools: Tools): Promise<JobResult>
 }
 
 async function getWith(progress: Progress, request: GetRequest, tools: Tools): Promise<JobResult> {
-  const { source, target, overwrite = false, fresh = false, signal } = request;
+  const { source, target, overwrite = false, signal } = request;
   if (typeof source !== 'string') {
     if (typeof target === 'string') await checkTarget(target, { overwrite });
     return getInOrder({ request, tools, progress, message: await streamOfPipe(source, request) });
   }
+  if (typeof target === 'string') await checkFirst({ ...request, source, target }, tools);
   const place = await tools.place(source);
-  // A job that is begun looks itself: what stands there may be its own.
-  if (typeof target === 'string' && (fresh || !isBegun(tools, place, target))) await checkTarget(target, { overwrite });
   const object = await findObject(place, request);
   if (object.header.suite.signature) {
     return getInOrder({ request, tools, progress, message: streamOfObject(place, object, signal) });

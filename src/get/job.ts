@@ -1,15 +1,32 @@
 /** Which job a get into a file belongs to: its own unfinished one, or a new one. */
 import { SealiftError } from '../errors.ts';
 import type { GetRequest, GetRun } from '../get.ts';
-import type { Place, Tools } from '../job.ts';
+import type { Tools } from '../job.ts';
 import { forgetJob, isUnfinished } from '../jobs.ts';
 import { type JobRow, jobIdOf, Ledger } from '../ledger/ledger.ts';
+import { formatObjectUrl, parseObjectUrl } from '../stores/object-url.ts';
 import type { ByteRange } from './pieces.ts';
 import { checkTarget } from './target.ts';
 
-/** Whether there is an unfinished job of this object and target to go on with. */
-export function isBegun(tools: Tools, place: Place, target: string): boolean {
-  return isUnfinished(tools, jobIdOf(namesOf(place, target)));
+/** What a job's id follows from: the object's URL as a place has it, and the file's absolute path. */
+type Names = Pick<JobRow, 'source' | 'target'>;
+
+/**
+ * As `checkTarget`, before anything else is done. What stands there may be what an unfinished job of the same object has
+ * made: that job looks itself.
+ */
+export async function checkFirst(
+  { source, target, overwrite = false, fresh }: GetRequest & { source: string; target: string },
+  tools: Tools,
+): Promise<void> {
+  try {
+    await checkTarget(target, { overwrite });
+  } catch (error) {
+    const isTaken = SealiftError.from(error).code === 'target-exists';
+    if (!isTaken || fresh) throw error;
+    const names = { source: formatObjectUrl(parseObjectUrl(source)), target };
+    if (!isUnfinished(tools, idOf(names))) throw error;
+  }
 }
 
 /**
@@ -17,8 +34,8 @@ export function isBegun(tools: Tools, place: Place, target: string): boolean {
  * `options-differ` where another range was begun, `target-exists`, and the ledger's own errors.
  */
 export async function openJob({ request, place, tools }: GetRun, target: string): Promise<Ledger> {
-  const names = namesOf(place, target);
-  const id = jobIdOf(names);
+  const names = { source: place.url, target };
+  const id = idOf(names);
   if (request.fresh) await forgetJob(tools, id);
   else if (isUnfinished(tools, id)) {
     const ledger = Ledger.open(tools.stateDir, id);
@@ -32,7 +49,7 @@ export async function openJob({ request, place, tools }: GetRun, target: string)
     }
   }
   const options = { fixed: { range: rangeText(request.range) }, memo: request.memo ?? {} };
-  return Ledger.create(tools.stateDir, { ...names, options });
+  return Ledger.create(tools.stateDir, { command: 'get', ...names, options });
 }
 
 /** What was opened of another range would have to be thrown away: that is the user's to say. */
@@ -49,6 +66,6 @@ function rangeText(range: ByteRange | undefined): string {
   return range ? `with --range ${range.first}-${range.last}` : 'without --range';
 }
 
-function namesOf({ url }: Place, target: string) {
-  return { command: 'get', source: url, target } as const;
+function idOf(names: Names): string {
+  return jobIdOf({ command: 'get', ...names });
 }
