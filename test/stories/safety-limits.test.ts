@@ -7,14 +7,15 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { get } from '../../src/get.ts';
 import type { LaneNeeds, Tools } from '../../src/job.ts';
 import { openStateDir } from '../../src/ledger/state-dir.ts';
-import { BASE_SIZE, defaultMaxMemory, laneSizeOf, MemoryBudget } from '../../src/parts/memory.ts';
+import { BASE_SIZE, defaultMaxMemory, laneSizeOf, MemoryBudget, THREAD_SIZE } from '../../src/parts/memory.ts';
 import { Threads } from '../../src/parts/threads.ts';
 import { put } from '../../src/put.ts';
 import { resolveS3Settings } from '../../src/stores/aws-settings.ts';
+import { parseObjectUrl } from '../../src/stores/object-url.ts';
 import { S3Store } from '../../src/stores/s3.ts';
 import { MiB } from '../../src/units.ts';
 import { start } from '../support/cli.ts';
-import { attemptOf, BUCKET, keyring, openStage, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
+import { attemptOf, BUCKET, keyring, openStage, PART_SIZE, type Stage } from '../support/stage.ts';
 
 let stage: Stage;
 beforeAll(async () => {
@@ -26,34 +27,42 @@ afterAll(() => stage.close());
 const MAX_MEMORY = BASE_SIZE + 64 * MiB;
 
 describe('a ticket is taken before anything is read', () => {
-  /** Tools with a budget in which others hold everything until `release`. */
-  async function crowded({ stateDir, key }: Plot) {
+  const threads = new Threads({ count: 1, laneCount: 1 });
+  const budget = new MemoryBudget({ maxMemory: MAX_MEMORY });
+  let tools: Tools;
+
+  beforeAll(async () => {
     const { settings, credentials } = await resolveS3Settings({ bucket: BUCKET });
-    const place = {
-      url: `s3://${BUCKET}/${key}`,
-      key,
-      store: new S3Store({ settings, credentials }),
-      settings,
-      credentials,
-    };
-    const budget = new MemoryBudget({ maxMemory: MAX_MEMORY });
-    const ticket = await budget.take(64 * MiB);
-    const threads = new Threads({ count: 1, laneCount: 1 });
+    const store = new S3Store({ settings, credentials });
     const plan = ({ partSize }: LaneNeeds) => ({
       plan: { maxMemory: MAX_MEMORY, threadCount: 1, laneCount: 1 },
       held: true,
       laneSize: laneSizeOf(partSize),
     });
-    const tools: Tools = {
-      stateDir: openStateDir(stateDir),
+    tools = {
+      stateDir: openStateDir(stage.plot('any', 0).stateDir),
       keyring,
       kmsCalls: () => 0,
-      place: async () => place,
+      place: async (url) => ({ url, key: parseObjectUrl(url).key, store, settings, credentials }),
       plan,
       crew: async (needs) => ({ ...plan(needs), threads, budget }),
       budget,
     };
-    return { tools, release: () => ticket[Symbol.dispose](), close: () => threads.close() };
+    // From now on the thread is there, and what it does it does within milliseconds.
+    await put(stage.plot('warm'), tools);
+  });
+  afterAll(() => threads.close());
+
+  /** Runs `work` while others hold the whole budget; `check` sees what was done by then. */
+  async function crowded(work: () => Promise<unknown>, check: () => void): Promise<void> {
+    let done: Promise<unknown>;
+    {
+      using _all = await budget.take(MAX_MEMORY - BASE_SIZE);
+      done = work();
+      await sleep(600);
+      check();
+    }
+    await done;
   }
 
   test.each([
@@ -61,14 +70,9 @@ describe('a ticket is taken before anything is read', () => {
     ['of a whole file', MiB, 'PutObject'],
   ])('%s to seal', async (name, size, operation) => {
     const plot = stage.plot(`ticket ${name}`, size);
-    const { tools, release, close } = await crowded(plot);
-    const done = put(plot, tools);
-    await sleep(600);
-    expect(stage.operations(plot)).not.toContain(operation);
-    release();
-    await done;
+    const check = () => expect(stage.operations(plot)).not.toContain(operation);
+    await crowded(() => put(plot, tools), check);
     expect(stage.operations(plot)).toContain(operation);
-    await close();
   });
 
   test.each([
@@ -77,16 +81,26 @@ describe('a ticket is taken before anything is read', () => {
   ])('%s to open', async (name, size) => {
     const plot = stage.plot(`ticket ${name}`, size);
     await stage.put(plot);
-    const { tools, release, close } = await crowded({ ...plot, stateDir: `${plot.stateDir}-get` });
     stage.requests.length = 0;
-    const done = get({ source: plot.target, target: plot.back }, tools);
-    await sleep(600);
     // HEAD, and the first bytes for the header.
-    expect(stage.operations(plot)).toEqual(['HeadObject', 'GetObject']);
-    release();
-    await done;
-    await close();
+    const check = () => expect(stage.operations(plot)).toEqual(['HeadObject', 'GetObject']);
+    await crowded(() => get({ source: plot.target, target: plot.back }, tools), check);
+    expect(stage.operations(plot).length).toBeGreaterThan(2);
   });
+});
+
+test('threads take their share: what is left can be taken, and no byte more', async () => {
+  const budget = new MemoryBudget({ maxMemory: MAX_MEMORY });
+  budget.startThreads(1);
+  const rest = await budget.take(MAX_MEMORY - BASE_SIZE - THREAD_SIZE);
+  let isThere = false;
+  const more = budget.take(1).then(() => {
+    isThere = true;
+  });
+  await sleep(1);
+  expect(isThere).toBe(false);
+  rest[Symbol.dispose]();
+  await more;
 });
 
 test('the default is 512 MiB, or three quarters of a smaller container', () => {
@@ -119,7 +133,9 @@ describe('interrupted', () => {
     const running = start([...args, '--state-dir', plot.stateDir, '--json']);
     await running.until(({ type, ackedBytes }) => type === 'progress' && (ackedBytes as number) > 0);
     running.child.kill(signal);
-    expect(await running.ended).toMatchObject({ exit: 4, last: { code: 'interrupted' } });
+    const outcome = await running.ended;
+    expect(outcome).toMatchObject({ exit: 4, last: { code: 'interrupted' } });
+    expect(outcome.stderr).toContain('sealift resume');
     expect(await stage.uploadIds(plot)).toEqual([attemptOf(plot).uploadId]);
   });
 });

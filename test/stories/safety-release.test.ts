@@ -5,7 +5,16 @@
 
 import { spawnSync } from 'node:child_process';
 import crypto, { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,7 +24,7 @@ import { createTemporary, temporaryPathFor } from '../../src/get/target.ts';
 import type { GetRequest } from '../../src/get.ts';
 import { DATA_KEY, SOME_KEYS, sealMessage, somePlain, wrapDataKey } from '../formats/message.ts';
 import { run } from '../support/cli.ts';
-import { BUCKET, ofType, openStage, PART_SIZE, type Plot, SIZE, type Stage } from '../support/stage.ts';
+import { BUCKET, ofType, openStage, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
 
 const hasStrace = spawnSync('strace', ['-V']).status === 0;
 
@@ -121,7 +130,9 @@ describe('to a file', () => {
     expect(await done).toMatchObject({ code: 'target-exists' });
     expect(readFileSync(plot.back, 'utf8')).toBe('mine');
     expect(readdirSync(plot.folder)).toEqual(['back']);
+    stage.requests.length = 0;
     await expect(get(plot)).rejects.toMatchObject({ code: 'target-exists' });
+    expect(stage.requests).toEqual([]);
     expect(readFileSync(plot.back, 'utf8')).toBe('mine');
     await get(plot, { overwrite: true });
     expect(equals(plot.back)).toBe(true);
@@ -212,11 +223,18 @@ describe('a resumed get', () => {
     expect(await get(kept)).toMatchObject({ partsReused: 1 });
     expect(equals(kept.back)).toBe(true);
 
+    // Somebody may hold another open, whatever is in it now.
     const plot = await unfinished();
-    const [name] = readdirSync(plot.folder);
-    const temporary = join(plot.folder, name!);
-    writeFileSync(`${temporary}.new`, Buffer.alloc(SIZE, 'evil'));
+    const temporary = join(plot.folder, readdirSync(plot.folder)[0]!);
+    copyFileSync(temporary, `${temporary}.new`);
     renameSync(`${temporary}.new`, temporary);
+    expect(await get(plot)).toMatchObject({ partsReused: 0 });
+    expect(equals(plot.back)).toBe(true);
+  });
+
+  test('keeps nothing that is not as it was written', async () => {
+    const plot = await unfinished();
+    writeFileSync(join(plot.folder, readdirSync(plot.folder)[0]!), 'evil', { flag: 'r+' });
     expect(await get(plot)).toMatchObject({ partsReused: 0 });
     expect(equals(plot.back)).toBe(true);
   });

@@ -51,8 +51,8 @@ export const limits: Mutant[] = [
     file: 'src/parts/memory.ts',
     find: '    this.#free -= count * THREAD_SIZE;\n',
     replace: '',
-    test: BUDGET,
-    only: 'threads leave less',
+    test: STORIES,
+    only: 'threads take their share',
   },
   {
     breaks: 'the default knows of a smaller container',

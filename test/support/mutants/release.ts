@@ -27,7 +27,7 @@ export const release: Mutant[] = [
     find: "    if (this.#number <= this.#lastFrame) throw this.#fail('truncated', 'the object ends before this frame does');\n",
     replace: '',
     test: 'test/formats/frames.test.ts',
-    only: 'of their end',
+    only: 'unfinished frame',
   },
   {
     breaks: "a frame's place is authenticated",
