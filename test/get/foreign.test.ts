@@ -12,6 +12,7 @@ import { resolveS3Settings } from '../../src/stores/aws-settings.ts';
 import { S3Store } from '../../src/stores/s3.ts';
 import { MiB } from '../../src/units.ts';
 import { DATA_KEY, sealBlock, sealMessage, somePlain, wrapDataKey } from '../formats/message.ts';
+import { foreignMessage, suiteNamed } from './foreign-message.ts';
 
 const wrappingKey = Buffer.alloc(32, 'wrapping key');
 const names = { namespace: 'somebody', name: 'else' };
@@ -99,6 +100,36 @@ describe('a single block', () => {
       sealedBytes: sealed.length,
       boundToName: false,
     });
+  });
+});
+
+describe('a signed message', () => {
+  const suite = suiteNamed('0378');
+  const plain = somePlain(3 * MiB);
+
+  test('comes in one stream, which goes on where it broke, into a file that nobody sees before', async () => {
+    const source = await upload('signed', foreignMessage({ suite, plain, frameSize: 4096 }));
+    const target = join(await mkdtemp(join(folder, 'signed-')), 'file');
+    // The first two reads are of the header and of the signature.
+    sandbox.setFaults('GetObject:3=reset@1MiB; GetObject:4=reset@512KiB; GetObject:5=500');
+    await using engine = engineWith();
+    const commitmentPolicy = 'require-encrypt-allow-decrypt';
+    expect(await engine.get({ source, target, commitmentPolicy })).toMatchObject({ plainBytes: plain.length });
+    sandbox.setFaults('');
+    expect((await readFile(target)).equals(plain)).toBe(true);
+    expect(await readdir(join(target, '..'))).toEqual(['file']);
+    expect(engine.jobs().filter((job) => 'source' in job && job.source === source)).toEqual([]);
+  });
+
+  test('whose bytes change on the way is refused, and leaves no file', async () => {
+    const source = await upload('corrupt', foreignMessage({ suite, plain, frameSize: 4096 }));
+    const target = join(await mkdtemp(join(folder, 'signed-')), 'file');
+    const commitmentPolicy = 'require-encrypt-allow-decrypt';
+    await using engine = engineWith();
+    sandbox.setFaults('GetObject:3=corrupt@1000000');
+    await expect(engine.get({ source, target, commitmentPolicy })).rejects.toMatchObject({ exit: 6 });
+    sandbox.setFaults('');
+    expect(await readdir(join(target, '..'))).toEqual([]);
   });
 });
 
