@@ -46,7 +46,6 @@ describe('flags', () => {
     ['a context without a name', 'bad-option', [...put, '--context', '=x']],
     ['a tag given twice', 'bad-option', [...put, '--tag', 'a=1', '--tag', 'a=2']],
     ['a range the wrong way round', 'bad-range', ['get', 's3://bucket/key', join(folder, 'x'), '--range', '9-0']],
-    ['memory too small to start', 'memory-too-small', [...put, '--max-memory', '64MiB']],
     ['an object that names no file', 'usage', ['get', 's3://bucket/key/..', folder]],
     ['a pipe that names no file', 'usage', ['get', '-', folder]],
     ['a folder that is not there', 'target-unwritable', ['get', 's3://bucket/key', join(folder, 'no/')]],
@@ -91,6 +90,7 @@ describe('a process', () => {
     ['a choice that is none', 'usage', [...put, '--key-reuse', 'maybe']],
     ['a URL of another kind', 'bad-url', ['put', file, 'https://bucket/key', '--kms-key', 'a']],
     ['a bucket alone', 'bad-url', ['get', 's3://bucket', join(folder, 'x')]],
+    ['memory too small to start', 'memory-too-small', [...put, '--max-memory', '64MiB']],
     ['a job that is not there', 'no-such-job', ['jobs', 'put-aaaaaaaaaa']],
     ['a command that cannot be run', 'usage', ['sandbox', '--', join(folder, 'no-such-command')]],
   ];

@@ -63,7 +63,7 @@ describe.concurrent('the rate', () => {
     expect(Math.max(...tenths)).toBeLessThan(50);
   });
 
-  it('may be below one for each refill', async () => {
+  it('may be below one for each refill', { retry: 2 }, async () => {
     const passed = await takesFor(limiterAt(3), { seconds: 2.2, callers: 3 });
     expect(passed.length).toBeGreaterThanOrEqual(5);
     expect(passed.length).toBeLessThanOrEqual(8);
