@@ -2,15 +2,18 @@
  * Safety rules 1 and 4, seen from outside: plain data keys live in memory only and are zeroed there, and two clones of
  * a process do not make the same message id.
  */
-import crypto from 'node:crypto';
+import crypto, { createSecretKey } from 'node:crypto';
 import fs, { readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { syncBuiltinESMExports } from 'node:module';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeHeader } from '../../src/formats/esdk/header.ts';
 import { get } from '../../src/get.ts';
 import type { Tools } from '../../src/job.ts';
 import type { DataKey, Keyring } from '../../src/keys/keyring.ts';
+import { tagOf } from '../../src/ledger/row-tags.ts';
 import { openStateDir } from '../../src/ledger/state-dir.ts';
 import { MemoryBudget } from '../../src/parts/memory.ts';
 import { put } from '../../src/put.ts';
@@ -158,4 +161,27 @@ describe('message ids', () => {
       syncBuiltinESMExports();
     }
   });
+});
+
+test('a row of the ledger has another tag under another key', () => {
+  const row = ['pieces', 1, 2] as const;
+  const [one, two] = [1, 2].map((byte) => tagOf(createSecretKey(Buffer.alloc(32, byte)), row));
+  expect(one).not.toEqual(two);
+});
+
+test('a redirect to another region is told, and not followed with our signature', async () => {
+  let requests = 0;
+  const server = createServer((_, response) => {
+    requests++;
+    response.writeHead(301, { 'x-amz-bucket-region': 'eu-west-1' }).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { settings, credentials } = await resolveS3Settings({ bucket: BUCKET });
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const store = new S3Store({ settings: { ...settings, endpoint }, credentials });
+  const upload = store.createUpload('key', { metadata: {} });
+  await expect(upload).rejects.toMatchObject({ code: 'wrong-region', hint: expect.stringContaining('eu-west-1') });
+  expect(requests).toBe(1);
+  store.close();
+  server.close();
 });
