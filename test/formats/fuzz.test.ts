@@ -21,6 +21,19 @@ test.each(ALL_SUITES)('the writer is honest when asked to be: $name', (suite) =>
   }
 });
 
+test.each(ALL_SUITES)('any nonces are read from where they stand, and any order of pairs: $name', (suite) => {
+  const dataKey = Buffer.alloc(suite.keySize, 1);
+  const plain = somePlain(25);
+  for (const frameSize of [0, 10]) {
+    const fields = fieldsOf({ suite, plain, frameSize });
+    if (suite.messageVersion === 1) fields.header.nonce = Buffer.alloc(12, 'header');
+    for (const [index, frame] of fields.frames.entries()) frame.nonce = Buffer.alloc(12, `frame ${index}`);
+    const sealed = writeMessage(fields, dataKey);
+    expect(openMessage(sealed, { dataKey })).toEqual(plain);
+    expect(openInOrder(sealed, { dataKey })).toEqual(plain);
+  }
+});
+
 test('1,500 changed messages are refused with a code, or open to what was sealed', () => {
   const report = fuzz({ seed: 1, count: 1500 });
   expect(report.opened).toBeGreaterThan(100);

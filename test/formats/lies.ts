@@ -120,6 +120,7 @@ export const LIES: Record<string, Lie> = {
     const plain = Buffer.concat(frames.map((some) => some.plain));
     const kept = frames.filter((some) => some.kind === 'regular').slice(0, dice.roll(3));
     const rest = plain.subarray(kept.length * header.frameSize);
+    if (rest.length <= header.frameSize) return;
     frames.splice(0, frames.length, ...kept, frame('final', kept.length + 1, rest));
   },
   'an empty frame in the middle': ({ frames }, dice) => {
@@ -139,6 +140,16 @@ export const LIES: Record<string, Lie> = {
   'bytes behind the footer': (fields, dice) =>
     changeFooter(fields, (footer) => Buffer.concat([footer, dice.bytes(1 + dice.roll(8))])),
 };
+
+/** Lies that are none: whoever has the key may write such messages, and they open. */
+export const HARMLESS = new Set([
+  'another message id',
+  'another context',
+  'another frame size',
+  'another nonce of the header',
+  'another nonce of a frame',
+  'damaged keys',
+]);
 
 /** Changes that anybody can make. */
 export const DAMAGES: Record<string, (sealed: Buffer, dice: Dice) => Buffer> = {

@@ -3,7 +3,7 @@
  * authenticated. It shares nothing with the readers but the table of suites, and follows the specification only.
  */
 import { createCipheriv, createSign, ECDH, generateKeyPairSync, hkdfSync, type KeyObject } from 'node:crypto';
-import { type Suite, suiteOf } from '../../src/formats/esdk/suites.ts';
+import { type SignatureScheme, type Suite, suiteOf } from '../../src/formats/esdk/suites.ts';
 
 export const ALL_SUITES: readonly Suite[] = [
   ...[0x0014, 0x0046, 0x0078, 0x0114, 0x0146, 0x0178, 0x0214, 0x0346, 0x0378].map((id) => ({ id, messageVersion: 1 })),
@@ -123,8 +123,16 @@ export function writeMessage({ suite, header, frames, unstored, footer }: Messag
     ...frames.map((some) => frameBytes(some, key, header.messageId)),
   ]);
   if (!suite.signature) return signed;
-  const { curve, hash } = suite.signature;
-  return Buffer.concat([signed, footer(createSign(hash).update(signed).sign(SIGNERS[curve]!.privateKey))]);
+  return Buffer.concat([signed, footer(signatureOf(signed, suite.signature))]);
+}
+
+let last: { signed: Buffer; signature: Buffer } | undefined;
+
+/** Signatures are random; the same bytes signed twice in a row have one, so that messages can be compared. */
+function signatureOf(signed: Buffer, { curve, hash }: SignatureScheme): Buffer {
+  if (last?.signed.equals(signed)) return last.signature;
+  last = { signed, signature: createSign(hash).update(signed).sign(SIGNERS[curve]!.privateKey) };
+  return last.signature;
 }
 
 function headerBody(fields: HeaderFields): Buffer {

@@ -307,6 +307,14 @@ describe('a pipe', () => {
     });
     expect(await refusal({ source: pipeOf(huge), ...allow })).toMatchObject({ code: 'memory-too-small' });
     expect(await refusal({ source: fileOf(huge), ...allow })).toMatchObject({ exit: 6 });
+    const signedHuge = foreignMessage({
+      suite: signed!,
+      plain,
+      frameSize: 2 ** 32 - 1,
+      change: ({ frames }) => Object.assign(frames[0]!, { size: 2 ** 31 }),
+    });
+    expect(await refusal({ source: pipeOf(signedHuge) })).toMatchObject({ code: 'memory-too-small' });
+    expect(await refusal({ source: fileOf(signedHuge) })).toMatchObject({ code: 'truncated' });
   });
 
   test('that breaks, or is given up, leaves nothing behind', async () => {
