@@ -89,7 +89,6 @@ class Workshop implements Engine {
         return stateDir();
       },
       keyring: this.#keys,
-      kmsCalls: () => this.#keys.callCount,
       place: (url) => this.#place(url),
       plan: (needs) => this.#plan(needs),
       crew: (needs) => this.#crew(needs, budget),

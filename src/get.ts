@@ -50,7 +50,7 @@ export interface GetRun {
  * target file then does not exist, a sink has received only verified bytes, but perhaps not all.
  */
 export async function get(request: GetRequest, tools: Tools): Promise<JobResult> {
-  const progress = new Progress(tools, request);
+  const progress = new Progress(request);
   try {
     return await getWith(progress, request, tools);
   } catch (error) {
@@ -70,7 +70,8 @@ async function getWith(progress: Progress, request: GetRequest, tools: Tools): P
   if (object.header.suite.signature) {
     return getInOrder({ request, tools, progress, message: streamOfObject(place, object, signal) });
   }
-  const { messageId, keys } = await unlock(object.header, { url: place.url, objectKey: place.key }, tools, request);
+  const rules = { ...request, onCall: progress.countKmsCall };
+  const { messageId, keys } = await unlock(object.header, { url: place.url, objectKey: place.key }, tools, rules);
   const message = { layout: object.layout, messageId, keys };
   const range = wantedRange(request, object);
   progress.totalBytes = Math.max(0, range.last - range.first + 1);

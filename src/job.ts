@@ -66,8 +66,6 @@ export interface Place {
 export interface Tools {
   stateDir: string;
   keyring: Keyring;
-  /** KMS calls made so far by this engine. */
-  kmsCalls: () => number;
   place: (url: string) => Promise<Place>;
   /** Threads, lanes and the budget for an object's parts. Starts the threads on first use. Throws as `plan` does. */
   crew: (needs: LaneNeeds) => Promise<Crew>;
@@ -102,24 +100,25 @@ export class Progress {
   readonly #options: RunOptions;
   readonly #started = performance.now();
   readonly #cpu = process.cpuUsage();
-  readonly #kmsCalls: number;
-  readonly #tools: Tools;
   ackedBytes = 0;
   reusedBytes = 0;
   partsReused = 0;
   totalBytes = 0;
+  #kmsCalls = 0;
   readonly warnings: string[] = [];
 
-  constructor(tools: Tools, options: RunOptions) {
+  constructor(options: RunOptions) {
     this.#options = options;
-    this.#tools = tools;
-    this.#kmsCalls = tools.kmsCalls();
   }
 
   emit(event: JobEvent): void {
     if (event.type === 'warning') this.warnings.push(event.message);
     this.#options.onEvent?.(event);
   }
+
+  readonly countKmsCall = (): void => {
+    this.#kmsCalls++;
+  };
 
   readonly warn = (message: string): void => this.emit({ type: 'warning', message });
 
@@ -158,7 +157,7 @@ export class Progress {
       seconds: (performance.now() - this.#started) / 1000,
       cpuSeconds: (cpu.user + cpu.system) / 1e6,
       peakRssBytes: peakRss(),
-      kmsCalls: this.#tools.kmsCalls() - this.#kmsCalls,
+      kmsCalls: this.#kmsCalls,
       warnings: this.warnings,
     };
   }

@@ -53,7 +53,7 @@ const ATTEMPT_COUNT = 3;
  * `interrupted`, `store-unavailable`, `store-throttled`, `kms-*` and the like the job stays, and the same call goes on.
  */
 export async function put(request: PutRequest, tools: Tools): Promise<JobResult> {
-  const progress = new Progress(tools, request);
+  const progress = new Progress(request);
   const place = await tools.place(request.target);
   const { file, identity: source } = await openSource(request.source);
   await file.close();

@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** `npm test` runs everything but test/long; `npm run test:long` runs test/long alone. */
-const long = process.env['SEALIFT_LONG'] === '1';
+const long = process.env.SEALIFT_LONG === '1';
 
 export default defineConfig({
   root: new URL('..', import.meta.url).pathname,

@@ -60,7 +60,6 @@ export class EngineKeys implements Keyring {
   #cache: CachingKeyring | undefined;
   #limiter: Limiter | undefined;
   #client: KMSClient | undefined;
-  callCount = 0;
 
   /** `onRetry` hears of calls to KMS that are made again. */
   constructor(options: EngineOptions, onRetry: (retry: Retry) => void) {
@@ -121,10 +120,7 @@ export class EngineKeys implements Keyring {
     const region = await client.config.region();
     const quota = kmsQuota(region);
     this.#limiter ??= kmsLimiter({ ratePerSecond: ratePerSecond ?? quota * share });
-    const onCall = () => {
-      this.callCount++;
-    };
-    const access = { client, limiter: this.#limiter, onCall, onRetry: this.#onRetry };
+    const access = { client, limiter: this.#limiter, onRetry: this.#onRetry };
     return keyringOverKms({ ...access, keyIds, discovery, region, grantTokens });
   }
 }

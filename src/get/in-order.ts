@@ -27,7 +27,7 @@ export async function getInOrder(run: InOrderRun): Promise<JobResult> {
   const { request, tools, progress, message } = run;
   const { target, range } = request;
   if (range && message.header.suite.signature) throw noRanges();
-  const unlocked = await unlock(message.header, message.at, tools, request);
+  const unlocked = await unlock(message.header, message.at, tools, { ...request, onCall: progress.countKmsCall });
   const object = message.at.url;
   progress.totalBytes = message.layout?.plainSize ?? 0;
   progress.emit({ type: 'start', job: '', command: 'get', object, resumed: false, totalBytes: progress.totalBytes });

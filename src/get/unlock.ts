@@ -9,6 +9,7 @@ import { isBoundTo, NAME_MARKER } from '../formats/esdk/message-id.ts';
 import { type SignatureVerifier, verifierFor } from '../formats/esdk/signature.ts';
 import { type CommitmentPolicy, checkMayRead, DEFAULT_COMMITMENT_POLICY } from '../formats/policy.ts';
 import type { Tools } from '../job.ts';
+import type { KeyringRequest } from '../keys/keyring.ts';
 
 type Context = Readonly<Record<string, string>>;
 
@@ -48,7 +49,7 @@ export async function unlock(
   header: MessageHeader,
   at: FoundAt,
   tools: Pick<Tools, 'keyring'>,
-  { signal, ...rules }: OpenRules & { signal?: AbortSignal | undefined },
+  { signal, onCall, ...rules }: OpenRules & Pick<KeyringRequest, 'signal' | 'onCall'>,
 ): Promise<Unlocked> {
   const { suite, messageId, encryptedDataKeys } = header;
   checkMayRead(suite, rules.commitmentPolicy ?? DEFAULT_COMMITMENT_POLICY);
@@ -62,6 +63,7 @@ export async function unlock(
     // A key that seals without derivation is one message's: nobody else's copy of it is to be kept.
     cacheable: suite.derivation !== undefined,
     signal,
+    onCall,
   });
   const keys = deriveMessageKeys({ suite, dataKey: dataKey.bytes, messageId });
   authenticateHeader(header, keys, unstored);

@@ -24,6 +24,8 @@ export interface KeyringRequest {
   /** Plain bytes of the object the data key is for, where known: a data-key cache bounds what one key seals. */
   plainSize?: number | undefined;
   signal?: AbortSignal | undefined;
+  /** Called before each call that this request makes to a service: what AWS will count, retries included. */
+  onCall?: (() => void) | undefined;
 }
 
 export interface OpenKeyRequest extends KeyringRequest {

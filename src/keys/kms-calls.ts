@@ -11,6 +11,7 @@ import type { KMSClient } from '@aws-sdk/client-kms';
 import { SealiftError } from '../errors.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import type { Retry } from '../network.ts';
+import type { KeyringRequest } from './keyring.ts';
 import { isThrottling, isTransient, type KmsQuestion, kmsError } from './kms-errors.ts';
 
 const DEFAULT_MAX_ATTEMPTS = 10;
@@ -21,8 +22,6 @@ export interface KmsAccess {
   /** Made with one attempt, by `createKmsClient`. */
   client: KMSClient;
   limiter: Limiter;
-  /** Called before each attempt: what AWS will count. */
-  onCall?: (() => void) | undefined;
   /** Called before each wait for another attempt. */
   onRetry?: ((retry: Retry) => void) | undefined;
   /** Attempts a call, the first included. Default 10. */
@@ -31,10 +30,10 @@ export interface KmsAccess {
 
 /** Rejects with a SealiftError; once the signal has aborted, with `interrupted` or the signal's own SealiftError. */
 export async function callKms<Answer>(
-  { client, limiter, onCall, onRetry, maxAttempts = DEFAULT_MAX_ATTEMPTS }: KmsAccess,
+  { client, limiter, onRetry, maxAttempts = DEFAULT_MAX_ATTEMPTS }: KmsAccess,
   asked: KmsQuestion,
   send: (client: KMSClient, options: { abortSignal?: AbortSignal }) => Promise<Answer>,
-  signal: AbortSignal | undefined,
+  { signal, onCall }: Pick<KeyringRequest, 'signal' | 'onCall'>,
 ): Promise<Answer> {
   const options = signal === undefined ? {} : { abortSignal: signal };
   try {

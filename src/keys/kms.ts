@@ -59,7 +59,7 @@ class KmsKeyring implements WrappingKeyring {
   }
 
   async makeDataKey(request: KeyringRequest): Promise<SealingMaterials> {
-    const { encryptionContext, signal } = request;
+    const { encryptionContext } = request;
     const [keyId, ...otherKeyIds] = this.#keyIds;
     if (keyId === undefined) {
       throw new SealiftError('no-key', 'No KMS key was named to make the data key with', {
@@ -73,7 +73,7 @@ class KmsKeyring implements WrappingKeyring {
       ...this.#grants,
     });
     const asked = { operation: 'GenerateDataKey', keyId } as const;
-    const answer = await callKms(this.#access, asked, (client, options) => client.send(command, options), signal);
+    const answer = await callKms(this.#access, asked, (client, options) => client.send(command, options), request);
     const first = wrappedCopy(asked, answer);
     const dataKey = takePlaintext(asked, answer.Plaintext, DATA_KEY_SIZE);
     try {
@@ -104,7 +104,8 @@ class KmsKeyring implements WrappingKeyring {
     return wrapped;
   }
 
-  async #wrap(keyId: string, dataKey: DataKey, { encryptionContext, signal }: KeyringRequest) {
+  async #wrap(keyId: string, dataKey: DataKey, request: KeyringRequest) {
+    const { encryptionContext } = request;
     const command = new EncryptCommand({
       KeyId: keyId,
       Plaintext: dataKey.bytes,
@@ -114,12 +115,12 @@ class KmsKeyring implements WrappingKeyring {
     const asked = { operation: 'Encrypt', keyId } as const;
     return wrappedCopy(
       asked,
-      await callKms(this.#access, asked, (client, options) => client.send(command, options), signal),
+      await callKms(this.#access, asked, (client, options) => client.send(command, options), request),
     );
   }
 
   async #unwrap(wrapped: EncryptedDataKey, keyId: string, request: OpenKeyRequest): Promise<DataKey> {
-    const { encryptionContext, dataKeySize = DATA_KEY_SIZE, signal } = request;
+    const { encryptionContext, dataKeySize = DATA_KEY_SIZE } = request;
     const command = new DecryptCommand({
       KeyId: keyId,
       CiphertextBlob: wrapped.ciphertext,
@@ -127,7 +128,7 @@ class KmsKeyring implements WrappingKeyring {
       ...this.#grants,
     });
     const asked = { operation: 'Decrypt', keyId } as const;
-    const answer = await callKms(this.#access, asked, (client, options) => client.send(command, options), signal);
+    const answer = await callKms(this.#access, asked, (client, options) => client.send(command, options), request);
     checkKeyId(asked, answer.KeyId);
     return takePlaintext(asked, answer.Plaintext, dataKeySize);
   }

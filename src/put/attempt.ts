@@ -65,6 +65,7 @@ export async function beginAttempt(run: PutRun, source: SourceIdentity): Promise
     encryptionContext,
     plainSize: source.size,
     signal: request.signal,
+    onCall: run.progress.countKmsCall,
   });
   const messageId = boundMessageId({ random: freshRandom(16), objectKey: place.key });
   const keys = deriveMessageKeys({ dataKey: materials.dataKey.bytes, messageId });

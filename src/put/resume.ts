@@ -54,13 +54,15 @@ export async function resumeAttempt(run: PutRun, source: SourceIdentity): Promis
 
 /** The message's keys, from the stored header, and with them the ledger's rows. */
 async function unlock(
-  { tools, ledger, request }: PutRun,
+  { tools, ledger, request, progress }: PutRun,
   row: AttemptRow,
 ): Promise<{ messageId: Buffer; keys: MessageKeys }> {
   const header = decodeHeader(row.header);
   if (!header) throw new SealiftError('ledger-corrupt', 'The job holds half a header', { hint: 'Use --fresh.' });
   const { encryptionContext, encryptedDataKeys, messageId } = header;
-  using dataKey = await tools.keyring.openDataKey({ encryptionContext, encryptedDataKeys, signal: request.signal });
+  const { countKmsCall: onCall } = progress;
+  const { signal } = request;
+  using dataKey = await tools.keyring.openDataKey({ encryptionContext, encryptedDataKeys, signal, onCall });
   const keys = deriveMessageKeys({ dataKey: dataKey.bytes, messageId });
   checkCommitment(header, keys);
   authenticateHeader(header, keys);

@@ -45,7 +45,6 @@ async function toolsWith({ ticketCount, laneCount }: { ticketCount: number; lane
   return {
     stateDir: '',
     keyring,
-    kmsCalls: () => 0,
     place: async (url) => ({ url, key: url.split('/').at(-1)!, store, ...settings }),
     plan,
     crew: async (needs) => ({ ...plan(needs), threads, budget }),

@@ -55,29 +55,31 @@ async function newKey(): Promise<string> {
   return (await client.send(new CreateKeyCommand({}))).KeyMetadata!.Arn!;
 }
 
-function keyringOf(keyIds: string[], options: { maxAttempts?: number; onCall?: () => void } = {}): Keyring {
+function keyringOf(keyIds: string[], options: { maxAttempts?: number } = {}): Keyring {
   return kmsKeyring({ client, limiter, keyIds, ...options });
 }
 
-const make = (keyring: Keyring, signal?: AbortSignal) => keyring.makeDataKey({ encryptionContext, signal });
+const make = (keyring: Keyring, signal?: AbortSignal, onCall?: () => void) =>
+  keyring.makeDataKey({ encryptionContext, signal, onCall });
 
 async function open(
   keyring: Keyring,
   made: { encryptedDataKeys: Parameters<Keyring['openDataKey']>[0]['encryptedDataKeys'] },
+  onCall?: () => void,
 ) {
-  return keyring.openDataKey({ encryptionContext, encryptedDataKeys: made.encryptedDataKeys });
+  return keyring.openDataKey({ encryptionContext, encryptedDataKeys: made.encryptedDataKeys, onCall });
 }
 
 describe('data keys', () => {
   it('cost one call to make and one to open', async () => {
     const onCall = vi.fn();
-    const keyring = keyringOf([first], { onCall });
-    using made = await make(keyring);
+    const keyring = keyringOf([first]);
+    using made = await make(keyring, undefined, onCall);
     expect(made.dataKey.bytes).toHaveLength(32);
     expect(made.encryptedDataKeys.map((copy) => [copy.providerId, copy.providerInfo.toString()])).toEqual([
       ['aws-kms', first],
     ]);
-    using opened = await open(keyring, made);
+    using opened = await open(keyring, made, onCall);
     expect(opened.bytes).toEqual(made.dataKey.bytes);
     expect(onCall).toHaveBeenCalledTimes(2);
     expect(records.map((record) => record.operation)).toEqual(['GenerateDataKey', 'Decrypt']);
@@ -243,7 +245,7 @@ describe('trouble that passes', () => {
   ])('%s', async (_, faults) => {
     sandbox.setFaults(faults);
     const onCall = vi.fn();
-    using made = await make(keyringOf([first], { onCall }));
+    using made = await make(keyringOf([first]), undefined, onCall);
     expect(made.dataKey.bytes).toHaveLength(32);
     // Every attempt is a call that AWS counts, and took a permit.
     expect(onCall).toHaveBeenCalledTimes(faults.includes('1-2') ? 3 : 2);
@@ -257,8 +259,12 @@ describe('trouble that passes', () => {
   ])('is told as what it is when it does not pass: %s', async (fault, code) => {
     sandbox.setFaults(`Decrypt:*=${fault}; GenerateDataKey:*=${fault}`);
     const onCall = vi.fn();
-    const keyring = keyringOf([first], { maxAttempts: 2, onCall });
-    await expect(make(keyring)).rejects.toMatchObject({ code, exit: 5, hint: expect.stringContaining('later') });
+    const keyring = keyringOf([first], { maxAttempts: 2 });
+    await expect(make(keyring, undefined, onCall)).rejects.toMatchObject({
+      code,
+      exit: 5,
+      hint: expect.stringContaining('later'),
+    });
     expect(onCall).toHaveBeenCalledTimes(2);
     sandbox.setFaults(`Decrypt:*=${fault}`);
     using made = await make(keyring);
@@ -289,8 +295,8 @@ describe('trouble that passes', () => {
     vi.stubEnv('AWS_ENDPOINT_URL_KMS', sandbox.kmsUrl);
     const ownLimiter = kmsLimiter({ ratePerSecond: 40 });
     const onCall = vi.fn();
-    const keyring = kmsKeyring({ client: busyClient, limiter: ownLimiter, keyIds: [busy.kmsKeyId], onCall });
-    await Promise.all(Array.from({ length: 20 }, () => make(keyring)));
+    const keyring = kmsKeyring({ client: busyClient, limiter: ownLimiter, keyIds: [busy.kmsKeyId] });
+    await Promise.all(Array.from({ length: 20 }, () => make(keyring, undefined, onCall)));
     expect(onCall.mock.calls.length).toBeGreaterThan(20);
     // Without slowing down 20 callers would have made some hundred calls.
     expect(onCall.mock.calls.length).toBeLessThan(80);

@@ -6,9 +6,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SealiftError } from '../../src/errors.ts';
+import type { Retry } from '../../src/network.ts';
 import type { S3Settings } from '../../src/stores/aws-settings.ts';
 import { S3Store } from '../../src/stores/s3.ts';
-import type { Retry } from '../../src/network.ts';
 import { credentialsError, s3Error } from '../../src/stores/s3-errors.ts';
 import { collect } from './contract.ts';
 

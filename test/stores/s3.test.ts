@@ -6,10 +6,10 @@ import type { ClientRequest } from 'node:http';
 import { Worker } from 'node:worker_threads';
 import { crc32 } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Retry } from '../../src/network.ts';
 import { startSandbox } from '../../src/sandbox/server.ts';
 import { resolveS3Settings, type S3Options, type S3Settings } from '../../src/stores/aws-settings.ts';
 import { S3Store } from '../../src/stores/s3.ts';
-import type { Retry } from '../../src/network.ts';
 import { collect, NEW, put, readAll, storeContract, upload } from './contract.ts';
 
 const BUCKET = 'backups';

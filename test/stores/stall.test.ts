@@ -8,8 +8,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
-import { S3Store } from '../../src/stores/s3.ts';
 import type { Retry } from '../../src/network.ts';
+import { S3Store } from '../../src/stores/s3.ts';
 import { readAll } from './contract.ts';
 
 const STALL_MS = 200;

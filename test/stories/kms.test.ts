@@ -40,15 +40,20 @@ test(`${OBJECT_COUNT} small puts of one engine cost one call`, async () => {
   const before = callCount();
   const started = performance.now();
   const cpu = process.cpuUsage();
+  let counted = 0;
   await using engine = newEngine();
   await runLanes({
     items: Array(OBJECT_COUNT).keys(),
     count: 16,
-    work: async (index) => void (await engine.put({ source, target: `s3://bkt/many/${index}` })),
+    work: async (index) => {
+      const { kmsCalls } = await engine.put({ source, target: `s3://bkt/many/${index}` });
+      counted += kmsCalls;
+    },
   });
   const { user, system } = process.cpuUsage(cpu);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   console.log(`${OBJECT_COUNT} small puts: ${seconds} s, ${((user + system) / 1e6).toFixed(1)} CPU s in this process`);
   expect(callCount() - before).toBe(1);
+  expect(counted).toBe(1);
   expect(engine.keyStats()).toEqual({ hits: OBJECT_COUNT - 1, misses: 1 });
 });

@@ -64,11 +64,11 @@ describe('before Complete', () => {
       await ledger.recordIntent({ ...receipt, fingerprint: Buffer.alloc(32) });
       await ledger.recordReceipt(receipt);
     }
-    const tools = { kmsCalls: () => 0 } as Tools;
+    const tools = {} as Tools;
     const request = { source: plot.source, target: plot.target };
     const message = { layout, messageId: Buffer.alloc(32, 2), keys };
     const attempt = { row, message, resumed: false, kept: new Set<number>(), doubtful: false };
-    const run = { request, tools, place, ledger, isNew: true, progress: new Progress(tools, {}) };
+    const run = { request, tools, place, ledger, isNew: true, progress: new Progress({}) };
     return await finishUpload(run, attempt, 'no-such-upload').catch((thrown) => thrown);
   }
 

@@ -42,7 +42,6 @@ describe('a ticket is taken before anything is read', () => {
     tools = {
       stateDir: openStateDir(stage.plot('any', 0).stateDir),
       keyring,
-      kmsCalls: () => 0,
       place: async (url) => ({ url, key: parseObjectUrl(url).key, store, settings, credentials }),
       plan,
       crew: async (needs) => ({ ...plan(needs), threads, budget }),

@@ -64,7 +64,6 @@ async function toolsOf({ stateDir, key }: Plot, keyring: Keyring): Promise<Tools
   return {
     stateDir: openStateDir(stateDir),
     keyring,
-    kmsCalls: () => 0,
     place: async () => place,
     plan: () => expect.unreachable('no threads for one part'),
     crew: () => expect.unreachable('no threads for one part'),
