@@ -139,7 +139,10 @@ describe('the source', () => {
     ['is written to', (path: string) => writeFileSync(path, 'other', { flag: 'r+' })],
   ])('that %s while a part is read is not sealed', async (name, change) => {
     const { buffer, ...input } = await plannedPart(name);
-    const sealed = sealInto(buffer, input).catch((thrown: unknown) => thrown);
+    const sealed = sealInto(buffer, input).then(
+      () => 'sealed',
+      (thrown: unknown) => thrown,
+    );
     // The first frame's number is there once the first MiB was read; fourteen more are to come.
     while (buffer.readUInt32BE(16) === 0) await setImmediate();
     change(input.source.path);

@@ -177,7 +177,7 @@ export const completion: Mutant[] = [
     find: ', [ID_METADATA]: sealiftId }',
     replace: ' }',
     test: WITNESSES,
-    only: 'lost of',
+    only: 'HEAD finds our object',
   },
   {
     breaks: 'after a lost answer HEAD decides',
@@ -185,7 +185,7 @@ export const completion: Mutant[] = [
     find: '  if (ours) return ours;\n',
     replace: '',
     test: WITNESSES,
-    only: 'lost of',
+    only: 'HEAD finds our object',
   },
   {
     breaks: 'also on the next run',
