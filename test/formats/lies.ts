@@ -43,7 +43,7 @@ export const LIES: Record<string, Lie> = {
     header.messageId = dice.bytes(header.messageId.length);
   },
   'a message id of another size': ({ header }, dice) => {
-    header.messageId = dice.bytes(dice.roll(40));
+    header.messageId = dice.bytes(dice.pick([0, 15, 17, 31, 33]));
   },
   'another size of context': ({ header }, dice) => {
     header.contextSize = nearby(header.contextSize, dice);
@@ -51,8 +51,10 @@ export const LIES: Record<string, Lie> = {
   'a context of no pairs': ({ header }) => void Object.assign(header, { context: u16(0), contextSize: 2 }),
   'a name twice': ({ header }) =>
     setContext(header, Buffer.concat([u16(2), ...Array(4).fill(sized(Buffer.from('a')))])),
-  'a context cut short': ({ header }, dice) =>
-    setContext(header, header.context.subarray(0, dice.roll(header.context.length))),
+  'a context cut short': ({ header }, dice) => {
+    const { context } = header;
+    if (context.length > 1) setContext(header, context.subarray(0, 1 + dice.roll(context.length - 1)));
+  },
   'more context than pairs': ({ header }, dice) =>
     setContext(header, Buffer.concat([header.context, dice.bytes(1 + dice.roll(4))])),
   'a context that is no UTF-8': ({ header }) =>
