@@ -11,6 +11,7 @@ import type { GetRequest, PlainSink } from '../get.ts';
 import type { JobResult, Progress, Tools } from '../job.ts';
 import { laneSizeOf } from '../parts/memory.ts';
 import { targetError } from '../parts/open-part.ts';
+import { MiB } from '../units.ts';
 import type { ByteRange } from './pieces.ts';
 import type { MessageStream } from './stream.ts';
 import { createTemporary, publish, removeTemporary, temporaryPathFor } from './target.ts';
@@ -32,6 +33,7 @@ export async function getInOrder(run: InOrderRun): Promise<JobResult> {
   progress.totalBytes = message.layout?.plainSize ?? 0;
   progress.emit({ type: 'start', job: '', command: 'get', object, resumed: false, totalBytes: progress.totalBytes });
 
+  using _ticket = await tools.budget.take(laneSizeOf(heldSize(message)));
   let sealedBytes = 0;
   const into = async (sink: PlainSink) => {
     sealedBytes = await openInto(sink, run, unlocked);
@@ -44,6 +46,12 @@ export async function getInOrder(run: InOrderRun): Promise<JobResult> {
     throw stopped(progress.ackedBytes, typeof target === 'string');
   }
   return progress.result({ command: 'get', job: '', object, plainBytes: progress.ackedBytes, sealedBytes, parts: 1 });
+}
+
+/** Plain bytes held at once: a piece of frames, and the last frame. How large a pipe's frames really are shows later. */
+function heldSize({ header: { frameSize }, bodySize = MiB }: MessageStream): number {
+  const frame = frameSize === 0 ? bodySize : Math.min(frameSize, bodySize);
+  return Math.max(frame, MiB) + frame;
 }
 
 /** Resolves to the message's size once the sink has taken all that is wanted. */

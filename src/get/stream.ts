@@ -97,6 +97,7 @@ async function nextOf(chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array | u
     return done ? undefined : value;
   } catch (error) {
     if (error instanceof SealiftError) throw error;
+    if ((error as Error).name === 'AbortError') throw new SealiftError('interrupted', 'Interrupted', { cause: error });
     throw new SealiftError('source-unreadable', `The pipe cannot be read: ${(error as Error).message}`, {
       hint: 'Look at what the command before it says.',
       cause: error,

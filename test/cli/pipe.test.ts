@@ -25,13 +25,16 @@ const message = foreignMessage({ suite: suiteNamed('0478'), plain, frameSize: 40
 const signed = foreignMessage({ suite: suiteNamed('0378'), plain, frameSize: 4096 });
 
 /** Runs a command with `input` on its standard input, which is closed behind it unless it is to stay open. */
-async function piped(args: string[], input: Buffer, { stayOpen = false } = {}) {
+async function piped(args: string[], input: Buffer, { stayOpen = false, stop = false } = {}) {
   const child = spawn(process.execPath, [bin, ...args], {
     env: { ...process.env, SEALIFT_STATE_DIR: join(folder, 'state') },
   });
   const out: Buffer[] = [];
   let stderr = '';
-  child.stdout.on('data', (chunk) => out.push(chunk));
+  child.stdout.on('data', (chunk) => {
+    out.push(chunk);
+    if (stop) child.kill('SIGINT');
+  });
   child.stderr.on('data', (chunk) => {
     stderr += chunk;
   });
@@ -75,6 +78,13 @@ test('a pipe that stays open does not keep a command that has enough', async () 
     stayOpen: true,
   });
   expect(text).toMatchObject({ exit: 1, stderr: expect.stringContaining('base64 --decode') });
+});
+
+test('a pipe that nothing more comes through is given up by Ctrl-C', async () => {
+  const half = message.subarray(0, message.length / 2);
+  const stopped = await piped(['get', '-', '-', '--raw-key', key], half, { stayOpen: true, stop: true });
+  expect(stopped).toMatchObject({ exit: 4, stderr: expect.stringContaining('(interrupted)') });
+  expect(stopped.stdout).toEqual(plain.subarray(0, stopped.stdout.length));
 });
 
 test('inspect shows what comes through a pipe', async () => {
