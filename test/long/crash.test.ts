@@ -16,7 +16,12 @@ import { Agent } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AbortMultipartUploadCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  AbortMultipartUploadCommand,
+  DeleteObjectCommand,
+  ListMultipartUploadsCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GiB, MiB } from '../../src/units.ts';
 import {
@@ -94,6 +99,8 @@ async function checkEqual(one: Case): Promise<void> {
   expect(got.last).toMatchObject({ type: 'result', plainBytes: SIZE });
   expect(await sha256Of(back)).toBe(hash);
   rmSync(back);
+  // A hundred of them would fill a disk.
+  await withClient((client) => client.send(new DeleteObjectCommand({ Bucket: 'bkt', Key: one.key })));
 }
 
 function checkNonces({ records }: Case): void {
@@ -285,7 +292,7 @@ async function withChangedSource(work: () => Promise<void>): Promise<void> {
   }
 }
 
-async function abortUploads(key: string): Promise<void> {
+async function withClient(work: (client: S3Client) => Promise<unknown>): Promise<void> {
   const { AWS_ENDPOINT_URL: endpoint, AWS_CA_BUNDLE: bundle } = sandbox.env;
   const client = new S3Client({
     endpoint: endpoint!,
@@ -294,9 +301,18 @@ async function abortUploads(key: string): Promise<void> {
     credentials: { accessKeyId: sandbox.env.AWS_ACCESS_KEY_ID!, secretAccessKey: sandbox.env.AWS_SECRET_ACCESS_KEY! },
     requestHandler: { httpsAgent: new Agent({ ca: readFileSync(bundle!) }) },
   });
-  const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: 'bkt', Prefix: key }));
-  for (const { Key, UploadId } of Uploads) {
-    await client.send(new AbortMultipartUploadCommand({ Bucket: 'bkt', Key, UploadId }));
+  try {
+    await work(client);
+  } finally {
+    client.destroy();
   }
-  client.destroy();
+}
+
+function abortUploads(key: string): Promise<void> {
+  return withClient(async (client) => {
+    const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: 'bkt', Prefix: key }));
+    for (const { Key, UploadId } of Uploads) {
+      await client.send(new AbortMultipartUploadCommand({ Bucket: 'bkt', Key, UploadId }));
+    }
+  });
 }
