@@ -15,7 +15,7 @@ import type { Keyring } from './keys/keyring.ts';
 import { type DamagedJob, type JobSummary, Ledger } from './ledger/ledger.ts';
 import { openStateDir } from './ledger/state-dir.ts';
 import type { Retry } from './network.ts';
-import { defaultMaxMemory, laneSizeOf, MemoryBudget, planMemory } from './parts/memory.ts';
+import { defaultMaxMemory, laneSizeOf, MemoryBudget, pipeLaneSizeOf, planMemory } from './parts/memory.ts';
 import { Threads } from './parts/threads.ts';
 import { type PutRequest, put } from './put.ts';
 import { type ObjectUrl, parseObjectUrl } from './stores/object-url.ts';
@@ -43,7 +43,7 @@ export interface EngineOptions {
 const KEEP_FINISHED_MS = 30 * 24 * 3600 * 1000;
 
 export interface Engine extends AsyncDisposable {
-  /** Seals a file into an object; takes up its own unfinished job. */
+  /** Seals a file into an object, and takes up its own unfinished job; or a stream, which cannot be gone on with. */
   put(request: PutRequest): Promise<JobResult>;
   /** Opens an object into a file or a sink; takes up its own unfinished job. */
   get(request: GetRequest): Promise<JobResult>;
@@ -183,10 +183,11 @@ class Workshop implements Engine {
     return { settings, credentials, store: await openStore(settings, credentials, this.#tellRetry) };
   }
 
-  #plan({ partSize, streamedSize }: LaneNeeds): CrewPlan {
+  #plan({ partSize, plainSize, streamedSize }: LaneNeeds): CrewPlan {
     const request = { ...this.#memory(), threadCount: this.#threads?.count ?? this.#options.threads };
-    const held = streamedSize === undefined || fits(() => planMemory(request, laneSizeOf(partSize)));
-    const laneSize = held ? laneSizeOf(partSize) : streamedSize;
+    const wholeSize = plainSize === undefined ? laneSizeOf(partSize) : pipeLaneSizeOf(plainSize);
+    const held = streamedSize === undefined || fits(() => planMemory(request, wholeSize));
+    const laneSize = held ? wholeSize : streamedSize;
     return { plan: planMemory(request, laneSize), held, laneSize };
   }
 

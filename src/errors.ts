@@ -44,6 +44,8 @@ export const CODES = {
   'source-unreadable': failed,
   'source-not-a-file': failed,
   'source-changed': failed,
+  'source-failed': failed,
+  'pipe-interrupted': failed,
 
   // The target and the local disk.
   'target-exists': failed,

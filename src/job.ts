@@ -11,8 +11,19 @@ import type { StoreCredentials, StoreSettings } from './stores/open.ts';
 import type { Store } from './stores/store.ts';
 
 export type JobEvent =
-  /** The job has its plan. `resumed` when an unfinished one was taken up. */
-  | { type: 'start'; job: string; command: 'put' | 'get'; object: string; resumed: boolean; totalBytes: number }
+  /**
+   * The job has its plan. `resumed` when an unfinished one was taken up. A pipe's `totalBytes` is 0: nobody knows. It
+   * may come to `reachBytes`.
+   */
+  | {
+      type: 'start';
+      job: string;
+      command: 'put' | 'get';
+      object: string;
+      resumed: boolean;
+      totalBytes: number;
+      reachBytes?: number;
+    }
   /** Plain bytes whose sealed form the other side has acknowledged, kept ones included. One a part. */
   | { type: 'progress'; ackedBytes: number; totalBytes: number; reusedBytes: number; seconds: number }
   /** On resume, for every part: kept, or sent again, and why. */
@@ -78,6 +89,8 @@ export interface Tools {
 export interface LaneNeeds {
   /** Bytes of the largest part. */
   partSize: number;
+  /** Plain bytes of a part that came through a pipe: they are held beside the sealed ones. */
+  plainSize?: number | undefined;
   /** What a lane takes where parts need not be held whole; undefined where they must be. */
   streamedSize?: number | undefined;
 }

@@ -1,5 +1,6 @@
 /**
- * `put`: a file goes into a store sealed, in parallel, and an interrupted one goes on where it stopped.
+ * `put`: a file goes into a store sealed, in parallel, and an interrupted one goes on where it stopped. A pipe goes there
+ * too, but from its start or not at all (put/pipe.ts).
  *
  * The ledger hears of everything before it happens: the attempt (header, id, plan) before the upload is created, each
  * part's intent before its first byte, each receipt before the lane takes another part. What goes wrong in a way that
@@ -18,16 +19,19 @@ import { finishUpload } from './put/finish.ts';
 import { giveUpAttempt } from './put/give-up.ts';
 import { openJob } from './put/job.ts';
 import { createUpload, needsOf, sendParts } from './put/parts.ts';
+import { putPipe } from './put/pipe.ts';
 import { resumeAttempt } from './put/resume.ts';
 import { sendWhole } from './put/single.ts';
 import { StartOver } from './put/start-over.ts';
 import type { WriteAnswer } from './stores/store.ts';
 
 export interface PutRequest extends SealOptions, RunOptions {
-  /** Absolute path of a file. */
-  source: string;
+  /** Absolute path of a file, or a stream: what it yields is copied before it is asked for more. */
+  source: string | AsyncIterable<Uint8Array>;
   /** `s3://bucket/key` or `file:///path`. */
   target: string;
+  /** Of a stream, where it is known: its parts begin large enough for so many bytes. */
+  expectedSize?: number | undefined;
   /** Forget an unfinished job of the same source and target, abort its upload, and start under a new key. */
   fresh?: boolean | undefined;
   /** Kept with the job for whoever resumes it: the command line keeps its flags here. */
@@ -55,23 +59,33 @@ const ATTEMPT_COUNT = 3;
 export async function put(request: PutRequest, tools: Tools): Promise<JobResult> {
   const progress = new Progress(request);
   const place = await tools.place(request.target);
-  const { file, identity: source } = await openSource(request.source);
-  await file.close();
+  const source = typeof request.source === 'string' ? await identify(request.source) : request.source;
 
   const job = await openJob(request, { place, tools, progress });
   using ledger = job.ledger;
   const run: PutRun = { ...job, tools, place, progress };
+  const answer = Symbol.asyncIterator in source ? await putPipe(run, source) : await putFile(run, source);
+  ledger.setState('done', answer);
+  ledger.finish('done');
+  return resultOf(run);
+}
+
+async function identify(path: string): Promise<SourceIdentity> {
+  const { file, identity } = await openSource(path);
+  await file.close();
+  return identity;
+}
+
+/** Seals a file, under another key where that mends what went wrong. */
+async function putFile(run: PutRun, source: SourceIdentity): Promise<WriteAnswer> {
   for (let count = 1; ; count++) {
     try {
-      const answer = await writeObject(run, source);
-      ledger.setState('done', answer);
-      ledger.finish('done');
-      return resultOf(run);
+      return await writeObject(run, source);
     } catch (error) {
       if (!(error instanceof StartOver)) throw await leave(run, error);
       if (count === ATTEMPT_COUNT) throw await leave(run, error.cause);
       await drop(run);
-      progress.restart(error.message);
+      run.progress.restart(error.message);
     }
   }
 }

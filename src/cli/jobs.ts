@@ -84,7 +84,7 @@ function inDetail(job: Job): string {
     ['from', job.source],
     ['to', job.target],
     ['done', doneText(job)],
-    ['parts', `${job.partsDone} of ${job.partsTotal}`],
+    ['parts', job.partsTotal === 0 ? String(job.partsDone) : `${job.partsDone} of ${job.partsTotal}`],
     ['begun', timeText(job.createdMs)],
   ];
   if (job.finishedMs !== undefined) rows.push(['ended', timeText(job.finishedMs)]);
@@ -95,7 +95,8 @@ function inDetail(job: Job): string {
 }
 
 function doneText({ bytesDone, bytesTotal }: JobSummary): string {
-  return bytesTotal === 0 ? 'nothing yet' : `${formatSize(bytesDone)} of ${formatSize(bytesTotal)}`;
+  if (bytesTotal > 0) return `${formatSize(bytesDone)} of ${formatSize(bytesTotal)}`;
+  return bytesDone > 0 ? `${formatSize(bytesDone)} so far` : 'nothing yet';
 }
 
 function timeText(ms: number): string {

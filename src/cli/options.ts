@@ -51,6 +51,11 @@ export interface ObjectFlags {
   tag?: Record<string, string> | undefined;
 }
 
+export interface PipeFlags {
+  fromCommand?: string | undefined;
+  expectedSize?: number | undefined;
+}
+
 export interface OpenFlags {
   overwrite?: boolean | undefined;
   range?: { first: number; last: number } | undefined;
@@ -141,6 +146,13 @@ export function objectOptions(command: Command): Command {
     .addOption(flag('--tag <name=value>', 'object tag; may be repeated', pairs))
     .addOption(flag('--part-size <size>', 'bytes of a part (default 8MiB, more for very large files)', size))
     .addOption(flag('--frame-size <size>', 'bytes of a frame (default 256KiB)', size));
+}
+
+export function pipeOptions(command: Command): Command {
+  return command
+    .optionsGroup('Pipe:')
+    .addOption(flag('--from-command <cmd>', 'run CMD in a shell, and seal its output if it succeeds'))
+    .addOption(flag('--expected-size <size>', 'of a pipe: begin with parts large enough for it', size));
 }
 
 export function outputOptions(command: Command): Command {

@@ -24,6 +24,11 @@ export function objectAt(text: string): string {
 /** The object a file goes into: a DEST that ends in a slash stands for the folder, as in `cp`. */
 export function objectFor(source: string, dest: string): string {
   if (!dest.endsWith('/')) return dest;
+  if (source === '-') {
+    throw new SealiftError('usage', 'What comes through a pipe has no name for an object', {
+      hint: 'Name the object, not only its folder.',
+    });
+  }
   const name = basename(source);
   return dest + (dest.startsWith('file:') ? encodeURIComponent(name) : name);
 }

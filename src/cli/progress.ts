@@ -55,6 +55,9 @@ export class ProgressReport implements Disposable {
       case 'start':
         this.#totalBytes = event.totalBytes;
         this.#tellAlike();
+        if (event.reachBytes !== undefined) {
+          this.#output.say(`Sealing a pipe: it may have up to ${formatSize(event.reachBytes)}.`);
+        }
         if (event.resumed) this.#output.say(`Going on with job ${event.job} (--fresh starts over).`);
         break;
       case 'retry':
@@ -89,7 +92,7 @@ export class ProgressReport implements Disposable {
 
     this.#samples.push({ ms, bytes: ackedBytes - reusedBytes });
     while (ms - this.#samples[0]!.ms > RATE_WINDOW_MS) this.#samples.shift();
-    if (this.#output.isTerminal && totalBytes > 0) {
+    if (this.#output.isTerminal && (totalBytes > 0 || ackedBytes > 0)) {
       const throttled = ms - this.#throttledMs < THROTTLED_SHOWN_MS;
       this.#output.status(
         progressLine({ ackedBytes, totalBytes, reusedBytes, rate: rateOf(this.#samples), throttled }),
@@ -122,7 +125,7 @@ function rateOf(samples: readonly Sample[]): number {
   return ((last.bytes - first.bytes) / (last.ms - first.ms)) * 1000;
 }
 
-/** `━━━━━━━━────────  52 %  133 MiB of 256 MiB, 64 MiB kept, 45 MiB/s, 3 s left` */
+/** `━━━━━━━━────────  52 %  133 MiB of 256 MiB, 64 MiB kept, 45 MiB/s, 3 s left`; of a pipe `133 MiB, 45 MiB/s` */
 export function progressLine(now: {
   ackedBytes: number;
   totalBytes: number;
@@ -132,6 +135,10 @@ export function progressLine(now: {
   throttled: boolean;
 }): string {
   const { ackedBytes, totalBytes, reusedBytes, rate, throttled } = now;
+  if (totalBytes === 0) {
+    const facts = [formatSize(ackedBytes), formatRate(rate)];
+    return [...facts, ...(throttled ? ['throttled'] : [])].join(', ');
+  }
   // A source that changed is read anew: for a moment there may be more done than there is to do.
   const done = Math.min(1, ackedBytes / totalBytes);
   const filled = Math.round(done * BAR_WIDTH);

@@ -1,4 +1,4 @@
-/** `sealift put SOURCE DEST`: seal a file into an object. */
+/** `sealift put SOURCE DEST`: seal a file or a pipe into an object. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { SealiftError } from '../errors.ts';
@@ -13,16 +13,19 @@ import {
   type ObjectFlags,
   objectOptions,
   outputOptions,
+  type PipeFlags,
+  pipeOptions,
   stateOptions,
   storeOptions,
   workOptions,
 } from './options.ts';
 import type { Output } from './output.ts';
 import { objectFor } from './paths.ts';
+import { outputOf, type Pipe, standardInput } from './pipe.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
 
-type PutFlags = EngineFlags & ObjectFlags & { fresh?: boolean };
+type PutFlags = EngineFlags & ObjectFlags & PipeFlags & { fresh?: boolean };
 
 const EXAMPLES = `
 Examples:
@@ -30,35 +33,66 @@ Examples:
   $ sealift put db.tar s3://backups/2026/ --raw-key ~/backup.key      # keeps the file's name
   $ sealift put db.tar s3://backups/db.tar --kms-key alias/backups --overwrite --storage-class GLACIER_IR
   $ sealift put db.tar file:///mnt/usb/db.tar --raw-key ~/backup.key  # onto a disk, without any AWS setting
+  $ tar c /srv | sealift put - s3://backups/srv.tar --kms-key alias/backups --expected-size 2TiB
+  $ sealift put --from-command 'pg_dump shop' s3://backups/shop.sql --kms-key alias/backups
 
-Interrupted? The same command, or \`sealift resume\`, goes on where it stopped.`;
+Interrupted? The same command, or \`sealift resume\`, goes on where it stopped. A pipe begins anew. Of a pipe's producer
+nobody sees whether it failed or ended: --from-command runs it, and completes nothing unless it ends with status 0.`;
 
 export function addPut(program: Command, output: Output): void {
   const command = program
     .command('put')
-    .summary('seal a file into an object')
+    .summary('seal a file or a pipe into an object')
     .description('Seals a file into an object in S3 or in a directory, in parallel. Takes up its own unfinished job.')
-    .argument('<source>', 'the file')
-    .argument('<dest>', 's3://bucket/key or file:///path; one that ends in / takes the file name')
+    .usage('[options] <source> <dest>')
+    .argument('<source>', 'the file, or - for standard input; none with --from-command')
+    .argument('[dest]', 's3://bucket/key or file:///path; one that ends in / takes the file name')
     .addHelpText('after', EXAMPLES);
-  for (const add of [keyOptions, objectOptions, workOptions, storeOptions, stateOptions, freshOption, outputOptions]) {
+  for (const add of [
+    keyOptions,
+    objectOptions,
+    pipeOptions,
+    workOptions,
+    storeOptions,
+    stateOptions,
+    freshOption,
+    outputOptions,
+  ]) {
     add(command);
   }
-  command.action(async (source: string, dest: string) => {
+  command.action(async (...names: [string, string | undefined]) => {
     const flags = flagsOf<PutFlags>(command);
-    if (source === '-') {
-      throw new SealiftError('usage', 'Standard input cannot be put yet', {
-        hint: 'Write it into a file first, and put the file.',
-      });
-    }
+    const { fresh, expectedSize } = flags;
+    const { source, dest } = endsOf(names, flags);
+    using pipe = pipeOf(source, flags);
     const target = objectFor(source, dest);
-    const request = { source: resolve(source), target, fresh: flags.fresh, memo: memoOf(flags) };
+    const request = pipe ? { source: pipe, expectedSize } : { source: resolve(source), memo: memoOf(flags) };
     await using engine = await openEngine(flags, 'seal');
     const signal = stopOnSignals(output);
-    process.exitCode = await runJob({ output, signal, from: source, to: target }, (run) =>
-      engine.put({ ...sealOptions(flags), ...request, ...run }),
+    process.exitCode = await runJob({ output, signal, from: pipe?.name ?? source, to: target }, (run) =>
+      engine.put({ ...sealOptions(flags), ...request, target, fresh, ...run }),
     );
   });
+}
+
+/** With a command for a source the only name is the object's, though a `-` may stand for the command. */
+function endsOf([first, second]: [string, string | undefined], flags: PipeFlags): { source: string; dest: string } {
+  if (flags.fromCommand === undefined) {
+    if (second !== undefined) return { source: first, dest: second };
+    throw new SealiftError('usage', "Missing required argument 'dest'", {
+      hint: '`sealift put --help` shows what it takes.',
+    });
+  }
+  if (second === undefined) return { source: '-', dest: first };
+  if (first === '-') return { source: first, dest: second };
+  throw new SealiftError('usage', `Both ${first} and --from-command are given as the source`, {
+    hint: 'Leave one of them out.',
+  });
+}
+
+function pipeOf(source: string, { fromCommand }: PipeFlags): Pipe | undefined {
+  if (fromCommand !== undefined) return outputOf(fromCommand);
+  return source === '-' ? standardInput() : undefined;
 }
 
 /** What the flags say about the object. */

@@ -96,6 +96,7 @@ async function resumeJob(
       hint: 'Run the put or get that began it with --fresh, to start again under a new key, or cancel the job.',
     });
   }
+  if (job.command === 'put' && job.source === '-') return await endPipe(flagsOf<ResumeFlags>(command), output, job);
   const begun = (job.options.memo as Partial<Memo> | undefined)?.flags;
   if (!begun) {
     throw new SealiftError('usage', `Job ${job.id} was not begun on the command line`, {
@@ -111,6 +112,17 @@ async function resumeJob(
       ? engine.put({ ...sealOptions(flags), source, target, ...run })
       : engine.get({ ...openOptions(flags), source, target, ...run }),
   );
+}
+
+/** A pipe cannot be read again: its upload is aborted, and the reader told why. */
+async function endPipe(flags: ResumeFlags, output: Output, { id, target }: JobSummary): Promise<never> {
+  await using engine = await openEngine(flags, 'none');
+  const outcome = await engine.cancel(id, {
+    onEvent: (event) => event.type === 'warning' && output.warn(event.message),
+  });
+  throw new SealiftError('pipe-interrupted', `The pipe into ${target} was interrupted, and cannot be read again`, {
+    hint: `${outcome === 'left' ? 'Its job is over' : 'Its upload was aborted'}. Run the whole command again.`,
+  });
 }
 
 /** A script that reads the last line finds a result here too. */

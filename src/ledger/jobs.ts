@@ -128,7 +128,7 @@ type Progress = Pick<JobSummary, 'bytesDone' | 'bytesTotal' | 'partsDone' | 'par
 function progressOf(db: DatabaseSync, files: JobFiles, job: JobRow): Progress {
   const attempt = readAttempt(db, files);
   if (!attempt) return { bytesDone: 0, bytesTotal: 0, partsDone: 0, partsTotal: 0 };
-  const progress = job.command === 'put' ? progressOfPut(db, attempt.plan) : progressOfGet(db, attempt.plan);
+  const progress = job.command === 'put' ? progressOfPut(db, attempt) : progressOfGet(db, attempt.plan);
   // What went in one request has no rows of parts.
   return job.state === 'done'
     ? { ...progress, bytesDone: progress.bytesTotal, partsDone: progress.partsTotal, ...answerOf(attempt) }
@@ -139,8 +139,10 @@ function answerOf({ answer }: StoredAttempt): Pick<JobSummary, 'answer'> {
   return answer === undefined ? {} : { answer: JSON.parse(answer) };
 }
 
-function progressOfPut(db: DatabaseSync, plan: string): Progress {
-  const { sealedSize, partCount } = (JSON.parse(plan) as NewAttempt).layout;
+function progressOfPut(db: DatabaseSync, { plan, state }: StoredAttempt): Progress {
+  const { source, single, layout } = JSON.parse(plan) as NewAttempt;
+  const isEndless = !source && !single && (state === 'planned' || state === 'created');
+  const { sealedSize, partCount } = isEndless ? { sealedSize: 0, partCount: 0 } : layout;
   const row = db.prepare('SELECT count(*) AS count, total(sealed_size) AS size FROM receipts').get();
   return { bytesDone: Number(row?.size), bytesTotal: sealedSize, partsDone: Number(row?.count), partsTotal: partCount };
 }

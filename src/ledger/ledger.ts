@@ -206,6 +206,11 @@ export class Ledger implements Disposable {
     this.#change({ outsideId: inode, state: 'created' });
   }
 
+  /** What a pipe has come to, once its end is known. */
+  setLayout(layout: AttemptRow['layout']): void {
+    this.#change({ plan: JSON.stringify({ ...JSON.parse(this.#attempt()!.plan), layout }), state: 'completing' });
+  }
+
   /** `aborted` and `lost` need no unlocking; such an attempt can never be unlocked afterwards. */
   setState(state: AttemptRow['state'], answer?: AttemptRow['answer']): void {
     this.#change({ state, ...(answer ? { answer: JSON.stringify(answer) } : {}) });
@@ -267,7 +272,7 @@ export class Ledger implements Disposable {
     this.#parts = new PartRows(this.#db, this.#files, attempt.number, key);
   }
 
-  #change(change: Partial<Pick<StoredAttempt, 'outsideId' | 'state' | 'answer'>>): void {
+  #change(change: Partial<Omit<StoredAttempt, 'number' | 'header'>>): void {
     const attempt = this.#attempt();
     const isOver = change.state === 'aborted' || change.state === 'lost';
     if (!attempt || !(this.#key || isOver)) throw new SealiftError('internal', 'The attempt is not unlocked');

@@ -36,14 +36,18 @@ export type NewJob = Pick<JobRow, 'command' | 'source' | 'target' | 'options'>;
 export interface AttemptRow {
   /** Counts from 1 within the job; the highest is the current one. */
   number: number;
-  source: SourceIdentity;
+  /** The file. A pipe has no identity. */
+  source?: SourceIdentity | undefined;
   /** The random `sealift-id` the object carries in its user metadata. */
   sealiftId: string;
   /** Sent by one PutObject: such an attempt has no upload id, one intent, and is never resumed under the same key. */
   single: boolean;
   /** Header body and header tag, re-sent byte for byte and never rebuilt. */
   header: Uint8Array;
-  /** Kept so that a resume cuts exactly as the first run did, whatever the defaults are by then. */
+  /**
+   * Kept so that a resume cuts exactly as the first run did, whatever the defaults are by then. A pipe's is the longest
+   * it may become, until its end is known.
+   */
   layout: Layout;
   /** What the target must (not) be for the write to happen. */
   condition: { ifNoneMatch: '*' } | { ifMatch: string } | Record<string, never>;
@@ -91,7 +95,7 @@ export interface JobSummary extends JobRow {
   /** A process holds the job's lock now; its pid where it is known. */
   running: boolean;
   pid?: number | undefined;
-  /** Sealed bytes of a put, plain bytes of a get; totals are 0 before the first attempt is planned. */
+  /** Sealed bytes of a put, plain bytes of a get; totals are 0 while they are not known: of a pipe until its end. */
   bytesDone: number;
   bytesTotal: number;
   partsDone: number;

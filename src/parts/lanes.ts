@@ -12,7 +12,8 @@ export const GRACE_MS = 10_000;
 const CUT_MS = 2_000;
 
 export interface LanesOptions<T> {
-  items: Iterable<T>;
+  /** What comes asynchronously is asked for in turn. Whatever an item holds is its work's to give back. */
+  items: Iterable<T> | AsyncIterable<T>;
   /** Items in flight at most. */
   count: number;
   /** Once aborted no new item is taken. In-flight work goes on. */
@@ -29,7 +30,7 @@ export interface LanesOptions<T> {
  */
 export async function runLanes<T>(options: LanesOptions<T>): Promise<boolean> {
   const { items, count, stop, graceMs = GRACE_MS, work } = options;
-  const iterator = items[Symbol.iterator]();
+  const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   const cut = new AbortController();
   const done = new AbortController();
   let failure: { error: unknown } | undefined;
@@ -37,12 +38,12 @@ export async function runLanes<T>(options: LanesOptions<T>): Promise<boolean> {
 
   async function lane(): Promise<void> {
     while (!failure && !stop?.aborted) {
-      const next = iterator.next();
-      if (next.done) {
-        exhausted = true;
-        return;
-      }
       try {
+        const next = await iterator.next();
+        if (next.done) {
+          exhausted = true;
+          return;
+        }
         await work(next.value, cut.signal);
       } catch (error) {
         failure ??= { error };

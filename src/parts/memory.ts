@@ -23,6 +23,19 @@ export function laneSizeOf(partSize: number): number {
   return Math.ceil(partSize * LANE_FACTOR);
 }
 
+/** A lane fed by a pipe holds the plain bytes too, until they are sealed. Sealed ones are at most 1/32 more. */
+const PIPE_LANE_FACTOR = 1 + LANE_FACTOR * (33 / 32);
+
+/** As `laneSizeOf`, of a pipe's part of `plainSize` bytes. */
+export function pipeLaneSizeOf(plainSize: number): number {
+  return Math.ceil(plainSize * PIPE_LANE_FACTOR);
+}
+
+/** The largest part of a pipe for which there is room when one lane has all: the inverse of `pipeLaneSizeOf`. */
+export function mostPipePartOf({ maxMemory, threadCount }: MemoryPlan): number {
+  return Math.floor((maxMemory - BASE_SIZE - threadCount * THREAD_SIZE) / PIPE_LANE_FACTOR);
+}
+
 export interface MemoryRequest {
   /** Resident bytes of the whole process at most. */
   maxMemory?: number | undefined;

@@ -9,7 +9,7 @@ import { release } from '../formats/release.ts';
 import type { Intent, SourceIdentity } from '../ledger/types.ts';
 import { MiB } from '../units.ts';
 import { checkStillPlanned, openPlannedSource, sourceChanged } from './source.ts';
-import type { Message } from './task.ts';
+import type { Message, PartSource } from './task.ts';
 
 /** Bytes a read asks for. Big enough to make the hop through the I/O pool cheap, small enough to stay in cache. */
 const READ_SIZE = MiB;
@@ -17,15 +17,15 @@ const READ_SIZE = MiB;
 /** One part of one message, and where its plain bytes are. */
 export interface PartToSeal {
   message: Message;
-  source: SourceIdentity;
+  source: PartSource;
   /** Header body and tag; they lead the first part. */
   header: Uint8Array;
   part: Part;
 }
 
 /**
- * Reads and seals one part into `buffer`; `sealed` is the used part of it. Throws `source-changed` where the source is
- * not the planned file.
+ * Reads and seals one part into `buffer`; `sealed` is the used part of it. Plain bytes that came from a pipe are released.
+ * Throws `source-changed` where the source is not the planned file.
  */
 export async function sealInto(buffer: Buffer, input: PartToSeal): Promise<{ sealed: Buffer; intent: Intent }> {
   const { message, source, header, part } = input;
@@ -35,12 +35,11 @@ export async function sealInto(buffer: Buffer, input: PartToSeal): Promise<{ sea
     offset = header.length;
   }
   const sealer = new PartSealer({ ...message, part, sealed: buffer, offset });
-  const file = await openPlannedSource(source);
-  try {
-    await readInto(sealer, file, part, source);
-    await checkStillPlanned(source, file);
-  } finally {
-    await file.close();
+  if ('plain' in source) {
+    sealer.push(source.plain);
+    release(new Uint8Array(source.plain.buffer));
+  } else {
+    await readFile(sealer, part, source);
   }
   const { size, tags } = sealer.finish();
   const sealed = buffer.subarray(0, offset + size);
@@ -60,6 +59,16 @@ export function intentOf(
     sealedSize,
     crc32,
   };
+}
+
+async function readFile(sealer: PartSealer, part: Part, source: SourceIdentity): Promise<void> {
+  const file = await openPlannedSource(source);
+  try {
+    await readInto(sealer, file, part, source);
+    await checkStillPlanned(source, file);
+  } finally {
+    await file.close();
+  }
 }
 
 /** Gives the sealer the plain bytes of `range`. Throws `source-changed` where the file ends inside it. */

@@ -6,21 +6,22 @@ import { partOf } from '../formats/esdk/layout.ts';
 import type { Intent, Receipt } from '../ledger/types.ts';
 import type { PartToSend, Store } from '../stores/store.ts';
 import type { BufferPool } from './buffers.ts';
-import { type PartToSeal, sealInto } from './seal-once.ts';
+import { sealInto } from './seal-once.ts';
 import { sealTwice } from './seal-twice.ts';
 import type { Link, SealTask } from './task.ts';
 
 /** Seals one part and sends it. A part that is held has its buffer from `buffers`, where it goes back whatever happens. */
 export async function sealPart(task: SealTask, store: Store, link: Link, buffers: BufferPool): Promise<Receipt> {
-  const input: PartToSeal = { ...task, part: partOf(task.message.layout, task.number) };
-  const { sealedOffset: offset } = input.part;
-  if (!task.held) {
-    const { intent, body } = await sealTwice(input);
+  const { source } = task;
+  const part = partOf(task.message.layout, task.number);
+  const { sealedOffset: offset } = part;
+  if (!task.held && !('plain' in source)) {
+    const { intent, body } = await sealTwice({ ...task, source, part });
     return announceAndSend(task, store, link, { intent, body, offset });
   }
-  const buffer = buffers.take(input.part.sealedSize);
+  const buffer = buffers.take(part.sealedSize);
   try {
-    const { intent, sealed } = await sealInto(buffer, input);
+    const { intent, sealed } = await sealInto(buffer, { ...task, part });
     return await announceAndSend(task, store, link, { intent, body: sealed, offset });
   } finally {
     buffers.give(buffer);

@@ -9,11 +9,14 @@ import { crc32 } from 'node:zlib';
 import { TAG_SIZE } from '../formats/esdk/frame.ts';
 import { FINAL_OVERHEAD, FRAME_OVERHEAD, frameRange, type Part } from '../formats/esdk/layout.ts';
 import { PartSealer } from '../formats/esdk/seal-frames.ts';
-import type { Intent } from '../ledger/types.ts';
+import type { Intent, SourceIdentity } from '../ledger/types.ts';
 import type { PartBody } from '../stores/store.ts';
 import { MiB } from '../units.ts';
 import { intentOf, type PartToSeal, readInto } from './seal-once.ts';
 import { checkStillPlanned, openPlannedSource, sourceChanged } from './source.ts';
+
+/** Only a file can be read a second time. */
+type PartOfFile = PartToSeal & { source: SourceIdentity };
 
 /** Plain bytes of a piece, at least: whole frames. */
 const PIECE_SIZE = MiB;
@@ -24,7 +27,7 @@ export function pieceMemoryOf({ frameSize, partFrameCount }: { frameSize: number
 }
 
 /** Pass one. Resolves to the part's intent, and to the body that is pass two each time it is read. */
-export async function sealTwice(input: PartToSeal): Promise<{ intent: Intent; body: PartBody }> {
+export async function sealTwice(input: PartOfFile): Promise<{ intent: Intent; body: PartBody }> {
   const tags = Buffer.alloc(input.part.frameCount * TAG_SIZE);
   let checksum = 0;
   let size = 0;
@@ -40,7 +43,7 @@ export async function sealTwice(input: PartToSeal): Promise<{ intent: Intent; bo
   };
 }
 
-async function* comparedPieces(input: PartToSeal, tags: Buffer): AsyncGenerator<Uint8Array> {
+async function* comparedPieces(input: PartOfFile, tags: Buffer): AsyncGenerator<Uint8Array> {
   let offset = 0;
   for await (const piece of sealedPieces(input)) {
     const before = tags.subarray(offset, offset + piece.tags.length);
@@ -56,7 +59,7 @@ interface Piece {
 }
 
 /** The part's sealed bytes in order. All pieces share one buffer: a piece is the reader's until it asks for the next. */
-async function* sealedPieces({ message, source, header, part }: PartToSeal): AsyncGenerator<Piece> {
+async function* sealedPieces({ message, source, header, part }: PartOfFile): AsyncGenerator<Piece> {
   if (part.isFirst) yield { sealed: Buffer.from(header), tags: Buffer.alloc(0) };
   const { layout } = message;
   const pieceFrames = Math.max(1, Math.floor(PIECE_SIZE / layout.frameSize));

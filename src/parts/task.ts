@@ -1,6 +1,6 @@
 /**
  * What goes down to a thread and what comes up again. Tasks are small: offsets, keys as KeyObjects, where to read and
- * where to send. The bytes of a part never cross, but for a part opened towards a pipe, whose ArrayBuffer is moved.
+ * where to send. The bytes of a part never cross, but where they come from a pipe or go to one: their ArrayBuffer is moved.
  */
 import type { ErrorData } from '../errors.ts';
 import type { MessageKeys } from '../formats/esdk/keys.ts';
@@ -23,11 +23,19 @@ export interface StoreAccess {
   credentials: Credentials | undefined;
 }
 
+/** Where a part's plain bytes come from: a file, or a pipe's part that was read already and is moved to the thread. */
+export type PartSource = SourceIdentity | PipedPart;
+
+export interface PipedPart {
+  /** All of the part. Whoever seals it releases it. */
+  plain: Uint8Array<ArrayBuffer>;
+}
+
 export interface SealTask {
   kind: 'seal';
   store: StoreAccess;
   message: Message;
-  source: SourceIdentity;
+  source: PartSource;
   /** Header body and tag, as the ledger has them; they lead the first part. */
   header: Uint8Array;
   number: number;

@@ -83,14 +83,12 @@ export class Threads {
   ): Promise<Receipt | OpenReceipt> {
     const { port1, port2 } = new MessageChannel();
     port1.on('message', (message) => onMessage(message, (reply) => port1.postMessage(reply)));
-    const transferList: ArrayBuffer[] =
-      task.kind === 'open' && 'buffer' in task.target && task.target.buffer ? [task.target.buffer] : [];
     const onCut = () => port1.postMessage('cut');
     cut?.addEventListener('abort', onCut);
     try {
       const answer: TaskAnswer<Receipt | OpenReceipt> = await this.#pool.run(
         { task, port: port2 },
-        { transferList: [port2, ...transferList] },
+        { transferList: [port2, ...buffersOf(task)] },
       );
       if ('error' in answer) throw SealiftError.revive(answer.error);
       return answer.value;
@@ -98,6 +96,12 @@ export class Threads {
       cut?.removeEventListener('abort', onCut);
     }
   }
+}
+
+/** What is moved to the thread with its task. */
+function buffersOf(task: SealTask | OpenTask): ArrayBuffer[] {
+  if (task.kind === 'seal') return 'plain' in task.source ? [task.source.plain.buffer] : [];
+  return 'buffer' in task.target && task.target.buffer ? [task.target.buffer] : [];
 }
 
 /** This process's environment. Threads look there for the compile cache, which is handed on where one is in use. */

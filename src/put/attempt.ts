@@ -43,27 +43,60 @@ export interface Attempt {
 }
 
 /** The header's size is known only with its keys; this much is assumed when a plan is checked before they are made. */
-const TYPICAL_HEADER_SIZE = 1024;
+export const TYPICAL_HEADER_SIZE = 1024;
+
+const OUR_METADATA = ['mtime', ID_METADATA];
 
 /**
  * Plans the object, looks at the target, makes the message key and header, and records all of it. Throws usage errors,
  * `memory-too-small` among them, and `target-exists` before anything is sent or asked of KMS.
  */
 export async function beginAttempt(run: PutRun, source: SourceIdentity): Promise<Attempt> {
-  const { request, place, tools, ledger } = run;
+  const { request, tools } = run;
   const frameSize = request.frameSize ?? DEFAULT_FRAME_SIZE;
   const plan = { plainSize: source.size, frameSize, partSize: request.partSize };
   const typical = planLayout({ ...plan, headerSize: TYPICAL_HEADER_SIZE });
   if (!goesWhole(typical, tools)) tools.plan(needsOf(typical));
   run.progress.totalBytes = source.size;
-  const encryptionContext = markedContext(request);
-  const sealiftId = freshRandom(16).toString('hex');
-  const headers = headersFor(request, source, sealiftId);
-  const condition = await conditionFor(run);
+  const intended = await intend(run, { mtime: mtimeText(source.mtimeNs) });
+  return await startAttempt(run, intended, {
+    source,
+    plainSize: source.size,
+    layoutFor: (headerSize) => planLayout({ ...plan, headerSize }),
+  });
+}
 
+/** What an object is to be, whatever its bytes: checked before anything is asked of KMS. */
+interface Intended extends Pick<AttemptRow, 'sealiftId' | 'headers' | 'condition'> {
+  encryptionContext: Record<string, string>;
+}
+
+/** Looks at what the user asks for and at the target. Throws as `beginAttempt` does. */
+export async function intend(run: PutRun, ours: Readonly<Record<string, string>> = {}): Promise<Intended> {
+  const encryptionContext = markedContext(run.request);
+  const sealiftId = freshRandom(16).toString('hex');
+  const headers = headersFor(run.request, { ...ours, [ID_METADATA]: sealiftId });
+  return { encryptionContext, sealiftId, headers, condition: await conditionFor(run) };
+}
+
+/** What an attempt seals, and how it is cut once the header's size is known. */
+interface Sealing {
+  /** Undefined for a pipe. */
+  source?: SourceIdentity;
+  /** The most it can be. */
+  plainSize: number;
+  layoutFor: (headerSize: number) => Layout;
+}
+
+/** Makes the message key and header, and has all of the attempt in the ledger. */
+export async function startAttempt(run: PutRun, intended: Intended, sealing: Sealing): Promise<Attempt> {
+  const { request, place, tools, ledger } = run;
+  const { source, plainSize, layoutFor } = sealing;
+  const { encryptionContext, ...fixed } = intended;
+  const frameSize = request.frameSize ?? DEFAULT_FRAME_SIZE;
   using materials = await tools.keyring.makeDataKey({
     encryptionContext,
-    plainSize: source.size,
+    plainSize,
     signal: request.signal,
     onCall: run.progress.countKmsCall,
   });
@@ -71,20 +104,9 @@ export async function beginAttempt(run: PutRun, source: SourceIdentity): Promise
   const keys = deriveMessageKeys({ dataKey: materials.dataKey.bytes, messageId });
   const { encryptedDataKeys } = materials;
   const header = headerBytes(encodeHeader({ messageId, encryptionContext, encryptedDataKeys, frameSize, keys }));
-  const layout = planLayout({ ...plan, headerSize: header.length });
-
-  const row = ledger.startAttempt(
-    {
-      source,
-      sealiftId,
-      single: goesWhole(layout, tools),
-      header,
-      layout,
-      condition,
-      headers,
-    },
-    keys.ledgerKey,
-  );
+  const layout = layoutFor(header.length);
+  const single = goesWhole(layout, tools);
+  const row = ledger.startAttempt({ ...fixed, source, single, header, layout }, keys.ledgerKey);
   return { row, message: { layout, messageId, keys }, resumed: false, kept: new Set(), doubtful: false };
 }
 
@@ -117,9 +139,8 @@ async function conditionFor({ request, place }: PutRun): Promise<WriteCondition>
 }
 
 /** The user's headers and ours. Throws `bad-option` and `metadata-too-large` for what no object can have. */
-function headersFor(request: SealOptions, source: SourceIdentity, sealiftId: string): ObjectHeaders {
-  const ours = { mtime: mtimeText(source.mtimeNs), [ID_METADATA]: sealiftId };
-  const taken = Object.keys(request.metadata ?? {}).find((name) => Object.hasOwn(ours, name.toLowerCase()));
+function headersFor(request: SealOptions, ours: Readonly<Record<string, string>>): ObjectHeaders {
+  const taken = Object.keys(request.metadata ?? {}).find((name) => OUR_METADATA.includes(name.toLowerCase()));
   if (taken !== undefined) {
     throw new SealiftError('bad-option', `Metadata ${JSON.stringify(taken)} is a name that Sealift gives itself`, {
       hint: 'Choose another name.',

@@ -47,8 +47,10 @@ export function expectedObject({ row, message }: Attempt, parts: Iterable<Receip
 }
 
 /** The source once more, after the last part: a file that grew meanwhile is not the one that was sealed. */
-async function checkSource({ row }: Attempt): Promise<void> {
-  const { file, identity } = await openSource(row.source.path);
+async function checkSource({ row: { source } }: Attempt): Promise<void> {
+  // A pipe has been read to its end.
+  if (!source) return;
+  const { file, identity } = await openSource(source.path);
   await file.close();
-  if (compareSource(row.source, identity) === 'changed') throw sourceChanged(row.source, identity);
+  if (compareSource(source, identity) === 'changed') throw sourceChanged(source, identity);
 }

@@ -7,22 +7,27 @@ import { jobIdOf, Ledger } from '../ledger/ledger.ts';
 import type { PutRequest } from '../put.ts';
 import type { SealOptions } from './attempt.ts';
 
+/** What a pipe's job is called where a file's has its path. */
+export const PIPE_NAME = '-';
+
 /** Options that decide the bytes or the object's headers: a job goes on only as it was begun. */
 const FIXED_OPTIONS = ['frameSize', 'partSize', 'context', 'contentType', 'storageClass', 'metadata', 'tags'] as const;
 
 /**
- * Opens the unfinished ledger of this source and target, or makes a new one; holds its lock until disposed of. Throws
+ * Opens the unfinished ledger of this source and target, or makes a new one; holds its lock until disposed of. What a
+ * pipe left is never gone on with: it is dropped. Throws
  * `options-differ` where a flag given now disagrees with the unfinished job, and the ledger's own errors.
  */
 export async function openJob(
   request: PutRequest,
   { place, tools, progress }: { place: Place; tools: Tools; progress: Progress },
 ): Promise<OpenedJob> {
-  const { source } = request;
+  const source = typeof request.source === 'string' ? request.source : PIPE_NAME;
   const fixed = fixedOptions(request, tools);
   const names = { command: 'put', source, target: place.url } as const;
   const id = jobIdOf(names);
-  if (!request.fresh && isUnfinished(tools, id)) {
+  const isLeft = !request.fresh && isUnfinished(tools, id);
+  if (isLeft && source !== PIPE_NAME) {
     const ledger = Ledger.open(tools.stateDir, id);
     try {
       const { fixed: begun } = ledger.job.options as unknown as JobOptions;
@@ -35,6 +40,7 @@ export async function openJob(
   }
   // One that is over may still have an upload that could not be aborted.
   await forgetJob(tools, id, progress.warn);
+  if (isLeft) progress.restart('The upload of an interrupted pipe was dropped');
   const options: JobOptions = { fixed, memo: request.memo ?? {} };
   return { ledger: Ledger.create(tools.stateDir, { ...names, options: { ...options } }), request, isNew: true };
 }

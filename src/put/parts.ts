@@ -24,37 +24,34 @@ export async function createUpload({ place, ledger, request }: PutRun, { row }: 
   return uploadId;
 }
 
+/** Has one part sealed and sent, until `cut`; its intent and then its receipt are in the ledger. */
+export async function sendPart(
+  { ledger, place }: PutRun,
+  { row, message }: Attempt,
+  part: Pick<SealTask, 'number' | 'source' | 'uploadId' | 'held' | 'compareOnly'>,
+  { crew, cut }: { crew: Crew; cut: AbortSignal },
+): Promise<void> {
+  const store = { settings: place.settings, credentials: await place.credentials() };
+  const task: SealTask = { kind: 'seal', store, message, header: row.header, objectKey: place.key, ...part };
+  const receipt = await crew.threads.seal(task, (intent) => ledger.recordIntent(intent), cut);
+  if (!part.compareOnly) await ledger.recordReceipt(receipt);
+}
+
 /** Resolves to false when the run was stopped before all parts were acknowledged. */
 export async function sendParts(
   run: PutRun,
   attempt: Attempt,
   { uploadId, crew }: { uploadId: string; crew: Crew },
 ): Promise<boolean> {
-  const { ledger, place, request, progress } = run;
-  const { message, row } = attempt;
+  const { request, progress } = run;
 
-  async function send(part: Part, cut: AbortSignal): Promise<void> {
+  async function send({ number, plainSize }: Part, cut: AbortSignal): Promise<void> {
     using _ticket = await crew.budget.take(crew.laneSize);
-    const compareOnly = attempt.kept.has(part.number);
-    const task: SealTask = {
-      kind: 'seal',
-      store: { settings: place.settings, credentials: await place.credentials() },
-      message,
-      source: row.source,
-      header: row.header,
-      number: part.number,
-      objectKey: place.key,
-      uploadId,
-      held: crew.held,
-      compareOnly,
-    };
-    const receipt = await crew.threads.seal(task, (intent) => ledger.recordIntent(intent), cut);
-    if (compareOnly) {
-      progress.kept(part.plainSize);
-      return;
-    }
-    await ledger.recordReceipt(receipt);
-    progress.acked(part.plainSize);
+    const compareOnly = attempt.kept.has(number);
+    const part = { number, source: attempt.row.source!, uploadId, held: crew.held, compareOnly };
+    await sendPart(run, attempt, part, { crew, cut });
+    if (compareOnly) progress.kept(plainSize);
+    else progress.acked(plainSize);
   }
 
   try {

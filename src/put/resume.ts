@@ -30,7 +30,8 @@ export async function resumeAttempt(run: PutRun, source: SourceIdentity): Promis
   const attempt = { row, message, resumed: true, kept: new Set<number>(), doubtful: false };
   progress.totalBytes = row.layout.plainSize;
 
-  const verdict = compareSource(row.source, source);
+  const planned = row.source!;
+  const verdict = compareSource(planned, source);
   const receipts = ledger.receipts();
   if (row.single || row.uploadId === undefined) {
     const answer = row.single ? await arrived(run, attempt, receipts) : undefined;
@@ -45,7 +46,7 @@ export async function resumeAttempt(run: PutRun, source: SourceIdentity): Promis
     throw new StartOver('The upload is gone: it was aborted or completed elsewhere', lost(run));
   }
   if (verdict === 'changed') {
-    throw new StartOver('The source changed since the job was interrupted', sourceChanged(row.source, source));
+    throw new StartOver('The source changed since the job was interrupted', sourceChanged(planned, source));
   }
   refuseStaleLedger(run, stored, receipts);
   const kept = keptParts(run, row, stored, receipts);

@@ -1,11 +1,12 @@
 /**
- * A file of no more than one part: sealed on this thread, one PutObject. It is never resumed under its key; after a
+ * No more than one part, of a file or a pipe: sealed on this thread, one PutObject. It is never resumed under its key; after a
  * crash HEAD tells whether it arrived, and if not it is sealed again under a new one.
  */
 import { partOf } from '../formats/esdk/layout.ts';
 import { release } from '../formats/release.ts';
 import { laneSizeOf } from '../parts/memory.ts';
 import { sealInto } from '../parts/seal-once.ts';
+import type { PartSource } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
 import type { WriteAnswer } from '../stores/store.ts';
 import type { Attempt } from './attempt.ts';
@@ -13,12 +14,18 @@ import { confirmWrite } from './confirm.ts';
 import { expectedObject } from './finish.ts';
 
 export async function sendWhole(run: PutRun, attempt: Attempt): Promise<WriteAnswer> {
-  const { place, tools, progress, ledger } = run;
+  const { row, message } = attempt;
+  using _ticket = await run.tools.budget.take(laneSizeOf(message.layout.sealedSize));
+  return await sendHeld(run, attempt, row.source!);
+}
+
+/** As `sendWhole`, for which the caller has memory. */
+export async function sendHeld(run: PutRun, attempt: Attempt, source: PartSource): Promise<WriteAnswer> {
+  const { place, progress, ledger } = run;
   const { message, row } = attempt;
   const part = partOf(message.layout, 1);
-  using _ticket = await tools.budget.take(laneSizeOf(part.sealedSize));
   const buffer = Buffer.allocUnsafeSlow(part.sealedSize);
-  const { sealed, intent } = await sealInto(buffer, { message, source: row.source, header: row.header, part });
+  const { sealed, intent } = await sealInto(buffer, { message, source, header: row.header, part });
   await ledger.recordIntent(intent);
   const { crc32 } = intent;
   const { headers, condition } = row;

@@ -3,7 +3,7 @@
  * sealed side. All of it follows from four numbers, so that parts can be sealed in any order on any thread.
  *
  *   sealed:  header ‖ frame 1 ‖ frame 2 ‖ … ‖ final frame          a frame adds 32 bytes, the final frame 40
- *   parts:   ├─ part 1: header and whole frames ─┼─ part 2: as many frames ─┼─ … ─┤
+ *   parts:   ├─ part 1: header and whole frames ─┼─ part 2: as many frames ─┼─ … ─┤       those of a pipe grow: ladder.ts
  *
  * Old writers also made messages of a single block. One is laid out here as a frame that holds everything, and differs
  * only in what the block adds: 36 bytes.
@@ -12,6 +12,7 @@
  */
 import { SealiftError } from '../../errors.ts';
 import { MiB } from '../../units.ts';
+import { framesIn, type Ladder, partsFor } from './ladder.ts';
 
 /** What a frame adds to its plain bytes: sequence number 4, nonce 12, tag 16. */
 export const FRAME_OVERHEAD = 32;
@@ -27,7 +28,7 @@ export const MAX_BLOCK_SIZE = 2 ** 36 - 32;
 /** Plain bytes a part where nobody chose otherwise. */
 export const DEFAULT_PART_SIZE = 8 * MiB;
 
-export interface Layout {
+export interface Layout extends Ladder {
   /** Plain bytes of the message. */
   plainSize: number;
   /** Plain bytes in every frame but the last. */
@@ -35,8 +36,6 @@ export interface Layout {
   /** Bytes of the header with its tag. */
   headerSize: number;
   frameCount: number;
-  /** Frames in every part but the last. */
-  partFrameCount: number;
   partCount: number;
   /** Bytes of the message. */
   sealedSize: number;
@@ -121,10 +120,10 @@ function noSuchMessage(sealedSize: number): SealiftError {
 
 /** Fills in what follows from the rest. */
 export function layoutOf(input: Omit<Layout, 'partCount' | 'sealedSize'>): Layout {
-  const { plainSize, headerSize, frameCount, partFrameCount } = input;
+  const { plainSize, headerSize, frameCount } = input;
   return {
     ...input,
-    partCount: Math.ceil(frameCount / partFrameCount),
+    partCount: partsFor(input, frameCount),
     sealedSize: headerSize + frameCount * FRAME_OVERHEAD + lastOverhead(input) + plainSize,
   };
 }
@@ -140,8 +139,8 @@ export function partOf(layout: Layout, number: number): Part {
     throw new RangeError(`number: expected a part from 1 to ${layout.partCount}, got ${number}`);
   }
   const index = number - 1;
-  const firstFrame = index * layout.partFrameCount + 1;
-  const lastFrame = Math.min(layout.frameCount, number * layout.partFrameCount);
+  const firstFrame = framesIn(layout, index) + 1;
+  const lastFrame = Math.min(layout.frameCount, framesIn(layout, number));
   const frames = frameRange(layout, { firstFrame, lastFrame });
   const isFirst = index === 0;
   return {

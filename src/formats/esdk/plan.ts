@@ -4,6 +4,7 @@
  */
 import { SealiftError } from '../../errors.ts';
 import { formatSize, GiB, KiB, MiB } from '../../units.ts';
+import { framesIn } from './ladder.ts';
 import {
   type Cut,
   DEFAULT_PART_SIZE,
@@ -75,6 +76,54 @@ export function planLayout(input: Cut & { plainSize: number; partSize?: number |
         )
       : checkedPartFrameCount({ partSize, frameSize, leastFrames, mostFrames });
   return layoutOf({ plainSize, frameSize, headerSize, frameCount, partFrameCount });
+}
+
+/**
+ * Plans a pipe: the longest message whose parts, growing, stay within `mostPartSize` plain bytes. The first are of
+ * `partSize`, or of what `expectedSize` needs. Throws `bad-size`, and `too-many-parts` where `expectedSize` cannot be
+ * reached.
+ */
+export function planPipe(
+  input: Cut & { partSize: number; mostPartSize: number; expectedSize?: number | undefined },
+): Layout {
+  const { frameSize, headerSize, mostPartSize, partSize, expectedSize = 0 } = input;
+  checkFrameSize(frameSize);
+  const mostFrames = maxPartFrameCount({ frameSize, headerSize });
+  const first = checkedPartFrameCount({
+    partSize,
+    frameSize,
+    leastFrames: 1,
+    mostFrames,
+  });
+  const mostPartFrames = Math.max(first, Math.min(mostFrames, Math.floor(mostPartSize / frameSize)));
+  const reachOf = (partFrameCount: number) =>
+    Math.min(MAX_FRAME_COUNT, framesIn({ partFrameCount, mostPartFrames }, MAX_PART_COUNT)) * frameSize;
+  let partFrameCount = first;
+  while (reachOf(partFrameCount) < expectedSize && partFrameCount < mostPartFrames) {
+    partFrameCount = Math.min(2 * partFrameCount, mostPartFrames);
+  }
+  const plainSize = reachOf(partFrameCount);
+  if (plainSize < expectedSize) {
+    throw new SealiftError(
+      'too-many-parts',
+      `A pipe of ${bytes(expectedSize)} is more than reaches: ${bytes(plainSize)} at most, in parts that memory can hold`,
+      { hint: 'Give more --max-memory, or seal a file: its parts need not be held.' },
+    );
+  }
+  return layoutOf({
+    plainSize,
+    frameSize,
+    headerSize,
+    frameCount: plainSize / frameSize,
+    partFrameCount,
+    mostPartFrames,
+  });
+}
+
+/** A pipe's layout once its end is known: all parts before that are as they were. */
+export function endedAt(longest: Layout, plainSize: number): Layout {
+  const { frameSize } = longest;
+  return layoutOf({ ...longest, plainSize, frameCount: Math.max(1, Math.ceil(plainSize / frameSize)) });
 }
 
 function checkedPartFrameCount(input: {

@@ -1,0 +1,183 @@
+/**
+ * A put from a pipe. Nobody knows its size, so its parts grow (formats/esdk/ladder.ts). It is read once, on this thread,
+ * into buffers whose lanes took a ticket before. And it is never resumed: whatever goes wrong aborts the upload. Its
+ * layout is that of the longest message there is room for, until its end is known: parts before the last are the same
+ * in both.
+ */
+import { setImmediate as turn } from 'node:timers/promises';
+import { EXIT, SealiftError } from '../errors.ts';
+import { DEFAULT_PART_SIZE, type Layout, layoutOf, partOf } from '../formats/esdk/layout.ts';
+import { DEFAULT_FRAME_SIZE, endedAt, planPipe } from '../formats/esdk/plan.ts';
+import type { Crew, LaneNeeds } from '../job.ts';
+import { runLanes } from '../parts/lanes.ts';
+import { mostPipePartOf, pipeLaneSizeOf } from '../parts/memory.ts';
+import { type PartRead, PipeReader } from '../parts/pipe-reader.ts';
+import type { PutRun } from '../put.ts';
+import type { WriteAnswer } from '../stores/store.ts';
+import { formatSize } from '../units.ts';
+import { type Attempt, intend, startAttempt, TYPICAL_HEADER_SIZE } from './attempt.ts';
+import { finishUpload } from './finish.ts';
+import { giveUpAttempt } from './give-up.ts';
+import { createUpload, sendPart } from './parts.ts';
+import { sendHeld } from './single.ts';
+import { StartOver } from './start-over.ts';
+
+const AGAIN = 'A pipe cannot be gone on with: run the whole command again.';
+
+/** A part in memory. Disposing of it gives its ticket back. */
+interface Piece extends PartRead, Disposable {
+  number: number;
+  /** Plain bytes up to its end. */
+  end: number;
+}
+
+/** Seals all of `source`. Where it rejects nothing of the upload is left, and the job is over. */
+export async function putPipe(run: PutRun, source: AsyncIterable<Uint8Array>): Promise<WriteAnswer> {
+  const { signal } = run.request;
+  using reader = new PipeReader(source);
+  const stop = () => reader.stop(interrupted(run));
+  if (signal?.aborted) stop();
+  signal?.addEventListener('abort', stop, { once: true });
+  try {
+    return await sealPipe(run, reader);
+  } catch (error) {
+    reader.stop(error);
+    throw await abandon(run, error);
+  } finally {
+    signal?.removeEventListener('abort', stop);
+  }
+}
+
+async function sealPipe(run: PutRun, reader: PipeReader): Promise<WriteAnswer> {
+  const { ledger, place, progress, tools } = run;
+  const longest = planLongest(run);
+  const intended = await intend(run);
+  const about = { job: ledger.job.id, object: place.url, reachBytes: longest.plainSize };
+  progress.emit({ type: 'start', command: 'put', resumed: false, totalBytes: 0, ...about });
+
+  const pieces = piecesOf(run, reader, longest);
+  using first = (await pieces.next()).value!;
+  await checkNotStopped(run);
+  const plan = first.isLast ? endedAt(longest, first.end) : longest;
+  const begin = () =>
+    startAttempt(run, intended, {
+      plainSize: plan.plainSize,
+      layoutFor: (headerSize) => layoutOf({ ...plan, headerSize }),
+    });
+  if (first.isLast) return await sendHeld(run, await begin(), first);
+
+  const crew = await tools.crew(needsOf(longest));
+  const attempt = await begin();
+  const uploadId = await createUpload(run, attempt);
+  const ended = await sendPieces(run, attempt, { first, pieces, reader, uploadId, crew });
+  await checkNotStopped(run);
+  ledger.setLayout(ended.message.layout);
+  return await finishUpload(run, ended, uploadId);
+}
+
+/** Throws usage errors, `memory-too-small` among them, before anything is read. */
+function planLongest({ request, tools }: PutRun): Layout {
+  const { frameSize = DEFAULT_FRAME_SIZE, partSize = DEFAULT_PART_SIZE, expectedSize } = request;
+  const { plan } = tools.plan({ partSize, plainSize: partSize });
+  const mostPartSize = mostPipePartOf(plan);
+  const longest = planPipe({ frameSize, partSize, expectedSize, mostPartSize, headerSize: TYPICAL_HEADER_SIZE });
+  tools.plan(needsOf(longest));
+  return longest;
+}
+
+/** Lanes are counted by the first parts; while larger ones are under way, fewer of them get a ticket. */
+function needsOf(longest: Layout): LaneNeeds {
+  const { sealedSize, plainSize } = partOf(longest, 1);
+  return { partSize: sealedSize, plainSize };
+}
+
+/** Reads the pipe part by part. Throws `too-many-parts` before it would go beyond the last that may be. */
+async function* piecesOf({ tools }: PutRun, reader: PipeReader, longest: Layout): AsyncGenerator<Piece, undefined> {
+  for (let number = 1; ; number++) {
+    const { plainOffset, plainSize } = partOf(longest, number);
+    using held = new DisposableStack();
+    held.use(await tools.budget.take(pipeLaneSizeOf(plainSize)));
+    const read = await reader.read(plainSize);
+    if (number === longest.partCount && !read.isLast) throw tooLong(longest);
+    const ticket = held.move();
+    const end = plainOffset + read.plain.length;
+    yield { ...read, number, end, [Symbol.dispose]: () => ticket.dispose() };
+    if (read.isLast) return;
+  }
+}
+
+/** Sends what is read, several parts at a time. Resolves to the attempt as it is now that its end is known. */
+async function sendPieces(
+  run: PutRun,
+  attempt: Attempt,
+  from: { first: Piece; pieces: AsyncIterable<Piece>; reader: PipeReader; uploadId: string; crew: Crew },
+): Promise<Attempt> {
+  const { first, pieces, reader, uploadId, crew } = from;
+  const { message } = attempt;
+  let ended: Attempt | undefined;
+
+  async function* all(): AsyncGenerator<Piece> {
+    yield first;
+    yield* pieces;
+  }
+
+  async function send(piece: Piece, cut: AbortSignal): Promise<void> {
+    using _ticket = piece;
+    const { number, plain, isLast, end } = piece;
+    const { length } = plain;
+    if (isLast) ended = { ...attempt, message: { ...message, layout: endedAt(message.layout, end) } };
+    const part = { number, source: { plain }, uploadId, held: true, compareOnly: false };
+    try {
+      await sendPart(run, isLast ? ended! : attempt, part, { crew, cut });
+      run.progress.acked(length);
+    } catch (error) {
+      // A lane may be waiting for a source that is silent.
+      reader.stop(error);
+      throw error;
+    }
+  }
+
+  const lanes = { items: all(), count: crew.plan.laneCount, work: send };
+  // Nothing of it can be gone on with: parts in flight are of no use to anybody.
+  const complete = await runLanes({ ...lanes, stop: run.request.signal, graceMs: 0 });
+  if (!complete) throw interrupted(run);
+  return ended!;
+}
+
+/**
+ * Ctrl-C reaches the producer too, and its death looks like an end. A turn of the event loop lets a signal be heard that
+ * came with it.
+ */
+async function checkNotStopped(run: PutRun): Promise<void> {
+  await turn();
+  if (run.request.signal?.aborted) throw interrupted(run);
+}
+
+function interrupted({ place }: PutRun): SealiftError {
+  return new SealiftError('pipe-interrupted', `Interrupted: ${place.url} was not completed`, {
+    hint: AGAIN,
+  });
+}
+
+function tooLong({ plainSize }: Layout): SealiftError {
+  return new SealiftError('too-many-parts', `The pipe has more than ${formatSize(plainSize)}: it was not completed`, {
+    hint: 'Give --expected-size to begin with larger parts, and more --max-memory for parts that are larger still.',
+  });
+}
+
+/** Ends the job: its upload is aborted, whatever the error. Resolves to the error with nothing promised in it. */
+async function abandon({ ledger, place, progress }: PutRun, thrown: unknown): Promise<SealiftError> {
+  const attempt = ledger.attempt();
+  if (attempt) {
+    await giveUpAttempt({ ledger, place: async () => place, warn: progress.warn });
+    ledger.finish('failed');
+  } else {
+    ledger.discard();
+  }
+  const error = SealiftError.from(thrown instanceof StartOver ? thrown.cause : thrown);
+  if (error.exit !== EXIT.unavailable && error.code !== 'interrupted') return error;
+  const mayBeThere = attempt?.single || attempt?.state === 'completing';
+  const hint = `${mayBeThere ? `Whether ${place.url} is there \`sealift inspect\` tells. ` : ''}${AGAIN}`;
+  const code = error.code === 'interrupted' ? 'pipe-interrupted' : error.code;
+  return new SealiftError(code, error.message, { hint, cause: error });
+}
