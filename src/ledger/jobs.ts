@@ -141,8 +141,8 @@ function answerOf({ answer }: StoredAttempt): Pick<JobSummary, 'answer'> {
 
 function progressOfPut(db: DatabaseSync, { plan, state }: StoredAttempt): Progress {
   const { source, single, layout } = JSON.parse(plan) as NewAttempt;
-  const isEndless = !source && !single && (state === 'planned' || state === 'created');
-  const { sealedSize, partCount } = isEndless ? { sealedSize: 0, partCount: 0 } : layout;
+  const isKnown = source !== undefined || single || state === 'completing' || state === 'done';
+  const { sealedSize, partCount } = isKnown ? layout : { sealedSize: 0, partCount: 0 };
   const row = db.prepare('SELECT count(*) AS count, total(sealed_size) AS size FROM receipts').get();
   return { bytesDone: Number(row?.size), bytesTotal: sealedSize, partsDone: Number(row?.count), partsTotal: partCount };
 }

@@ -119,7 +119,7 @@ describe('nothing is left of a stream', () => {
     ['after two parts', twoParts],
   ])('that is stopped while it is silent %s', async (name, size) => {
     const key = `stopped ${name}`;
-    const signal = AbortSignal.timeout(1000);
+    const signal = AbortSignal.timeout(400);
     await expectGone(key, put(key, streamThen(size, silence), { signal }), { code: 'pipe-interrupted', exit: 1 });
   });
 
