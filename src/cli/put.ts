@@ -30,9 +30,8 @@ type PutFlags = EngineFlags & ObjectFlags & PipeFlags & { fresh?: boolean };
 const EXAMPLES = `
 Examples:
   $ sealift put db.tar s3://backups/2026/db.tar --kms-key alias/backups
-  $ sealift put db.tar s3://backups/2026/ --raw-key ~/backup.key      # keeps the file's name
   $ sealift put db.tar s3://backups/db.tar --kms-key alias/backups --overwrite --storage-class GLACIER_IR
-  $ sealift put db.tar file:///mnt/usb/db.tar --raw-key ~/backup.key  # onto a disk, without any AWS setting
+  $ sealift put db.tar file:///mnt/usb/ --raw-key ~/backup.key        # onto a disk, under the file's name
   $ tar c /srv | sealift put - s3://backups/srv.tar --kms-key alias/backups --expected-size 2TiB
   $ sealift put --from-command 'pg_dump shop' s3://backups/shop.sql --kms-key alias/backups
 

@@ -34,7 +34,7 @@ describe('flags', () => {
   afterEach(() => delete process.env.SEALIFT_FRAME_SIZE);
 
   const cases: [name: string, code: ErrorCode, args: string[]][] = [
-    ['a pipe to put', 'usage', ['put', '-', 's3://bucket/key']],
+    ['a pipe into a folder', 'usage', ['put', '-', 's3://bucket/folder/']],
     ['JSON and bytes on one standard output', 'usage', ['get', 's3://bucket/key', '-', '--json']],
     ['no key to seal with', 'no-key', ['put', file, 's3://bucket/key']],
     ['a key file that is not there', 'bad-key-file', ['put', file, 's3://bucket/key', '--raw-key', key]],

@@ -67,7 +67,8 @@ describe('put -', () => {
     const flags = ['--expected-size', '300GiB', '--max-memory', '256MiB'];
     const { lines } = await pipe('echo', 'expected', flags).ended;
     expect(lines.find(({ type }) => type === 'start')!.reachBytes).toBeGreaterThan(300 * 1024 * MiB);
-    const refused = await pipe('exec sleep 5', 'too large', ['--expected-size', '1TiB', '--max-memory', '256MiB']).ended;
+    const refused = await pipe('exec sleep 5', 'too large', ['--expected-size', '1TiB', '--max-memory', '256MiB'])
+      .ended;
     expect(failureOf(refused)).toMatchObject({
       code: 'too-many-parts',
       exit: 2,

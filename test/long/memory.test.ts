@@ -37,7 +37,7 @@ async function within({ args, size, cap, into = '' }: Act, sandbox: SandboxProce
   const command = [process.execPath, bin, ...args, ...flags, '--state-dir', join(folder, 'jobs')];
   const cost = await measure(command, { env: { ...sandbox.env, NODE_DISABLE_COMPILE_CACHE: '1' }, into });
   expect(cost.exit, cost.stderr).toBe(0);
-  const what = `${args[0]} of ${formatSize(size)}${args[2] === '-' ? ' to a pipe' : ''}`;
+  const what = `${args[0]} of ${formatSize(size)}${args[2] === '-' ? ' to a pipe' : args[1] === '-' ? ' from a pipe' : ''}`;
   const cpuSeconds = (cost.cpuSeconds / (size / GiB)).toFixed(2);
   const peak = `peak ${formatSize(cost.peakRssBytes)} of ${formatSize(cap)}`;
   console.log(`${what}: ${peak}, ${cost.seconds.toFixed(1)} s, ${cpuSeconds} CPU s/GiB`);
@@ -75,6 +75,28 @@ describe('a sandbox that keeps no bytes', () => {
     const after = await within(put(GiB, 256 * MiB), sandbox);
     const one = (before.cpuSeconds + after.cpuSeconds) / 2;
     expect(sixteen.cpuSeconds / 16).toBeLessThan(one * CPU_TOLERANCE);
+  });
+});
+
+describe('a pipe', () => {
+  let sandbox: SandboxProcess;
+  beforeAll(async () => {
+    sandbox = await startSandboxProcess(['--https', '--bucket', 'bkt', '--discard'], join(folder, 'piped.log'));
+  });
+  afterAll(() => sandbox.stop());
+
+  const pipe = (size: number, cap: number): Act => {
+    const from = ['--from-command', `head -c ${size} /dev/zero`];
+    return { args: ['put', '-', `s3://bkt/${size}`, ...from, '--kms-key', 'alias/sandbox'], size, cap };
+  };
+
+  test('put of 1 GiB within 256 MiB', () => within(pipe(GiB, 256 * MiB), sandbox));
+
+  test('put of 24 GiB within 256 MiB, in parts that grow', async () => {
+    await within(pipe(24 * GiB, 256 * MiB), sandbox);
+    const sizes = sandbox.log().flatMap(({ operation, bytesIn }) => (operation === 'UploadPart' ? [bytesIn] : []));
+    const inMiB = new Set(sizes.map((size) => Math.floor(size / MiB)));
+    for (const step of [8, 16]) expect(inMiB).toContain(step);
   });
 });
 
