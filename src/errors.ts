@@ -46,6 +46,7 @@ export const CODES = {
   'source-changed': failed,
   'source-failed': failed,
   'pipe-interrupted': failed,
+  'pipe-too-long': failed,
 
   // The target and the local disk.
   'target-exists': failed,

@@ -59,10 +59,10 @@ export function addPut(program: Command, output: Output): void {
   ]) {
     add(command);
   }
-  command.action(async (...names: [string, string | undefined]) => {
+  command.action(async (first: string, second: string | undefined) => {
     const flags = flagsOf<PutFlags>(command);
     const { fresh, expectedSize } = flags;
-    const { source, dest } = endsOf(names, flags);
+    const { source, dest } = endsOf({ first, second }, flags);
     using pipe = pipeOf(source, flags);
     const target = objectFor(source, dest);
     const request = pipe ? { source: pipe, expectedSize } : { source: resolve(source), memo: memoOf(flags) };
@@ -75,8 +75,11 @@ export function addPut(program: Command, output: Output): void {
 }
 
 /** With a command for a source the only name is the object's, though a `-` may stand for the command. */
-function endsOf([first, second]: [string, string | undefined], flags: PipeFlags): { source: string; dest: string } {
-  if (flags.fromCommand === undefined) {
+function endsOf(
+  { first, second }: { first: string; second: string | undefined },
+  { fromCommand }: PipeFlags,
+): { source: string; dest: string } {
+  if (fromCommand === undefined) {
     if (second !== undefined) return { source: first, dest: second };
     throw new SealiftError('usage', "Missing required argument 'dest'", {
       hint: '`sealift put --help` shows what it takes.',

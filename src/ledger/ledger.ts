@@ -208,7 +208,7 @@ export class Ledger implements Disposable {
 
   /** What a pipe has come to, once its end is known. */
   setLayout(layout: AttemptRow['layout']): void {
-    this.#change({ plan: JSON.stringify({ ...JSON.parse(this.#attempt()!.plan), layout }), state: 'completing' });
+    this.#change({ plan: JSON.stringify({ ...JSON.parse(this.#attempt()!.plan), layout }) });
   }
 
   /** `aborted` and `lost` need no unlocking; such an attempt can never be unlocked afterwards. */

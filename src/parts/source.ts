@@ -84,7 +84,7 @@ function directoryError(path: string): SealiftError {
 
 function notAFile(path: string, cause?: unknown): SealiftError {
   return new SealiftError('source-not-a-file', `${path} is not a regular file`, {
-    hint: 'Copy it into a file first: a source is read at many places at once, and again after a crash.',
+    hint: 'Seal it as a pipe (`sealift put - DEST < FILE`), or copy it into a file first: that can be resumed.',
     cause,
   });
 }

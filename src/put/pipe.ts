@@ -8,7 +8,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { EXIT, SealiftError } from '../errors.ts';
 import { DEFAULT_PART_SIZE, type Layout, layoutOf, partOf } from '../formats/esdk/layout.ts';
 import { DEFAULT_FRAME_SIZE, endedAt, planPipe } from '../formats/esdk/plan.ts';
-import type { Crew, LaneNeeds } from '../job.ts';
+import type { Crew, LaneNeeds, Tools } from '../job.ts';
 import { runLanes } from '../parts/lanes.ts';
 import { mostPipePartOf, pipeLaneSizeOf } from '../parts/memory.ts';
 import { type PartRead, PipeReader } from '../parts/pipe-reader.ts';
@@ -91,8 +91,12 @@ function needsOf(longest: Layout): LaneNeeds {
   return { partSize: sealedSize, plainSize };
 }
 
-/** Reads the pipe part by part. Throws `too-many-parts` before it would go beyond the last that may be. */
-async function* piecesOf({ tools }: PutRun, reader: PipeReader, longest: Layout): AsyncGenerator<Piece, undefined> {
+/** Reads the pipe part by part. Throws `pipe-too-long` where more follows the last that may be, which is not sent either. */
+export async function* piecesOf(
+  { tools }: { tools: Pick<Tools, 'budget'> },
+  reader: PipeReader,
+  longest: Layout,
+): AsyncGenerator<Piece, undefined> {
   for (let number = 1; ; number++) {
     const { plainOffset, plainSize } = partOf(longest, number);
     using held = new DisposableStack();
@@ -160,7 +164,7 @@ function interrupted({ place }: PutRun): SealiftError {
 }
 
 function tooLong({ plainSize }: Layout): SealiftError {
-  return new SealiftError('too-many-parts', `The pipe has more than ${formatSize(plainSize)}: it was not completed`, {
+  return new SealiftError('pipe-too-long', `The pipe has more than ${formatSize(plainSize)}: it was not completed`, {
     hint: 'Give --expected-size to begin with larger parts, and more --max-memory for parts that are larger still.',
   });
 }

@@ -5,9 +5,14 @@ import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { layoutOf } from '../../src/formats/esdk/layout.ts';
 import type { JobEvent } from '../../src/job.ts';
 import { jobIdOf } from '../../src/ledger/ledger.ts';
+import { BASE_SIZE, MemoryBudget, pipeLaneSizeOf } from '../../src/parts/memory.ts';
+import { PipeReader } from '../../src/parts/pipe-reader.ts';
+import { piecesOf } from '../../src/put/pipe.ts';
 import type { PutRequest } from '../../src/put.ts';
+import { KiB } from '../../src/units.ts';
 import { BUCKET, ofType, openStage, PART_SIZE, type Stage } from '../support/stage.ts';
 
 let stage: Stage;
@@ -141,6 +146,31 @@ describe('nothing is left of a stream', () => {
     stage.sandbox.setFaults('CompleteMultipartUpload:1=PreconditionFailed');
     await expectGone('appeared', put('appeared', streamOf(randomBytes(twoParts))), { code: 'target-exists' });
   });
+});
+
+test('one part more than there may be is an error, and the last that may be is not handed out', async () => {
+  const cut = { frameSize: KiB, headerSize: 100, partFrameCount: 2 };
+  const longest = layoutOf({ ...cut, plainSize: 6 * KiB, frameCount: 6 });
+  const budget = new MemoryBudget({ maxMemory: BASE_SIZE + pipeLaneSizeOf(2 * KiB) });
+  async function numbersOf(size: number): Promise<number[]> {
+    const numbers: number[] = [];
+    using reader = new PipeReader(streamOf(randomBytes(size)));
+    try {
+      for await (const { number, ...piece } of piecesOf({ tools: { budget } }, reader, longest)) {
+        numbers.push(number);
+        piece[Symbol.dispose]();
+      }
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'pipe-too-long', exit: 1, message: expect.stringContaining('6 KiB') });
+      expect(numbers).toEqual([1, 2]);
+      return [];
+    }
+    return numbers;
+  }
+  expect(await numbersOf(6 * KiB)).toEqual([1, 2, 3]);
+  expect(await numbersOf(6 * KiB + 1)).toEqual([]);
+  // The ticket of the part that failed is back.
+  using _ticket = await budget.take(pipeLaneSizeOf(2 * KiB));
 });
 
 test('a target that exists is told before a byte is read', async () => {
