@@ -137,7 +137,8 @@ export function progressLine(now: {
   const { ackedBytes, totalBytes, reusedBytes, rate, throttled } = now;
   if (totalBytes === 0) {
     const facts = [formatSize(ackedBytes), formatRate(rate)];
-    return [...facts, ...(throttled ? ['throttled'] : [])].join(', ');
+    if (throttled) facts.push('throttled');
+    return facts.join(', ');
   }
   // A source that changed is read anew: for a moment there may be more done than there is to do.
   const done = Math.min(1, ackedBytes / totalBytes);

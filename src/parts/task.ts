@@ -1,6 +1,7 @@
 /**
  * What goes down to a thread and what comes up again. Tasks are small: offsets, keys as KeyObjects, where to read and
- * where to send. The bytes of a part never cross, but where they come from a pipe or go to one: their ArrayBuffer is moved.
+ * where to send. The bytes of a part never cross, but where they come from a pipe or go to one: their ArrayBuffer is
+ * moved.
  */
 import type { ErrorData } from '../errors.ts';
 import type { MessageKeys } from '../formats/esdk/keys.ts';

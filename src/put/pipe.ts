@@ -91,7 +91,7 @@ function needsOf(longest: Layout): LaneNeeds {
   return { partSize: sealedSize, plainSize };
 }
 
-/** Reads the pipe part by part. Throws `pipe-too-long` where more follows the last that may be, which is not sent either. */
+/** Reads the pipe part by part. Throws `pipe-too-long` where more follows the last part that may be. */
 export async function* piecesOf(
   { tools }: { tools: Pick<Tools, 'budget'> },
   reader: PipeReader,

@@ -1,6 +1,6 @@
 /**
- * No more than one part, of a file or a pipe: sealed on this thread, one PutObject. It is never resumed under its key; after a
- * crash HEAD tells whether it arrived, and if not it is sealed again under a new one.
+ * No more than one part, of a file or a pipe: sealed on this thread, one PutObject. It is never resumed under its key;
+ * after a crash HEAD tells whether it arrived, and if not a file is sealed again under a new one.
  */
 import { partOf } from '../formats/esdk/layout.ts';
 import { release } from '../formats/release.ts';

@@ -20,6 +20,12 @@ describe('progressLine', () => {
     expect(progressLine({ ...now, throttled: true })).toMatch(/64 MiB of 256 MiB, throttled$/);
   });
 
+  test('of a pipe says how much, and how fast: nobody knows of how much', () => {
+    const pipe = { ...now, totalBytes: 0, rate: 2 * MiB };
+    expect(progressLine(pipe)).toBe('64 MiB, 2 MiB/s');
+    expect(progressLine({ ...pipe, throttled: true })).toBe('64 MiB, 2 MiB/s, throttled');
+  });
+
   test('stands still where more is done than there was to do', () => {
     expect(progressLine({ ...now, ackedBytes: 512 * MiB, rate: MiB })).toMatch(/^━{24} 100 % /);
   });

@@ -3,6 +3,7 @@ import type { Mutant } from '../mutation.ts';
 
 const STORIES = 'test/stories/safety-complete.test.ts';
 const WITNESSES = 'test/stories/safety-witnesses.test.ts';
+const PIPES = 'test/put/pipe.test.ts';
 const NONCES = 'test/stories/safety-nonces.test.ts';
 const STORE = 'test/stores/s3.test.ts';
 const FINISH = 'src/put/finish.ts';
@@ -164,10 +165,9 @@ export const completion: Mutant[] = [
   {
     breaks: 'and before a key is asked for',
     file: 'src/put/attempt.ts',
-    find: '  const condition = await conditionFor(run);\n',
-    replace: `  (await tools.keyring.makeDataKey({ encryptionContext }))[Symbol.dispose]();
-  const condition = await conditionFor(run);
-`,
+    find: '  const intended = await intend(run, {',
+    replace: `  (await tools.keyring.makeDataKey({ encryptionContext: markedContext(request) }))[Symbol.dispose]();
+  const intended = await intend(run, {`,
     test: WITNESSES,
     only: 'there already',
   },
@@ -266,5 +266,21 @@ export const completion: Mutant[] = [
     replace: '',
     test: WITNESSES,
     only: 'nobody tells a checksum',
+  },
+  {
+    breaks: 'a pipe that fails leaves no upload',
+    file: 'src/put/pipe.ts',
+    find: '    await giveUpAttempt({ ledger, place: async () => place, warn: progress.warn });\n',
+    replace: '',
+    test: PIPES,
+    only: 'that fails after two parts',
+  },
+  {
+    breaks: 'a pipe that ends by Ctrl-C is not completed',
+    file: 'src/put/pipe.ts',
+    find: '  if (run.request.signal?.aborted) throw interrupted(run);\n',
+    replace: '',
+    test: PIPES,
+    only: 'as when Ctrl-C',
   },
 ];

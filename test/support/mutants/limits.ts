@@ -17,7 +17,7 @@ export const limits: Mutant[] = [
   {
     breaks: 'a whole file takes a ticket before it is read',
     file: 'src/put/single.ts',
-    find: '  using _ticket = await tools.budget.take(',
+    find: '  using _ticket = await run.tools.budget.take(',
     replace: '  void (',
     test: STORIES,
     only: 'of a whole file',

@@ -56,9 +56,8 @@ export const secrets: Mutant[] = [
   {
     breaks: 'never in the ledger',
     file: 'src/put/attempt.ts',
-    find: '  const row = ledger.startAttempt(\n    {\n',
-    replace:
-      "  const row = ledger.startAttempt(\n    {\n      ...{ debug: Buffer.from(materials.dataKey.bytes).toString('base64') },\n",
+    find: 'ledger.startAttempt({ ...fixed,',
+    replace: "ledger.startAttempt({ debug: Buffer.from(materials.dataKey.bytes).toString('base64'), ...fixed,",
     test: STORIES,
     only: 'plain data key',
   },
