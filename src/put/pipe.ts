@@ -70,7 +70,6 @@ async function sealPipe(run: PutRun, reader: PipeReader): Promise<WriteAnswer> {
   const attempt = await begin();
   const uploadId = await createUpload(run, attempt);
   const ended = await sendPieces(run, attempt, { first, pieces, reader, uploadId, crew });
-  await checkNotStopped(run);
   ledger.setLayout(ended.message.layout);
   return await finishUpload(run, ended, uploadId);
 }

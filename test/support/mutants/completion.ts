@@ -278,7 +278,7 @@ export const completion: Mutant[] = [
   {
     breaks: 'a pipe that ends by Ctrl-C is not completed',
     file: 'src/put/pipe.ts',
-    find: '  if (run.request.signal?.aborted) throw interrupted(run);\n',
+    find: '  await checkNotStopped(run);\n',
     replace: '',
     test: PIPES,
     only: 'as when Ctrl-C',
