@@ -15,7 +15,7 @@ export function stopOnSignals(output: Output): AbortSignal {
   function stop(): void {
     if (!controller.signal.aborted) {
       firstMs = performance.now();
-      output.say('Stopping: parts in flight get up to 10 s. Press again to stop at once.');
+      output.say('Stopping: what is in flight may take up to 10 s to end. Press again to stop at once.');
       controller.abort(
         new SealiftError('interrupted', 'Interrupted', { hint: 'Run the same command again to go on.' }),
       );

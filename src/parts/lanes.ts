@@ -5,6 +5,7 @@
  */
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { SealiftError } from '../errors.ts';
 
 /** Long enough for a part on a slow line, not for a stalled one. */
 export const GRACE_MS = 10_000;
@@ -53,9 +54,15 @@ export async function runLanes<T>(options: LanesOptions<T>): Promise<boolean> {
 
   const all = Promise.all(Array.from({ length: count }, lane)).finally(() => done.abort());
   await Promise.race([all, cutAfterGrace({ stop, graceMs, cut, done: done.signal })]);
+  const error = failure?.error;
+  // A real failure counts, whatever was cut beside it; a failure by cutting is the interruption itself.
+  if (failure && !(cut.signal.aborted && isInterruption(error))) throw error;
   if (cut.signal.aborted) return false;
-  if (failure) throw failure.error;
   return exhausted;
+}
+
+function isInterruption(error: unknown): boolean {
+  return error instanceof SealiftError && error.code === 'interrupted';
 }
 
 /** Cuts the work some time after the signal and resolves when that should have helped; ends early once `done`. */

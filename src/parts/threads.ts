@@ -81,6 +81,7 @@ export class Threads {
     cut: AbortSignal | undefined,
     onMessage: (message: unknown, reply: (message: unknown) => void) => void,
   ): Promise<Receipt | OpenReceipt> {
+    if (cut?.aborted) throw SealiftError.interrupted(cut, 'A part that had not begun');
     const { port1, port2 } = new MessageChannel();
     port1.on('message', (message) => onMessage(message, (reply) => port1.postMessage(reply)));
     const onCut = () => port1.postMessage('cut');

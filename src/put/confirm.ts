@@ -83,15 +83,34 @@ async function decideByHead(
   let ours: WriteAnswer | undefined;
   try {
     ours = await findOurs(run, expected, options);
-  } catch {
-    // HEAD cannot tell either: the first error says more. The job stays, and a resume asks again.
-    throw error;
+  } catch (headError) {
+    // HEAD cannot tell either. The job stays, and a resume asks again.
+    if (!mayBeOurs(error)) throw error;
+    throw isDenied(headError) ? perhapsOurs(run, headError) : headError;
   }
   if (ours) return ours;
   const { code } = SealiftError.from(error);
   if (code === 'target-exists') throw targetExists(run.place.url);
   if (code === 'upload-lost') throw new StartOver('The upload is gone and there is no object of ours', error);
   throw error;
+}
+
+/** A write that was tried again may have met its own first try: the object there, or the upload completed. */
+function mayBeOurs(error: unknown): boolean {
+  const { code, cause } = SealiftError.from(error);
+  const { attempts = 1 } = (cause as { $metadata?: { attempts?: number } } | undefined)?.$metadata ?? {};
+  return attempts > 1 && (code === 'target-exists' || code === 'target-changed' || code === 'upload-lost');
+}
+
+function perhapsOurs({ place }: PutRun, cause: unknown): SealiftError {
+  return new SealiftError(
+    'access-denied',
+    `Something is at ${place.url}, perhaps what was just written: HEAD is denied`,
+    {
+      hint: 'Look at it with an identity that may (s3:GetObject), or give --overwrite to replace it.',
+      cause,
+    },
+  );
 }
 
 /** The second witness: HEAD of the written version must show our id, size and checksum. Undefined where it is denied. */

@@ -1,11 +1,10 @@
 /**
- * An attempt given up: what the store holds of it is freed. An upload is forgotten only once it is gone; one that
- * cannot be aborted is told by its id, and the ledger keeps it, so that `cancel` can try again.
+ * An attempt given up: what the store holds of it is freed. An upload that cannot be aborted is told by its id, and is
+ * `lost`: the job's ledger keeps it, whatever attempts follow, and whoever gives the job up tries again.
  */
 import { SealiftError } from '../errors.ts';
 import type { Place } from '../job.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import type { AttemptRow } from '../ledger/types.ts';
 
 export interface GivingUp {
   ledger: Ledger;
@@ -17,17 +16,31 @@ export interface GivingUp {
 /** S3 refuses requests from clocks that differ by more. */
 const MAX_CLOCK_SKEW_MS = 15 * 60 * 1000;
 
-/** Gives the current attempt up, if there is one. Resolves to whether the store is known to hold nothing of it. */
-export async function giveUpAttempt({ ledger, place, warn }: GivingUp): Promise<boolean> {
+/**
+ * Gives the current attempt up, if there is one, and tries again with those lost before it. Resolves to whether the
+ * store is known to hold nothing of any.
+ */
+export async function giveUpAttempt(giving: GivingUp): Promise<boolean> {
+  const { ledger, place } = giving;
+  const areFreed = await freeLostUploads(giving);
   const attempt = ledger.attempt();
-  if (!attempt || attempt.state === 'aborted') return true;
-  const isFreed = attempt.single || (await freeUpload(attempt, await place(), { ledger, warn }));
+  if (!attempt || attempt.state === 'aborted' || attempt.state === 'lost') return areFreed;
+  const isFreed = attempt.single || (await freeUpload(attempt.uploadId, await place(), giving));
   ledger.setState(isFreed ? 'aborted' : 'lost');
-  return isFreed;
+  return isFreed && areFreed;
+}
+
+/** Tries again with what could not be aborted. Resolves to whether none of it is left. */
+export async function freeLostUploads(giving: GivingUp): Promise<boolean> {
+  const { ledger, place } = giving;
+  for (const { number, uploadId } of ledger.lostUploads()) {
+    if (await freeUpload(uploadId, await place(), giving)) ledger.setAborted(number);
+  }
+  return ledger.lostUploads().length === 0;
 }
 
 async function freeUpload(
-  { uploadId }: AttemptRow,
+  uploadId: string | undefined,
   { store, key, url }: Place,
   { ledger, warn }: Pick<GivingUp, 'ledger' | 'warn'>,
 ): Promise<boolean> {
@@ -37,8 +50,8 @@ async function freeUpload(
     return true;
   } catch (error) {
     const { code, message } = SealiftError.from(error);
-    // Uploads go with their bucket.
-    if (code === 'bucket-not-found') return true;
+    // Uploads go with their bucket. A directory may only be on a disk that is not mounted.
+    if (code === 'bucket-not-found' && !isInDirectory(url)) return true;
     warn(
       uploadId === undefined
         ? `An upload of ${url} may be left behind, and could not be looked for: ${message}`
@@ -59,8 +72,15 @@ async function tellStrays(
 ): Promise<void> {
   for await (const { uploadId, initiated } of store.listUploads(key)) {
     if (initiated.getTime() < sinceMs - MAX_CLOCK_SKEW_MS) continue;
+    const remedy = isInDirectory(url)
+      ? `remove it (rm -r, the hidden folder .${key}.sealift-${uploadId})`
+      : 'abort it (aws s3api abort-multipart-upload)';
     warn(
-      `Upload ${uploadId} of ${url}, begun ${initiated.toISOString()}, may be ours: unless another program is writing there, abort it (aws s3api abort-multipart-upload)`,
+      `Upload ${uploadId} of ${url}, begun ${initiated.toISOString()}, may be ours: unless another program is writing there, ${remedy}`,
     );
   }
+}
+
+function isInDirectory(url: string): boolean {
+  return url.startsWith('file:');
 }

@@ -35,14 +35,14 @@ export async function resumeAttempt(run: PutRun, source: SourceIdentity): Promis
   const receipts = ledger.receipts();
   if (row.single || row.uploadId === undefined) {
     const answer = row.single ? await arrived(run, attempt, receipts) : undefined;
-    if (answer) return { arrived: answer };
+    if (answer) return { arrived: checkedArrival(run, answer, planned, source) };
     throw new StartOver('The job was interrupted before anything was acknowledged', undefined);
   }
 
   const stored = await storedParts(run, row.uploadId);
   if (!stored) {
     const answer = await arrived(run, attempt, receipts);
-    if (answer) return { arrived: answer };
+    if (answer) return { arrived: checkedArrival(run, answer, planned, source) };
     throw new StartOver('The upload is gone: it was aborted or completed elsewhere', lost(run));
   }
   if (verdict === 'changed') {
@@ -51,6 +51,25 @@ export async function resumeAttempt(run: PutRun, source: SourceIdentity): Promis
   refuseStaleLedger(run, stored, receipts);
   const kept = keptParts(run, row, stored, receipts);
   return { attempt: { ...attempt, kept, doubtful: verdict === 'doubtful' } };
+}
+
+/** What arrived is the file as it was then. Throws `source-changed` where that is not the file as it is now. */
+function checkedArrival(
+  { place, progress }: PutRun,
+  answer: WriteAnswer,
+  planned: SourceIdentity,
+  source: SourceIdentity,
+): WriteAnswer {
+  const verdict = compareSource(planned, source);
+  if (verdict === 'changed') {
+    throw new SealiftError('source-changed', `${place.url} holds ${source.path} as it was before it changed`, {
+      hint: 'It had been written, and only the answer was lost. Give --overwrite to replace it by the file as it is now.',
+    });
+  }
+  if (verdict === 'doubtful') {
+    progress.warn(`${place.url} had been written, and only the answer was lost; ${source.path} may have changed since`);
+  }
+  return answer;
 }
 
 /** The message's keys, from the stored header, and with them the ledger's rows. */

@@ -1,4 +1,5 @@
 /** One engine, many jobs: they share threads, memory and keys, and leave nothing behind when it is closed. */
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { kmsKeyring } from '../../src/engine/keys.ts';
 import { createEngine, type Engine } from '../../src/engine.ts';
+import { SealiftError } from '../../src/errors.ts';
 import { runLanes } from '../../src/parts/lanes.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
 import { MiB } from '../../src/units.ts';
@@ -79,13 +81,36 @@ describe('lanes', () => {
       count: 1,
       stop: stop.signal,
       graceMs: 200,
-      work: (item, cut) => new Promise((_, reject) => cut.addEventListener('abort', () => reject(cuts.push(item)))),
+      work: (item, cut) =>
+        new Promise((_, reject) => {
+          cut.addEventListener('abort', () => {
+            cuts.push(item);
+            reject(SealiftError.interrupted(cut, item));
+          });
+        }),
     });
     stop.abort();
     await sleep(100);
     expect(cuts).toEqual([]);
     expect(await lanes).toBe(false);
     expect(cuts).toEqual(['slow']);
+  });
+
+  test('a real failure counts, whatever was cut beside it', async () => {
+    const stop = new AbortController();
+    const lanes = runLanes({
+      items: ['fails', 'is cut'],
+      count: 2,
+      stop: stop.signal,
+      graceMs: 50,
+      work: async (item, cut) => {
+        if (item === 'fails') throw new SealiftError('bad-frame', 'Frame 1 is damaged');
+        stop.abort();
+        await once(cut, 'abort');
+        throw SealiftError.interrupted(cut, item);
+      },
+    });
+    await expect(lanes).rejects.toMatchObject({ code: 'bad-frame' });
   });
 
   test('the first failure ends the pulling and waits for what is in flight', async () => {

@@ -1,5 +1,5 @@
 /** Every write is confirmed alike, by its answer and by HEAD; who may not look is told so; nobody waits for silence. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -100,4 +100,35 @@ test('an error is told as what it is, also to somebody who wants to stop', async
   stage.sandbox.setFaults('PutObject:1=PreconditionFailed');
   const onEvent: PutRequest['onEvent'] = ({ type }) => type === 'start' && stop.abort();
   await expect(put(plot, { signal: stop.signal, onEvent })).rejects.toMatchObject({ code: 'target-exists' });
+});
+
+describe.each(KINDS)('%s whose answer was lost', (what, size, write) => {
+  test('is not taken for a file that changed meanwhile', async () => {
+    const plot = stage.plot(`arrived ${what}`, size);
+    // The object is written; neither the write's answer nor a HEAD says so.
+    stage.sandbox.setFaults(`${write}:1=lose-answer; HeadObject:2-=503`);
+    await expect(put(plot)).rejects.toMatchObject({ exit: 5 });
+    stage.sandbox.setFaults('');
+    writeFileSync(plot.source, Buffer.alloc(size ?? 3 * PART_SIZE, 'the file as it is now'));
+    await expect(put(plot)).rejects.toMatchObject({
+      code: 'source-changed',
+      hint: expect.stringContaining('--overwrite'),
+    });
+    await put(plot, { overwrite: true });
+    await expectEqual(plot);
+  });
+
+  test('and that met itself when it was tried again stays a job while HEAD cannot tell', async () => {
+    vi.stubEnv('AWS_MAX_ATTEMPTS', '2');
+    const plot = stage.plot(`met ${what}`, size);
+    const { source, target } = plot;
+    await using trying = stage.engine(plot);
+    stage.sandbox.setFaults(`${write}:1=lose-answer; HeadObject:2-=503`);
+    const failed = await trying.put({ source, target, partSize: PART_SIZE }).catch((thrown) => thrown);
+    vi.stubEnv('AWS_MAX_ATTEMPTS', '1');
+    stage.sandbox.setFaults('');
+    expect(failed).toMatchObject({ exit: 5 });
+    await put(plot);
+    await expectEqual(plot);
+  });
 });
