@@ -3,7 +3,7 @@ import { SealiftError } from './errors.ts';
 import { removeTemporary } from './get/target.ts';
 import type { Tools } from './job.ts';
 import { Ledger } from './ledger/ledger.ts';
-import { giveUpAttempt } from './put/give-up.ts';
+import { freeLostUploads, giveUpAttempt } from './put/give-up.ts';
 
 /**
  * What cancelling came to: `left` where the job is over but its upload could not be aborted, `forgotten` where the
@@ -13,10 +13,12 @@ export type Cancelled = 'cancelled' | 'over' | 'left' | 'forgotten';
 
 type Warn = (message: string) => void;
 
+const MAY_BE_LEFT = 'an upload it had may still be there: look with aws s3api list-multipart-uploads';
+
 /**
  * Gives a job up: aborts its upload or removes its half-written file, and ends its ledger. A job that is over is left
- * alone, unless its upload could not be aborted then. A ledger that came from elsewhere can be cancelled too. Throws
- * `no-such-job`, `job-busy`, `ledger-too-new`.
+ * alone, unless an upload could not be aborted then: that is tried again, and the job stays what it came to. A ledger
+ * that came from elsewhere can be cancelled too. Throws `no-such-job`, `job-busy`, `ledger-too-new`.
  */
 export async function cancelJob(tools: Tools, id: string, warn: Warn = () => {}): Promise<Cancelled> {
   try {
@@ -31,24 +33,31 @@ export async function cancelJob(tools: Tools, id: string, warn: Warn = () => {})
 async function abandon(tools: Tools, id: string, warn: Warn): Promise<Cancelled> {
   using ledger = Ledger.open(tools.stateDir, id, { evenIfMoved: true });
   const { command, state, target } = ledger.job;
-  const isLeft = command === 'put' && ledger.attempt()?.state === 'lost';
-  if (state !== 'running' && !isLeft) return 'over';
-  const isFreed = command !== 'put' || (await giveUpAttempt({ ledger, place: () => tools.place(target), warn }));
+  const giving = { ledger, place: () => tools.place(target), warn };
+  if (state !== 'running') {
+    if (ledger.lostUploads().length === 0) return 'over';
+    return (await freeLostUploads(giving)) ? 'cancelled' : 'left';
+  }
+  const isFreed = command !== 'put' || (await giveUpAttempt(giving));
   const download = command === 'get' ? ledger.download() : undefined;
   if (download) await removeTemporary(download);
   ledger.finish('cancelled');
   return isFreed ? 'cancelled' : 'left';
 }
 
-/** For `--fresh`: whatever there is of the job is given up; nothing being there is fine. */
-export async function forgetJob(tools: Tools, id: string, warn?: Warn): Promise<void> {
+/**
+ * For `--fresh`: whatever there is of the job is given up; nothing being there is fine. A ledger that cannot be read is
+ * removed, and `warn` told so: an upload it had cannot be found by it any more.
+ */
+export async function forgetJob(tools: Tools, id: string, warn: Warn = () => {}): Promise<void> {
   try {
-    await cancelJob(tools, id, warn);
+    if ((await cancelJob(tools, id, warn)) === 'forgotten') warn(`The old ledger was damaged; ${MAY_BE_LEFT}`);
   } catch (error) {
     const { code } = SealiftError.from(error);
     if (code === 'no-such-job') return;
     if (code !== 'ledger-too-new') throw error;
     Ledger.remove(tools.stateDir, id);
+    warn(`The old ledger was of a newer Sealift; ${MAY_BE_LEFT}`);
   }
 }
 

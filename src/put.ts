@@ -160,6 +160,8 @@ async function leave(run: PutRun, thrown: unknown): Promise<SealiftError> {
 async function wasRefused(run: PutRun, error: SealiftError): Promise<boolean> {
   if (!run.isNew || run.progress.ackedBytes > 0) return false;
   if (error.exit !== EXIT.usage && !REFUSALS.has(error.code)) return false;
+  // Only the ledger knows of an upload that an attempt before this could not abort.
+  if (run.ledger.lostUploads().length > 0) return false;
   return run.ledger.attempt()?.uploadId === undefined || (await drop(run));
 }
 

@@ -7,7 +7,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { corrupt } from './database.ts';
 import type { JobFiles } from './files.ts';
 import { checksumOf, type Row, sameBytes, tagOf } from './row-tags.ts';
-import type { AttemptRow } from './types.ts';
+import type { AttemptRow, DownloadRow, NewAttempt, NewDownload } from './types.ts';
 
 /** What the two have in common. */
 export interface StoredAttempt extends Pick<AttemptRow, 'number' | 'header' | 'state'> {
@@ -39,7 +39,16 @@ const NO_TAG = new Uint8Array(0);
  */
 export function readAttempt(db: DatabaseSync, files: JobFiles, key?: KeyObject): StoredAttempt | undefined {
   const columns = db.prepare('SELECT * FROM attempts ORDER BY number DESC LIMIT 1').get() as Columns | undefined;
-  if (!columns) return undefined;
+  return columns && verified(columns, files, key);
+}
+
+/** All attempts in state `lost`, oldest first, as `readAttempt` without a key. */
+export function readLost(db: DatabaseSync, files: JobFiles): StoredAttempt[] {
+  const rows = db.prepare("SELECT * FROM attempts WHERE state = 'lost' ORDER BY number").all();
+  return rows.map((columns) => verified(columns as unknown as Columns, files));
+}
+
+function verified(columns: Columns, files: JobFiles, key?: KeyObject): StoredAttempt {
   const attempt: StoredAttempt = {
     number: columns.number,
     plan: columns.plan,
@@ -72,6 +81,19 @@ export function writeAttempt(
     checksumOf(row),
     key ? tagOf(key, row) : NO_TAG,
   );
+}
+
+/** What a put sees. */
+export function attemptOf({ number, plan, header, outsideId, state, answer }: StoredAttempt): AttemptRow {
+  const fixed = JSON.parse(plan) as Omit<NewAttempt, 'header'>;
+  const answered = answer === undefined ? undefined : JSON.parse(answer);
+  return { ...fixed, number, header, uploadId: outsideId, state, answer: answered };
+}
+
+/** What a get sees. */
+export function downloadOf({ number, plan, header, outsideId }: StoredAttempt): DownloadRow {
+  const fixed = JSON.parse(plan) as Omit<NewDownload, 'header'>;
+  return { ...fixed, number, header, tempInode: outsideId };
 }
 
 /** The job's id is in it, so that an attempt is of use in no other job. */

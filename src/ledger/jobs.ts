@@ -106,13 +106,24 @@ export function pruneJobs(stateDir: string, { olderThanMs }: { olderThanMs: numb
 }
 
 /** Throws `job-busy`, with the holder's pid where its ledger tells it. */
-export function takeJobLock(files: JobFiles): JobLock {
+function takeJobLock(files: JobFiles): JobLock {
   const lock = guarded(files, () => JobLock.take(files.lock));
   if (lock) return lock;
   const pid = holderOf(files);
   throw new SealiftError('job-busy', `Job ${files.id} is in use by ${pid ? `process ${pid}` : 'another process'}`, {
     hint: 'Wait for it to end, or interrupt it: its work is kept.',
   });
+}
+
+/** Takes the job's lock for `work`, which hands it on; where it throws, the lock is free again. */
+export function locked<Result>(files: JobFiles, work: (lock: JobLock) => Result): Result {
+  const lock = takeJobLock(files);
+  try {
+    return guarded(files, () => work(lock));
+  } catch (thrown) {
+    lock.release();
+    throw thrown;
+  }
 }
 
 function holderOf(files: JobFiles): number | undefined {

@@ -4,7 +4,7 @@
  * commit. One process has a ledger open to write, and holds `JOB.lock`; others may read it meanwhile (`Ledger.list`).
  *
  *   JOB.db ── job ─┬─ attempt 1                        an attempt: one message key, at most one upload id
- *                  └─ attempt 2 ── intents, receipts   only the last one counts, and has rows of parts
+ *                  └─ attempt 2 ── intents, receipts   only the last one goes on, and has rows of parts
  *
  * A ledger may be older than the truth: a torn log loses its last commits, a backup more. What is there is whole,
  * in order, and ours: SQLite's checksums drop a half-written commit, our tags and checksums show altered rows.
@@ -13,7 +13,7 @@ import type { KeyObject } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { SealiftError } from '../errors.ts';
-import { readAttempt, type StoredAttempt, writeAttempt } from './attempt-rows.ts';
+import { attemptOf, downloadOf, readAttempt, readLost, type StoredAttempt, writeAttempt } from './attempt-rows.ts';
 import { checkPages, guarded, ledgerError, openToWrite } from './database.ts';
 import {
   createPrivateFile,
@@ -26,7 +26,7 @@ import {
 } from './files.ts';
 import { GroupCommit } from './group-commit.ts';
 import { checkPlace, placeOf, readJob, type StoredJob, writeJob } from './job-row.ts';
-import { listJobs, pruneJobs, refuseUnfinished, removeJob, removeJobFiles, summarizeJob, takeJobLock } from './jobs.ts';
+import { listJobs, locked, pruneJobs, refuseUnfinished, removeJob, removeJobFiles, summarizeJob } from './jobs.ts';
 import type { JobLock } from './lock.ts';
 import { PartRows } from './part-rows.ts';
 import { checkSchema, takeSteps } from './schema.ts';
@@ -170,10 +170,7 @@ export class Ledger implements Disposable {
   /** A put's current attempt. Only after `unlock` is it known that nobody altered it. */
   attempt(): AttemptRow | undefined {
     const stored = this.#attempt();
-    if (!stored) return undefined;
-    const { number, header, outsideId: uploadId, state, answer } = stored;
-    const plan = JSON.parse(stored.plan) as Omit<NewAttempt, 'header'>;
-    return { ...plan, number, header, uploadId, state, answer: answer === undefined ? undefined : JSON.parse(answer) };
+    return stored && attemptOf(stored);
   }
 
   /** Begins a get's next download, under its own ledger key, unlocked. */
@@ -185,9 +182,7 @@ export class Ledger implements Disposable {
   /** A get's current download. Only after `unlock` is it known that nobody altered it. */
   download(): DownloadRow | undefined {
     const stored = this.#attempt();
-    if (!stored) return undefined;
-    const plan = JSON.parse(stored.plan) as Omit<NewDownload, 'header'>;
-    return { ...plan, number: stored.number, header: stored.header, tempInode: stored.outsideId };
+    return stored && downloadOf(stored);
   }
 
   /**
@@ -214,6 +209,19 @@ export class Ledger implements Disposable {
   /** `aborted` and `lost` need no unlocking; such an attempt can never be unlocked afterwards. */
   setState(state: AttemptRow['state'], answer?: AttemptRow['answer']): void {
     this.#change({ state, ...(answer ? { answer: JSON.stringify(answer) } : {}) });
+  }
+
+  /** A put's attempts whose upload could not be aborted, whatever attempts came after them. */
+  lostUploads(): Pick<AttemptRow, 'number' | 'uploadId'>[] {
+    return this.#lostAttempts().map(({ number, outsideId: uploadId }) => ({ number, uploadId }));
+  }
+
+  /** The store holds nothing any more of one of `lostUploads`. Needs no unlocking. */
+  setAborted(number: number): void {
+    const lost = this.#lostAttempts().find((attempt) => attempt.number === number);
+    if (!lost) throw new SealiftError('internal', 'The attempt is not lost');
+    const key = this.#attempt()?.number === number ? this.#key : undefined;
+    this.#commits.writeNow(() => writeAttempt(this.#db, this.#files, { ...lost, state: 'aborted' }, key));
   }
 
   /** Resolves once on disk. Rejects with `source-changed` where the part has another intent already. */
@@ -266,6 +274,10 @@ export class Ledger implements Disposable {
     return guarded(this.#files, () => readAttempt(this.#db, this.#files, this.#key));
   }
 
+  #lostAttempts(): StoredAttempt[] {
+    return guarded(this.#files, () => readLost(this.#db, this.#files));
+  }
+
   #use(attempt: StoredAttempt | undefined, key: KeyObject): void {
     if (!attempt) throw new SealiftError('internal', 'There is no attempt to unlock');
     this.#key = key;
@@ -282,16 +294,5 @@ export class Ledger implements Disposable {
   #unlocked(): PartRows {
     if (!this.#parts) throw new SealiftError('internal', 'The attempt is not unlocked');
     return this.#parts;
-  }
-}
-
-/** Takes the job's lock for `work`, which hands it on to a ledger; where it throws, the lock is free again. */
-function locked(files: JobFiles, work: (lock: JobLock) => Ledger): Ledger {
-  const lock = takeJobLock(files);
-  try {
-    return guarded(files, () => work(lock));
-  } catch (thrown) {
-    lock.release();
-    throw thrown;
   }
 }

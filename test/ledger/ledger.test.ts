@@ -130,6 +130,37 @@ test('an attempt can be written off without its key, and is then locked for ever
   expect(again.attempt()).toMatchObject({ number: 2, state: 'planned' });
 });
 
+test('lost uploads are kept through later attempts, each until it is aborted', () => {
+  using dir = new StateDir();
+  const ledger = Ledger.create(dir.path, JOB);
+  for (const number of [1, 2, 3]) {
+    ledger.startAttempt(ATTEMPT, KEY);
+    ledger.setUploadId(`upload ${number}`);
+    ledger.setState(number === 2 ? 'aborted' : 'lost');
+  }
+  ledger.startAttempt(ATTEMPT, KEY);
+  ledger.close();
+  using again = Ledger.open(dir.path, id);
+  expect(again.lostUploads()).toMatchObject([
+    { number: 1, uploadId: 'upload 1' },
+    { number: 3, uploadId: 'upload 3' },
+  ]);
+  again.setAborted(1);
+  expect(again.lostUploads()).toMatchObject([{ number: 3 }]);
+  for (const number of [1, 2, 4]) expect(codeOf(() => again.setAborted(number))).toBe('internal');
+  again.unlock(KEY);
+  expect(again.attempt()).toMatchObject({ number: 4, state: 'planned' });
+});
+
+test('the current attempt is set aborted under the key it has', () => {
+  using dir = new StateDir();
+  using ledger = Ledger.create(dir.path, JOB);
+  ledger.startAttempt(ATTEMPT, KEY);
+  ledger.setState('lost');
+  ledger.setAborted(1);
+  expect(ledger.attempt()?.state).toBe('aborted');
+});
+
 test('intents, receipts and pieces come back as they were', async () => {
   using dir = new StateDir();
   const record = fc.asyncProperty(

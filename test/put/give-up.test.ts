@@ -97,6 +97,40 @@ describe('put', () => {
     expect(result).toMatchObject({ warnings: [expect.stringContaining(plot.uploadId)], partsReused: 0 });
   });
 
+  test('that starts over without being able to abort keeps the upload for cancel', async () => {
+    const plot = await unfinished('changed, then cancelled');
+    writeRandomFile(plot.source, SIZE);
+    stage.sandbox.setFaults(DENIED);
+    await put(plot);
+    expect(await cancel(plot)).toEqual({
+      outcome: 'left',
+      warnings: [expect.stringContaining(plot.uploadId)],
+      state: 'done',
+    });
+    stage.sandbox.setFaults('');
+    expect(await cancel(plot)).toEqual({ outcome: 'cancelled', warnings: [], state: 'done' });
+    expect(await stage.uploadIds(plot)).toEqual([]);
+    expect(await cancel(plot)).toMatchObject({ outcome: 'over' });
+  });
+
+  test('that starts over and is interrupted again leaves both uploads to cancel', async () => {
+    const plot = await unfinished('changed, then interrupted');
+    writeRandomFile(plot.source, SIZE);
+    await failedPut(plot, `UploadPart:2-=500; ${DENIED}`, 'store-unavailable');
+    expect(await stage.uploadIds(plot)).toHaveLength(2);
+    expect(await cancel(plot)).toEqual({ outcome: 'cancelled', warnings: [], state: 'cancelled' });
+    expect(await stage.uploadIds(plot)).toEqual([]);
+  });
+
+  test('that starts over and is refused keeps its ledger for the upload it could not abort', async () => {
+    const plot = stage.plot('lost, then refused');
+    const faults = `CompleteMultipartUpload:1=ConditionalRequestConflict; CreateMultipartUpload:2-=AccessDenied; ${DENIED}`;
+    await failedPut(plot, faults, 'access-denied');
+    expect(await stage.uploadIds(plot)).toHaveLength(1);
+    expect(await cancel(plot)).toMatchObject({ outcome: 'cancelled', warnings: [] });
+    expect(await stage.uploadIds(plot)).toEqual([]);
+  });
+
   test('that fails for good without being able to abort leaves it to cancel', async () => {
     const plot = stage.plot('failed');
     const faults = `CompleteMultipartUpload:1=PreconditionFailed; ${DENIED}`;

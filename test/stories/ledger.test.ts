@@ -19,6 +19,9 @@ afterAll(() => scene.close());
 const keyring = kmsKeyring({ keyIds: ['alias/sandbox'] });
 const FLAGS = ['--kms-key', 'alias/sandbox', '--threads', '1', '--lanes', '1', '--json'];
 
+/** What only a ledger that can be read could tell. */
+const LEFT_BEHIND = expect.stringMatching(/^The old ledger was .*; an upload it had may still be there/);
+
 /** A put of two parts, of which one is in the store; as a program asks for it, and as a person does. */
 interface Interrupted {
   act: Act;
@@ -68,9 +71,9 @@ describe('a ledger', () => {
     expect(resume).toMatchObject({ exit: 1, last: { code: 'ledger-corrupt', job } });
     expect((await act.run(['jobs', '--json'])).lines).toMatchObject([{ job, state: 'damaged' }]);
 
-    expect(await run('--fresh')).toMatchObject({ exit: 0, last: { partsReused: 0 } });
+    expect(await run('--fresh')).toMatchObject({ exit: 3, last: { partsReused: 0, warnings: [LEFT_BEHIND] } });
     await expectWhole(story);
-    expect(await act.left()).toMatchObject({ objects: ['film'], jobs: 0 });
+    expect(await act.left()).toMatchObject({ objects: ['film'], uploads: 1, jobs: 0 });
   });
 
   test('that is damaged: cancel forgets it, and says what it cannot know', async () => {
@@ -90,7 +93,7 @@ describe('a ledger', () => {
     expect(told).toMatchObject({ code: 'ledger-too-new', exit: 1, hint: expect.stringContaining('--fresh') });
     const resume = failureOf(await act.run(['resume', story.job, '--json']));
     expect(resume).toMatchObject({ code: 'ledger-too-new', exit: 1 });
-    expect(await run('--fresh')).toMatchObject({ exit: 0, last: { partsReused: 0 } });
+    expect(await run('--fresh')).toMatchObject({ exit: 3, last: { partsReused: 0, warnings: [LEFT_BEHIND] } });
     await expectWhole(story);
   });
 
