@@ -10,7 +10,7 @@ import { getInOrder } from './get/in-order.ts';
 import { checkFirst } from './get/job.ts';
 import { findObject, type SealedObject } from './get/object.ts';
 import { type ByteRange, piecesOf } from './get/pieces.ts';
-import { afterOutput, toPipe } from './get/pipe.ts';
+import { cannotGoOn, toPipe } from './get/pipe.ts';
 import { streamOfObject, streamOfPipe } from './get/stream.ts';
 import { checkTarget } from './get/target.ts';
 import { type OpenRules, unlock } from './get/unlock.ts';
@@ -54,7 +54,7 @@ export async function get(request: GetRequest, tools: Tools): Promise<JobResult>
   try {
     return await getWith(progress, request, tools);
   } catch (error) {
-    throw typeof request.target === 'string' ? error : afterOutput(error, progress.ackedBytes);
+    throw typeof request.target === 'string' ? error : cannotGoOn(error, { released: progress.ackedBytes });
   }
 }
 
@@ -62,13 +62,13 @@ async function getWith(progress: Progress, request: GetRequest, tools: Tools): P
   const { source, target, overwrite = false, signal } = request;
   if (typeof source !== 'string') {
     if (typeof target === 'string') await checkTarget(target, { overwrite });
-    return getInOrder({ request, tools, progress, message: await streamOfPipe(source, request) });
+    return getInOrder({ request, tools, progress }, streamOfPipe(source, request));
   }
   if (typeof target === 'string') await checkFirst({ ...request, source, target }, tools);
   const place = await tools.place(source);
   const object = await findObject(place, request);
   if (object.header.suite.signature) {
-    return getInOrder({ request, tools, progress, message: streamOfObject(place, object, signal) });
+    return getInOrder({ request, tools, progress }, streamOfObject(place, object, signal));
   }
   const rules = { ...request, onCall: progress.countKmsCall };
   const { messageId, keys } = await unlock(object.header, { url: place.url, objectKey: place.key }, tools, rules);

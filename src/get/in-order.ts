@@ -13,6 +13,7 @@ import { laneSizeOf } from '../parts/memory.ts';
 import { targetError } from '../parts/open-part.ts';
 import { MiB } from '../units.ts';
 import type { ByteRange } from './pieces.ts';
+import { cannotGoOn } from './pipe.ts';
 import type { MessageStream } from './stream.ts';
 import { createTemporary, publish, removeTemporary, temporaryPathFor } from './target.ts';
 import { type Unlocked, unlock } from './unlock.ts';
@@ -24,7 +25,24 @@ export interface InOrderRun {
   message: MessageStream;
 }
 
-export async function getInOrder(run: InOrderRun): Promise<JobResult> {
+/** Of a message whose beginning a pipe may still have to give. Its errors never promise that it goes on. */
+export async function getInOrder(
+  run: Omit<InOrderRun, 'message'>,
+  from: MessageStream | Promise<MessageStream>,
+): Promise<JobResult> {
+  const { request, progress } = run;
+  const toFile = typeof request.target === 'string';
+  try {
+    const message = await from;
+    using _pipe = message.pipe;
+    return await getMessage({ ...run, message });
+  } catch (error) {
+    if (SealiftError.from(error).code === 'interrupted') throw stopped(progress.ackedBytes, toFile);
+    throw toFile ? cannotGoOn(error, { released: 0 }) : error;
+  }
+}
+
+async function getMessage(run: InOrderRun): Promise<JobResult> {
   const { request, tools, progress, message } = run;
   const { target, range } = request;
   if (range && message.header.suite.signature) throw noRanges();
@@ -38,13 +56,8 @@ export async function getInOrder(run: InOrderRun): Promise<JobResult> {
   const into = async (sink: PlainSink) => {
     sealedBytes = await openInto(sink, run, unlocked);
   };
-  try {
-    if (typeof target === 'string') await intoFile(target, { overwrite: request.overwrite ?? false, write: into });
-    else await into(target);
-  } catch (error) {
-    if (SealiftError.from(error).code !== 'interrupted') throw error;
-    throw stopped(progress.ackedBytes, typeof target === 'string');
-  }
+  if (typeof target === 'string') await intoFile(target, { overwrite: request.overwrite ?? false, write: into });
+  else await into(target);
   return progress.result({ command: 'get', job: '', object, plainBytes: progress.ackedBytes, sealedBytes, parts: 1 });
 }
 

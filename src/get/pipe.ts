@@ -135,15 +135,20 @@ function stopped(released: number): SealiftError {
   });
 }
 
-/** In place of the hint of errors that pass, which promises that a job goes on where it stopped. */
-const TRY_LATER = 'Sealift tried several times. Run the same command again later: to a pipe it begins anew.';
-
-/** An error of a get to a pipe says how much is out, for nobody can take that back. */
-export function afterOutput(thrown: unknown, released: number): unknown {
+/**
+ * An error of a get that begins anew, in place of one whose hint promises that a job goes on where it stopped. What a
+ * sink was given is said, for nobody can take it back.
+ */
+export function cannotGoOn(thrown: unknown, { released }: { released: number }): unknown {
   // Another's error, a sink's, passes as it is.
   if (!(thrown instanceof SealiftError) || thrown.code === 'interrupted') return thrown;
-  const { code, message, exit } = thrown;
-  const hint = exit === EXIT.unavailable ? TRY_LATER : thrown.hint;
+  const { code, message } = thrown;
   const told = released > 0 ? `${message}, after ${released} verified bytes were written out` : message;
-  return new SealiftError(code, told, { hint, cause: thrown });
+  return new SealiftError(code, told, { hint: hintOf(thrown), cause: thrown });
+}
+
+function hintOf({ code, exit, hint }: SealiftError): string {
+  if (code === 'disk-full') return 'Free some space and run the same command again: it begins anew.';
+  if (exit !== EXIT.unavailable) return hint;
+  return 'Sealift tried several times. Run the same command again later: it begins anew.';
 }

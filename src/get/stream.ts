@@ -20,6 +20,8 @@ export interface MessageStream {
   bodySize?: number | undefined;
   /** The bytes behind the header. Each chunk is good until the next one is asked for. */
   body: AsyncIterable<Uint8Array>;
+  /** The pipe it comes through, to be let go whether its body was read or not. */
+  pipe?: Disposable | undefined;
 }
 
 /** Tries that a broken stream gets without any byte arriving between. */
@@ -62,47 +64,88 @@ async function* readOn(
   }
 }
 
-/** What comes through a pipe: reads as much of it as the header takes. Throws not-sealed, bad-header, truncated. */
+/**
+ * What comes through a pipe: reads as much of it as the header takes. Throws not-sealed, bad-header, truncated,
+ * interrupted, and has then let the pipe go.
+ */
 export async function streamOfPipe(
   chunks: AsyncIterable<Uint8Array>,
-  { maxEncryptedDataKeys }: Pick<OpenRules, 'maxEncryptedDataKeys'>,
+  { maxEncryptedDataKeys, signal }: Pick<OpenRules, 'maxEncryptedDataKeys'> & { signal?: AbortSignal | undefined },
 ): Promise<MessageStream> {
-  const rest = chunks[Symbol.asyncIterator]();
-  let start: Buffer = Buffer.alloc(0);
-  for (;;) {
-    const header = decodeHeader(start, { maxEncryptedDataKeys });
-    if (header) {
-      const behind = start.subarray(headerBytes(header).length);
-      return { at: { url: '-' }, header, body: followedBy(behind, rest) };
+  const pipe = new Pipe(chunks, signal);
+  try {
+    let start: Buffer = Buffer.alloc(0);
+    for (;;) {
+      const header = decodeHeader(start, { maxEncryptedDataKeys });
+      if (header) {
+        const behind = start.subarray(headerBytes(header).length);
+        return { at: { url: '-' }, header, body: followedBy(behind, pipe), pipe };
+      }
+      const next = await pipe.next();
+      if (!next) throw endsInHeader(start.length);
+      start = Buffer.concat([start, next]);
     }
-    const next = await nextOf(rest);
-    if (!next) throw endsInHeader(start.length);
-    start = Buffer.concat([start, next]);
+  } catch (error) {
+    pipe[Symbol.dispose]();
+    throw error;
   }
 }
 
-async function* followedBy(first: Buffer, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* followedBy(first: Buffer, pipe: Pipe): AsyncGenerator<Uint8Array> {
   try {
     if (first.length > 0) yield first;
-    for (let next = await nextOf(rest); next; next = await nextOf(rest)) yield next;
+    for (let next = await pipe.next(); next; next = await pipe.next()) yield next;
   } finally {
-    await rest.return?.();
+    pipe[Symbol.dispose]();
   }
 }
 
-/** The next chunk, undefined at the end. */
-async function nextOf(chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array | undefined> {
-  try {
-    const { done, value } = await chunks.next();
-    return done ? undefined : value;
-  } catch (error) {
-    if (error instanceof SealiftError) throw error;
-    if ((error as Error).name === 'AbortError') throw new SealiftError('interrupted', 'Interrupted', { cause: error });
-    throw new SealiftError('source-unreadable', `The pipe cannot be read: ${(error as Error).message}`, {
-      hint: 'Look at what the command before it says.',
-      cause: error,
-    });
+/** A caller's stream. It may be silent for ever: once it is stopped, or let go, nobody waits for it. */
+class Pipe implements Disposable {
+  readonly #iterator: AsyncIterator<Uint8Array>;
+  readonly #signal: AbortSignal | undefined;
+  #isOver = false;
+
+  constructor(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined) {
+    this.#iterator = chunks[Symbol.asyncIterator]();
+    this.#signal = signal;
   }
+
+  /** The next chunk, undefined at the end. One call at a time. Throws source-unreadable, interrupted. */
+  async next(): Promise<Uint8Array | undefined> {
+    const signal = this.#signal;
+    const { promise: stopped, reject } = Promise.withResolvers<never>();
+    const stop = () => reject(SealiftError.interrupted(signal!, 'The pipe'));
+    signal?.addEventListener('abort', stop);
+    try {
+      if (signal?.aborted) throw SealiftError.interrupted(signal, 'The pipe');
+      const { done, value } = await Promise.race([this.#iterator.next(), stopped]);
+      if (!done) return value;
+      this.#isOver = true;
+      return undefined;
+    } catch (error) {
+      throw unreadable(error);
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
+  /** Lets the stream go. Once is enough. */
+  [Symbol.dispose](): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#iterator.return?.().catch(() => {});
+  }
+}
+
+function unreadable(thrown: unknown): SealiftError {
+  if (thrown instanceof SealiftError) return thrown;
+  const { name, message } = thrown as Error;
+  if (name === 'AbortError') return new SealiftError('interrupted', 'Interrupted', { cause: thrown });
+  return new SealiftError('source-unreadable', `The pipe cannot be read: ${message}`, {
+    hint: 'Look at what the command before it says.',
+    cause: thrown,
+  });
 }
 
 function endsInHeader(size: number): SealiftError {

@@ -334,6 +334,78 @@ describe('a pipe', () => {
     await expect(getting).rejects.toMatchObject({ code: 'interrupted', exit: 4 });
     expect(readdirSync(join(target, '..'))).toEqual([]);
   });
+
+  /** Gives the bytes and is silent from then on, also when it is told that nobody reads it any more. */
+  class Silent implements AsyncIterableIterator<Uint8Array> {
+    readonly isSilent = Promise.withResolvers<void>();
+    returnCount = 0;
+    #bytes: Buffer | undefined;
+
+    constructor(bytes: Buffer) {
+      this.#bytes = bytes;
+    }
+
+    [Symbol.asyncIterator](): this {
+      return this;
+    }
+
+    async next(): Promise<IteratorResult<Uint8Array>> {
+      const value = this.#bytes;
+      this.#bytes = undefined;
+      if (value) return { done: false, value };
+      this.isSilent.resolve();
+      return new Promise(() => {});
+    }
+
+    return(): Promise<IteratorResult<Uint8Array>> {
+      this.returnCount++;
+      return new Promise(() => {});
+    }
+  }
+
+  test.each([0, 20, 600])('that is silent after %i bytes can be stopped, and is let go', async (size) => {
+    const written: Uint8Array[] = [];
+    const file = join(newFolder(), 'plain');
+    for (const target of [file, async (bytes: Uint8Array) => void written.push(bytes)]) {
+      const source = new Silent(message.subarray(0, size));
+      const stop = new AbortController();
+      const getting = engine.get({ source, target, signal: stop.signal });
+      source.isSilent.promise.then(() => stop.abort());
+      await expect(getting).rejects.toMatchObject({
+        code: 'interrupted',
+        message: expect.stringMatching(target === file ? /nothing is kept/ : /bytes were written out/),
+        hint: expect.stringContaining('cannot be resumed'),
+      });
+      expect(source.returnCount).toBe(1);
+    }
+    expect(readdirSync(join(file, '..'))).toEqual([]);
+    expect(written.length > 0).toBe(size === 600);
+  });
+
+  test('that is silent is let go by whatever else ends the get', async () => {
+    const target = async () => {};
+    const otherKey = { source: new Silent(message), target, requiredContext: { a: 'b' } };
+    await expect(engine.get(otherKey)).rejects.toMatchObject({ code: 'wrong-key' });
+    const noMessage = { source: new Silent(Buffer.from('plain text')), target };
+    await expect(engine.get(noMessage)).rejects.toMatchObject({ code: 'not-sealed' });
+    const enough = { source: new Silent(message), target, range: { first: 0, last: 9 } };
+    await engine.get(enough);
+    for (const { source } of [otherKey, noMessage, enough]) expect(source.returnCount).toBe(1);
+  });
+});
+
+test.each<[what: string, source: () => GetRequest['source']]>([
+  ['a signed object', () => fileOf(foreignMessage({ suite: signed!, plain: somePlain(9), frameSize: 5 }))],
+  ['a pipe', () => pipeOf(foreignMessage({ suite: committing!, plain: somePlain(9), frameSize: 5 }))],
+])('an error that may pass does not promise a file that %s goes on', async (_what, source) => {
+  const hint = 'Run the same command again later; it goes on where it stopped.';
+  vi.mocked(spy.openDataKey).mockRejectedValueOnce(new SealiftError('kms-unavailable', 'Nobody answers', { hint }));
+  const target = join(newFolder(), 'plain');
+  await expect(engine.get({ source: source(), target })).rejects.toMatchObject({
+    code: 'kms-unavailable',
+    message: 'Nobody answers',
+    hint: expect.stringMatching(/begins anew\.$/),
+  });
 });
 
 test('the data key of a suite without derivation is never kept', async () => {

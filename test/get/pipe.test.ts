@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { SealiftError } from '../../src/errors.ts';
-import { afterOutput } from '../../src/get/pipe.ts';
+import { cannotGoOn } from '../../src/get/pipe.ts';
 import { type GetRequest, get } from '../../src/get.ts';
 import type { LaneNeeds, Tools } from '../../src/job.ts';
 import { BASE_SIZE, laneSizeOf, MemoryBudget, THREAD_SIZE } from '../../src/parts/memory.ts';
@@ -71,8 +71,14 @@ describe('an error after output', () => {
     [7, 'Slow down, after 7 verified bytes were written out'],
   ])('that may pass promises nothing that a pipe cannot keep, after %i bytes', (released, message) => {
     const hint = 'Run the same command again later; it goes on where it stopped.';
-    const told = afterOutput(new SealiftError('store-throttled', 'Slow down', { hint }), released);
+    const told = cannotGoOn(new SealiftError('store-throttled', 'Slow down', { hint }), { released });
     expect(told).toMatchObject({ code: 'store-throttled', message, hint: expect.stringMatching(/begins anew\.$/) });
+  });
+
+  test('that a full disk caused promises nothing either', () => {
+    const hint = 'Free some space and run the same command again: it goes on where it stopped.';
+    const told = cannotGoOn(new SealiftError('disk-full', 'No space left', { hint }), { released: 0 });
+    expect(told).toMatchObject({ code: 'disk-full', message: 'No space left', hint: expect.stringMatching(/anew\.$/) });
   });
 
   test.each<[where: string, source: () => Promise<GetRequest['source']>]>([
