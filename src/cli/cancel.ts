@@ -16,7 +16,7 @@ const OUTCOMES: Record<Cancelled, (id: string) => string> = {
   left: (id) => `Dropped ${id}, but not its upload: the same command tries again.`,
   over: (id) => `Job ${id} is over already: there is nothing to cancel.`,
   forgotten: (id) =>
-    `Forgot ${id}: its ledger was damaged. An upload it had may still be there: look with aws s3api list-multipart-uploads.`,
+    `Forgot ${id}: its ledger was damaged. An upload it had may still be there: in S3, look with aws s3api list-multipart-uploads; in a directory, for a hidden folder beside the object.`,
 };
 
 export function addCancel(program: Command, output: Output): void {

@@ -84,7 +84,7 @@ export function directoryError(thrown: unknown, call: string, place: ObjectPlace
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':
-      return error('bucket-not-found', 'Make it first, or check its name.', `There is no directory ${directory}`);
+      return error('bucket-not-found', 'Make it or mount it, or check its name.', `There is no directory ${directory}`);
     case 'EACCES':
     case 'EPERM':
       return error('access-denied', `Check who may read and write in ${directory} (ls -ld), and who you are (id).`);

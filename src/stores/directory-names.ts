@@ -55,10 +55,9 @@ export function fileUrlOf(path: string): string {
   return `file://${path.toWellFormed().replace(RESERVED, encodeURIComponent)}`;
 }
 
-/** The path of a new upload or temporary file, and its id. */
-export function newHiddenPath(place: ObjectPlace): { id: string; path: string } {
-  const id = randomBytes(8).toString('hex');
-  return { id, path: hiddenPath(place, id) };
+/** The path of a new temporary file. */
+export function newHiddenPath(place: ObjectPlace): string {
+  return hiddenPath(place, randomBytes(8).toString('hex'));
 }
 
 export function hiddenPath({ directory, name }: ObjectPlace, id: string): string {

@@ -145,7 +145,7 @@ export async function publish(
 }
 
 async function writeHeaders(place: ObjectPlace, tag: string, headers: StoredHeaders): Promise<void> {
-  const { path } = newHiddenPath(place);
+  const path = newHiddenPath(place);
   try {
     await createFile(path, encodeHeaders(headers));
     await rename(path, headersPath(place, tag));

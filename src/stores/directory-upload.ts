@@ -6,21 +6,27 @@
  *   headers.json    what the upload was created with
  *
  * Several threads write into it at once, each another part. It is gone once its object has its name.
+ *
+ * Where a disk is not mounted, its mount point is an empty directory, and an upload that is on the disk seems to be gone.
+ * So half of an id is random and half is a digest of the directory's device and inode: an upload that is not found is gone
+ * only where its directory is the same. One that is found is there, whatever number its device has today.
  */
-import { type FileHandle, lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { type FileHandle, lstat, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { SealiftError } from '../errors.ts';
 import { combineCrc32 } from '../formats/crc32.ts';
 import { createFile, openExisting, syncFolder, unlessMissing, writeAt } from './directory-files.ts';
-import { hiddenPath, idInName, isId, newHiddenPath, type ObjectPlace } from './directory-names.ts';
+import { hiddenPath, idInName, isId, type ObjectPlace } from './directory-names.ts';
 import { encodeHeaders, publish, readHeadersFile } from './directory-object.ts';
 import { forgetPart, MAX_PART_NUMBER, notePart, type PlacedPart, readParts } from './directory-parts.ts';
 import type { CompletedUpload, ObjectHeaders, PartToSend, StoredPart, WriteAnswer } from './store.ts';
 
 /** Resolves to the upload's id once all of it is on the disk. */
 export async function createUpload(place: ObjectPlace, headers: ObjectHeaders): Promise<string> {
-  const { id, path } = newHiddenPath(place);
+  const id = `${randomBytes(4).toString('hex')}${await markOf(place.directory)}`;
+  const path = hiddenPath(place, id);
   await mkdir(path, { mode: 0o700 });
   try {
     // Size and checksum are known when it completes.
@@ -139,11 +145,13 @@ async function checkOnDisk(folder: string, place: ObjectPlace, size: number): Pr
   await object.sync();
 }
 
-/** Removes an upload. One that is gone already is fine. */
+/** Removes an upload. One that is gone already is fine; throws `bucket-not-found` where that cannot be known. */
 export async function removeUpload(place: ObjectPlace, uploadId: string): Promise<void> {
   if (!isId(uploadId)) return;
-  await rm(hiddenPath(place, uploadId), { recursive: true, force: true });
-  await unlessMissing(syncFolder(place.directory));
+  const folder = hiddenPath(place, uploadId);
+  if (!(await unlessMissing(lstat(folder)))) return await checkDirectory(place, uploadId);
+  await rm(folder, { recursive: true, force: true });
+  await syncFolder(place.directory);
 }
 
 /** Uploads of exactly this object. */
@@ -159,12 +167,35 @@ export async function listUploads(place: ObjectPlace): Promise<{ uploadId: strin
   return uploads;
 }
 
-/** Resolves to the upload's folder. Throws `upload-lost`, also where something else has taken its name. */
+/**
+ * Resolves to the upload's folder. Throws `upload-lost`, also where something else has taken its name, and
+ * `bucket-not-found` where the directory is missing or another one.
+ */
 async function findUpload(place: ObjectPlace, uploadId: string): Promise<string> {
+  if (!isId(uploadId)) throw uploadLost(place, uploadId);
   const folder = hiddenPath(place, uploadId);
-  const stats = isId(uploadId) ? await unlessMissing(lstat(folder)) : undefined;
+  const stats = await unlessMissing(lstat(folder));
+  if (!stats) await checkDirectory(place, uploadId);
   if (!stats?.isDirectory()) throw uploadLost(place, uploadId);
   return folder;
+}
+
+/** Throws `bucket-not-found` where this is not the directory that the upload was begun in. */
+async function checkDirectory({ directory }: ObjectPlace, uploadId: string): Promise<void> {
+  if (uploadId.endsWith(await markOf(directory))) return;
+  throw new SealiftError(
+    'bucket-not-found',
+    `Upload ${uploadId} was begun in another directory than ${directory} is now`,
+    {
+      hint: 'Is the disk mounted? Once it is, run the same command again. --fresh gives the upload up.',
+    },
+  );
+}
+
+/** Which directory this is: the second half of its uploads' ids. */
+async function markOf(directory: string): Promise<string> {
+  const { dev, ino } = await stat(directory, { bigint: true });
+  return createHash('sha256').update(`${dev}:${ino}`).digest('hex').slice(0, 8);
 }
 
 async function openIn(folder: string, name: 'object' | 'parts', place: ObjectPlace): Promise<FileHandle> {

@@ -73,7 +73,7 @@ export class DirectoryStore implements Store {
           hint: 'This machine may be faulty. Run the same command again.',
         });
       }
-      const { path } = newHiddenPath(place);
+      const path = newHiddenPath(place);
       try {
         await createFile(path, body);
         return await publish(place, path, {

@@ -255,6 +255,40 @@ describe('a part', () => {
   });
 });
 
+/** A directory that is renamed, with another in its place, is what a mount point is without its disk. */
+describe('an upload on a disk that is not mounted', () => {
+  const disk = () => `${directory}-disk`;
+
+  test.each([
+    ['empty', () => mkdirSync(directory)],
+    ['missing', () => {}],
+  ])('is not gone where the mount point is %s, and goes on once it is mounted', async (_name, leave) => {
+    const { whole, ...sent } = await upload(store, 'x', bodies());
+    renameSync(directory, disk());
+    leave();
+    const { uploadId } = sent;
+    const part = { uploadId, number: 1, offset: 0, body: Buffer.from('x'), crc32: crc32('x') };
+    const unmounted = { code: 'bucket-not-found', hint: expect.stringMatching(/mount/) };
+    await expect(collect(store.listParts('x', uploadId))).rejects.toMatchObject(unmounted);
+    await expect(store.sendPart('x', part)).rejects.toMatchObject(unmounted);
+    await expect(store.completeUpload('x', sent)).rejects.toMatchObject(unmounted);
+    await expect(store.abortUpload('x', uploadId)).rejects.toMatchObject(unmounted);
+    rmSync(directory, { recursive: true, force: true });
+    renameSync(disk(), directory);
+    await store.completeUpload('x', sent);
+    expect((await readWhole('x')).equals(whole)).toBe(true);
+  });
+
+  test('is found in it whatever device that has now', async () => {
+    const { whole, ...sent } = await upload(store, 'x', bodies());
+    cpSync(directory, disk(), { recursive: true });
+    const remounted = new DirectoryStore({ directory: disk() });
+    expect(await collect(remounted.listParts('x', sent.uploadId))).toHaveLength(3);
+    await remounted.completeUpload('x', sent);
+    expect(readFileSync(join(disk(), 'x')).equals(whole)).toBe(true);
+  });
+});
+
 describe('several at once', () => {
   const race = async (condition: WriteCondition) => {
     const writers = await Promise.all(Array.from({ length: 4 }, () => upload(store, 'x', bodies())));
@@ -305,7 +339,9 @@ describe('errors', () => {
     ['create', (store) => store.createUpload('x', { metadata: {} }), 'bucket-not-found'],
     ['list', (store) => collect(store.listUploads('x')), 'bucket-not-found'],
     ['read', (store) => store.read('x', { first: 0, last: 0 }), 'bucket-not-found'],
-    ['a part', (store) => store.sendPart('x', part), 'upload-lost'],
+    ['a part', (store) => store.sendPart('x', part), 'bucket-not-found'],
+    ['list parts', (store) => collect(store.listParts('x', part.uploadId)), 'bucket-not-found'],
+    ['abort', (store) => store.abortUpload('x', part.uploadId), 'bucket-not-found'],
   ];
 
   test.each(calls)('%s without the directory', async (_name, call, code) => {
