@@ -83,7 +83,7 @@ export const nonces: Mutant[] = [
     breaks: 'the ledger has the header before the upload is created',
     file: 'src/put/attempt.ts',
     find: 'const row = ledger.startAttempt(',
-    replace: `await place.store.createUpload(place.key, headersFor(request, source, sealiftId));
+    replace: `await place.store.createUpload(place.key, intended.headers);
   const row = ledger.startAttempt(`,
     test: STORIES,
     only: 'CreateMultipartUpload was not acknowledged',
