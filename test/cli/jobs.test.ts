@@ -104,7 +104,9 @@ describe('interrupted', () => {
     const here = place('once');
     const put = await interruptedPut(here, ['--context', 'team=film']);
     expect(put).toMatchObject({ exit: 4, last: { type: 'error', code: 'interrupted', exit: 4 } });
-    expect(put.stderr).toContain('Stopping: what is in flight may take up to 10 s to end. Press again to stop at once.');
+    expect(put.stderr).toContain(
+      'Stopping: what is in flight may take up to 10 s to end. Press again to stop at once.',
+    );
 
     const [job] = (await here.run(['jobs', '--json'])).lines;
     expect(job).toMatchObject({ type: 'job', command: 'put', state: 'interrupted', source: file, target: here.url });
