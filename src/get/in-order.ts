@@ -38,7 +38,7 @@ export async function getInOrder(
     return await getMessage({ ...run, message });
   } catch (error) {
     if (SealiftError.from(error).code === 'interrupted') throw stopped(progress.ackedBytes, toFile);
-    throw toFile ? cannotGoOn(error, { released: 0 }) : error;
+    throw toFile ? cannotGoOn(error, { released: 'nothing' }) : error;
   }
 }
 

@@ -137,18 +137,20 @@ function stopped(released: number): SealiftError {
 
 /**
  * An error of a get that begins anew, in place of one whose hint promises that a job goes on where it stopped. What a
- * sink was given is said, for nobody can take it back.
+ * sink was given is said, for nobody can take it back; into a file nothing is `released`.
  */
-export function cannotGoOn(thrown: unknown, { released }: { released: number }): unknown {
+export function cannotGoOn(thrown: unknown, { released }: { released: number | 'nothing' }): unknown {
   // Another's error, a sink's, passes as it is.
   if (!(thrown instanceof SealiftError) || thrown.code === 'interrupted') return thrown;
   const { code, message } = thrown;
-  const told = released > 0 ? `${message}, after ${released} verified bytes were written out` : message;
-  return new SealiftError(code, told, { hint: hintOf(thrown), cause: thrown });
+  const isOut = released !== 'nothing' && released > 0;
+  const told = isOut ? `${message}, after ${released} verified bytes were written out` : message;
+  return new SealiftError(code, told, { hint: hintOf(thrown, released), cause: thrown });
 }
 
-function hintOf({ code, exit, hint }: SealiftError): string {
-  if (code === 'disk-full') return 'Free some space and run the same command again: it begins anew.';
+function hintOf({ code, exit, hint }: SealiftError, released: number | 'nothing'): string {
+  // A sink's disk is the sink's, and so is its hint.
+  if (code === 'disk-full' && released === 'nothing') return 'Free some space and run the same command again: it begins anew.';
   if (exit !== EXIT.unavailable) return hint;
   return 'Sealift tried several times. Run the same command again later: it begins anew.';
 }

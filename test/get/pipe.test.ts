@@ -77,7 +77,7 @@ describe('an error after output', () => {
 
   test('that a full disk caused promises nothing either', () => {
     const hint = 'Free some space and run the same command again: it goes on where it stopped.';
-    const told = cannotGoOn(new SealiftError('disk-full', 'No space left', { hint }), { released: 0 });
+    const told = cannotGoOn(new SealiftError('disk-full', 'No space left', { hint }), { released: 'nothing' });
     expect(told).toMatchObject({ code: 'disk-full', message: 'No space left', hint: expect.stringMatching(/anew\.$/) });
   });
 
