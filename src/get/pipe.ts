@@ -150,7 +150,8 @@ export function cannotGoOn(thrown: unknown, { released }: { released: number | '
 
 function hintOf({ code, exit, hint }: SealiftError, released: number | 'nothing'): string {
   // A sink's disk is the sink's, and so is its hint.
-  if (code === 'disk-full' && released === 'nothing') return 'Free some space and run the same command again: it begins anew.';
+  if (code === 'disk-full' && released === 'nothing')
+    return 'Free some space and run the same command again: it begins anew.';
   if (exit !== EXIT.unavailable) return hint;
   return 'Sealift tried several times. Run the same command again later: it begins anew.';
 }
