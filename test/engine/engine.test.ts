@@ -1,7 +1,5 @@
 /** One engine, many jobs: they share threads, memory and keys, and leave nothing behind when it is closed. */
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -9,30 +7,23 @@ import { kmsKeyring } from '../../src/engine/keys.ts';
 import { createEngine, type Engine } from '../../src/engine.ts';
 import { SealiftError } from '../../src/errors.ts';
 import { runLanes } from '../../src/parts/lanes.ts';
-import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
 import { MiB } from '../../src/units.ts';
-import { sha256Of, writeRandomFile } from '../support/files.ts';
+import { sha256Of } from '../support/files.ts';
+import { openScratch, type Scratch } from '../support/scratch.ts';
 
+let scratch: Scratch;
 let folder: string;
 let source: string;
-let sandbox: Sandbox;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'sealift-test-'));
-  source = join(folder, 'file');
-  writeRandomFile(source, 24 * MiB);
-  sandbox = await startSandbox({ buckets: ['bucket'] });
-  for (const [name, value] of Object.entries(sandbox.env)) vi.stubEnv(name, value);
+  scratch = await openScratch({ sourceSize: 24 * MiB });
+  ({ folder, source } = scratch);
 });
 
-afterAll(async () => {
-  await sandbox.close();
-  vi.unstubAllEnvs();
-  await rm(folder, { recursive: true });
-});
+afterAll(() => scratch.close());
 
 function newEngine(): Engine {
-  const keyring = kmsKeyring({ keyIds: [sandbox.kmsKeyId] });
+  const keyring = kmsKeyring({ keyIds: [scratch.sandbox.kmsKeyId] });
   return createEngine({ keyring, stateDir: join(folder, 'state') });
 }
 

@@ -1,32 +1,23 @@
 /** A job goes on only as it was begun: under its key, with its options, also where the next call leaves them out. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createEngine, type Engine } from '../../src/engine.ts';
 import { rawAesKeyring } from '../../src/keys/raw-aes.ts';
 import type { PutRequest } from '../../src/put.ts';
-import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
 import { MiB } from '../../src/units.ts';
 import { writeRandomFile } from '../support/files.ts';
+import { openScratch, type Scratch } from '../support/scratch.ts';
 
+let scratch: Scratch;
 let folder: string;
 let source: string;
-let sandbox: Sandbox;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'sealift-test-'));
-  source = join(folder, 'file');
-  writeRandomFile(source, 40 * MiB);
-  sandbox = await startSandbox({ buckets: ['bucket'] });
-  for (const [name, value] of Object.entries(sandbox.env)) vi.stubEnv(name, value);
+  scratch = await openScratch({ sourceSize: 40 * MiB });
+  ({ folder, source } = scratch);
 });
 
-afterAll(async () => {
-  await sandbox.close();
-  vi.unstubAllEnvs();
-  await rm(folder, { recursive: true });
-});
+afterAll(() => scratch.close());
 
 function engineWith(key: number): Engine {
   const keyring = rawAesKeyring({ namespace: 'test', name: 'test', key: Buffer.alloc(32, key) });
