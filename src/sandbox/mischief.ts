@@ -50,7 +50,7 @@ export async function endure({ fault, response, request }: Exchange): Promise<vo
     throw new ConnectionLost();
   }
   if (fault?.kind === 'stall') {
-    const gone = new Promise<void>((resolve) => response.once('close', resolve));
+    const gone = new Promise<void>((resolve) => (response.closed ? resolve() : response.once('close', resolve)));
     await (fault.ms === undefined ? gone : Promise.race([gone, delay(fault.ms)]));
     if (response.destroyed) throw new ConnectionLost();
   }

@@ -11,7 +11,7 @@ import { join, resolve } from 'node:path';
 import { DEFAULT_CIPHERS } from 'node:tls';
 import { SealiftError } from '../errors.ts';
 import { MiB } from '../units.ts';
-import { Faults } from './faults.ts';
+import { type FaultCall, Faults } from './faults.ts';
 import { SandboxKms } from './kms.ts';
 import { RequestLog, type RequestRecord } from './log.ts';
 import { addBucket } from './s3/buckets.ts';
@@ -42,6 +42,8 @@ export interface SandboxOptions {
   log?: string | undefined;
   /** Called when a request has ended. */
   onRequest?: ((record: RequestRecord) => void) | undefined;
+  /** Called when a fault strikes a request, which goes no further before this is done. */
+  onFault?: ((call: FaultCall) => void | Promise<void>) | undefined;
 }
 
 export interface Sandbox {
@@ -92,6 +94,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     kms,
     credentials: CREDENTIALS,
     secure: options.https ?? false,
+    onFault: options.onFault,
     onRequest(record) {
       log?.write(record);
       options.onRequest?.(record);

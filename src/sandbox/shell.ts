@@ -26,6 +26,7 @@ export interface ShellOptions {
   readonly credentials: Credentials;
   readonly secure: boolean;
   readonly onRequest: (record: RequestRecord) => void;
+  readonly onFault?: ((call: FaultCall) => void | Promise<void>) | undefined;
 }
 
 export class Shell {
@@ -113,7 +114,7 @@ export class Shell {
     if (partNumber !== null) record.partNumber = Number(partNumber);
 
     const payload = this.#verifiers.s3.verify({ method, path, query, headers: request.headers });
-    const fault = this.#strike(exchange);
+    const fault = await this.#strike(exchange);
     exchange.body = newBody(exchange, payload);
     await endure(exchange);
     if (fault?.kind === 'error-in-200') {
@@ -167,20 +168,21 @@ export class Shell {
     } catch (error) {
       return kmsSignatureError(S3Error.from(error));
     }
-    const fault = this.#strike(exchange);
+    const fault = await this.#strike(exchange);
     await endure(exchange);
     const answer = this.#options.kms.handle(record.operation, parseJson(text));
     if (fault?.kind === 'lose-answer') loseAnswer(response);
     return answer;
   }
 
-  #strike(exchange: Exchange): Fault | undefined {
+  async #strike(exchange: Exchange): Promise<Fault | undefined> {
     const { service, operation, bucket, key, partNumber } = exchange.record;
     const call: FaultCall = { service, operation };
     if (bucket !== null) call.bucket = bucket;
     if (key !== null) call.key = key;
     if (partNumber !== null) call.partNumber = partNumber;
     exchange.fault = this.faults.match(call);
+    if (exchange.fault) await this.#options.onFault?.(call);
     return exchange.fault;
   }
 }

@@ -64,13 +64,10 @@ describe.each(KINDS)('%s', (what, size, write) => {
   test('is not waited for beyond the grace, and HEAD decides on resume', async () => {
     const plot = stage.plot(`silent ${what}`, size);
     const stop = new AbortController();
-    stage.sandbox.setFaults(`${write}:1=stall`);
+    const held = Promise.withResolvers<void>();
+    stage.strike(`${write}:1=stall`, held.resolve);
     const stopped = put(plot, { signal: stop.signal }).catch((thrown) => thrown);
-    const before = write === 'PutObject' ? ['HeadObject'] : ['UploadPart', 'UploadPart', 'UploadPart'];
-    while (before.some((_, index) => stage.operations(plot).at(index - before.length) !== before[index])) {
-      await sleep(10);
-    }
-    await sleep(200);
+    await held.promise;
     // Only the timer that the abort starts is ours to turn; everybody else's clock runs on.
     vi.useFakeTimers({ toFake: ['setTimeout'] });
     stop.abort();

@@ -111,13 +111,9 @@ describe('interrupted', () => {
   test('no new part starts, the one in flight arrives, and the upload is kept', async () => {
     const plot = stage.plot('stopped');
     const controller = new AbortController();
-    stage.sandbox.setFaults('UploadPart(part=1):1=stall@500ms');
-    const put = stage.put(plot, { partSize: PART_SIZE, signal: controller.signal }).catch((thrown) => thrown);
-    while (!stage.operations(plot).includes('CreateMultipartUpload')) await sleep(10);
-    // Part 1 is sealed within milliseconds of its thread's start, and then waits half a second for its answer.
-    await sleep(400);
-    controller.abort();
-    expect(await put).toMatchObject({ code: 'interrupted', exit: 4 });
+    stage.strike('UploadPart(part=1):1=stall@1ms', () => controller.abort());
+    const put = stage.put(plot, { partSize: PART_SIZE, signal: controller.signal });
+    await expect(put).rejects.toMatchObject({ code: 'interrupted', exit: 4 });
     expect(stage.operations(plot)).toEqual(['HeadObject', 'CreateMultipartUpload', 'UploadPart']);
     expect(await stage.uploadIds(plot)).toEqual([attemptOf(plot).uploadId]);
     const { result } = await stage.put(plot);

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createEngine, kmsKeyring } from '../../src/index.ts';
@@ -28,12 +27,6 @@ async function expectTheirs(plot: Plot): Promise<void> {
   expect(await stage.uploadIds(plot)).toEqual([]);
 }
 
-/** Resolves when the sandbox has `operation` in hand: it is logged when it ends, so what went before must have. */
-async function untilAfter(plot: Plot, operation: string): Promise<void> {
-  while (!stage.operations(plot).includes(operation)) await sleep(10);
-  await sleep(100);
-}
-
 describe("somebody else's object", () => {
   test('that is there already is left alone: nothing is sent, and no key is asked for', async () => {
     const plot = stage.plot('there');
@@ -50,27 +43,18 @@ describe("somebody else's object", () => {
 
   test.each([COMPLETE, 'PutObject'])('that comes while we are at work is left alone: %s', async (operation) => {
     const plot = stage.plot(`comes ${operation}`, operation === COMPLETE ? undefined : MiB);
-    stage.sandbox.setFaults(`${operation}(key=${plot.key}):1=stall@400ms`);
-    const put = stage.put(plot).catch((thrown) => thrown);
-    await untilAfter(plot, operation === COMPLETE ? 'UploadPart' : 'HeadObject');
-    stage.sandbox.setFaults('');
-    await writeTheirs(plot);
-    expect(await put).toMatchObject({ code: 'target-exists' });
+    stage.strike(`${operation}:1=stall@1ms`, () => writeTheirs(plot));
+    await expect(stage.put(plot)).rejects.toMatchObject({ code: 'target-exists' });
     await expectTheirs(plot);
   });
 
   test('is replaced with --overwrite, but only the one that was seen at the start', async () => {
     for (const size of [undefined, MiB]) {
       const plot = stage.plot(`seen ${size}`, size);
-      const [first, last] = size ? ['HeadObject', 'PutObject'] : ['UploadPart', COMPLETE];
       await writeTheirs(plot, 'seen');
-      stage.requests.length = 0;
-      stage.sandbox.setFaults(`${last}:1=stall@400ms`);
-      const put = stage.put(plot, { overwrite: true, partSize: PART_SIZE }).catch((thrown) => thrown);
-      await untilAfter(plot, first!);
-      stage.sandbox.setFaults('');
-      await writeTheirs(plot);
-      expect(await put).toMatchObject({ code: 'target-changed' });
+      stage.strike(`${size ? 'PutObject' : COMPLETE}:1=stall@1ms`, () => writeTheirs(plot));
+      const put = stage.put(plot, { overwrite: true, partSize: PART_SIZE });
+      await expect(put).rejects.toMatchObject({ code: 'target-changed' });
       await expectTheirs(plot);
       await stage.put(plot, { overwrite: true });
       await stage.expectEqual(plot);
@@ -146,11 +130,8 @@ describe('witnesses', () => {
 
   test("HEAD shows somebody else's object after all: no success", async () => {
     const plot = stage.plot('replaced');
-    stage.sandbox.setFaults('HeadObject:2=stall@1s');
-    const put = stage.put(plot).catch((thrown) => thrown);
-    await untilAfter(plot, COMPLETE);
-    await writeTheirs(plot);
-    expect(await put).toMatchObject({ code: 'checksum-mismatch', exit: 6 });
+    stage.strike('HeadObject:2=stall@1ms', () => writeTheirs(plot));
+    await expect(stage.put(plot)).rejects.toMatchObject({ code: 'checksum-mismatch', exit: 6 });
   });
 
   test('the answer tells another checksum: no success', async () => {

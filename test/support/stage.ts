@@ -56,6 +56,8 @@ export interface Stage {
   put(plot: Plot, request?: Partial<PutRequest>): Promise<{ result: JobResult; events: JobEvent[] }>;
   /** Puts while `faults` strike, and expects it to fail with `code`. */
   failedPut(plot: Plot, faults: string, code: string, request?: Partial<PutRequest>): Promise<void>;
+  /** Lets faults strike. The first request that one strikes is held while `meanwhile` runs. */
+  strike(faults: string, meanwhile: () => void | Promise<void>): void;
   /** Gets the object and expects it to equal its source. */
   expectEqual(plot: Plot): Promise<void>;
   operations(plot: Plot): string[];
@@ -69,7 +71,16 @@ export interface Stage {
 export async function openStage(): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), 'sealift-test-'));
   const requests: RequestRecord[] = [];
-  const sandbox = await startSandbox({ buckets: [BUCKET], onRequest: (record) => requests.push(record) });
+  let onStrike: (() => void | Promise<void>) | undefined;
+  const sandbox = await startSandbox({
+    buckets: [BUCKET],
+    onRequest: (record) => requests.push(record),
+    onFault() {
+      const meanwhile = onStrike;
+      onStrike = undefined;
+      return meanwhile?.();
+    },
+  });
   for (const [name, value] of Object.entries(sandbox.env)) vi.stubEnv(name, value);
   vi.stubEnv('AWS_MAX_ATTEMPTS', '1');
   const s3 = clientOf(sandbox);
@@ -102,6 +113,10 @@ export async function openStage(): Promise<Stage> {
       } finally {
         sandbox.setFaults('');
       }
+    },
+    strike(faults, meanwhile) {
+      onStrike = meanwhile;
+      sandbox.setFaults(faults);
     },
     async expectEqual(plot) {
       await rm(plot.back, { force: true });
