@@ -4,9 +4,11 @@
  * with what is chosen here in their hands.
  */
 
+import { resolve } from 'node:path';
+import { type ReadableStream, TransformStream } from 'node:stream/web';
 import { EngineKeys, type KmsKeyring, type MultiKeyring } from './engine/keys.ts';
 import { SealiftError } from './errors.ts';
-import { type GetRequest, get } from './get.ts';
+import { type GetRequest, get, type OpenRequest } from './get.ts';
 import { type Inspection, type InspectOptions, inspect } from './inspect.ts';
 import type { Crew, CrewPlan, JobResult, LaneNeeds, Place, RunOptions, Tools } from './job.ts';
 import { type Cancelled, cancelJob } from './jobs.ts';
@@ -47,6 +49,11 @@ export interface Engine extends AsyncDisposable {
   put(request: PutRequest): Promise<JobResult>;
   /** Opens an object into a file or a sink; takes up its own unfinished job. */
   get(request: GetRequest): Promise<JobResult>;
+  /**
+   * An object as a stream of its plain bytes, each verified before it comes. It is fetched as it is read. Where the job
+   * fails the stream does, with the SealiftError; to cancel it ends the job.
+   */
+  open(request: OpenRequest): ReadableStream<Uint8Array>;
   /** What an object says about itself. Needs no key. */
   inspect(source: GetRequest['source'], options?: InspectOptions): Promise<Inspection>;
   /** All jobs of the state folder, oldest first. */
@@ -97,11 +104,22 @@ class Workshop implements Engine {
   }
 
   put(request: PutRequest): Promise<JobResult> {
-    return this.#heard(request, () => put(request, this.#tools));
+    return this.#heard(request, async () => put({ ...request, source: checkedSource(request.source) }, this.#tools));
   }
 
   get(request: GetRequest): Promise<JobResult> {
-    return this.#heard(request, () => get(request, this.#tools));
+    return this.#heard(request, async () => {
+      const { source, target } = request;
+      if (typeof source !== 'string') checkedSource(source);
+      return get({ ...request, target: typeof target === 'string' ? resolve(target) : target }, this.#tools);
+    });
+  }
+
+  open(request: OpenRequest): ReadableStream<Uint8Array> {
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    // Whoever reads is told.
+    this.get({ ...request, target: writable }).catch(() => {});
+    return readable;
   }
 
   inspect(source: GetRequest['source'], options: InspectOptions = {}): Promise<Inspection> {
@@ -200,6 +218,15 @@ class Workshop implements Engine {
     }
     return { ...planned, threads: this.#threads, budget };
   }
+}
+
+/** A stream as it is, and a path so that it says the same wherever its job is gone on with. */
+function checkedSource(source: PutRequest['source']): PutRequest['source'] {
+  if (typeof source === 'string') return resolve(source);
+  if (typeof source?.[Symbol.asyncIterator] === 'function') return source;
+  throw new SealiftError('bad-option', 'The source is neither a path nor a stream of bytes', {
+    hint: 'Give a string, a Node or Web stream, or an async iterable of Uint8Array. Of a Blob that is blob.stream(), of bytes new Blob([bytes]).stream().',
+  });
 }
 
 function fits(plan: () => unknown): boolean {

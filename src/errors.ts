@@ -52,6 +52,7 @@ export const CODES = {
   'target-exists': failed,
   'target-changed': failed,
   'target-unwritable': failed,
+  'target-failed': failed,
   'disk-full': failed,
 
   // The store.

@@ -10,8 +10,9 @@ import { getInOrder } from './get/in-order.ts';
 import { checkFirst } from './get/job.ts';
 import { findObject, type SealedObject } from './get/object.ts';
 import { type ByteRange, piecesOf } from './get/pieces.ts';
-import { cannotGoOn, toPipe } from './get/pipe.ts';
+import { cannotGoOn, sinkFailed, toPipe } from './get/pipe.ts';
 import { streamOfObject, streamOfPipe } from './get/stream.ts';
+import { fillStream, type PlainStream } from './get/stream-target.ts';
 import { checkTarget } from './get/target.ts';
 import { type OpenRules, unlock } from './get/unlock.ts';
 import { type JobResult, type Place, Progress, type RunOptions, type Tools } from './job.ts';
@@ -23,8 +24,8 @@ export type PlainSink = (bytes: Uint8Array) => Promise<void>;
 export interface GetRequest extends RunOptions, OpenRules {
   /** `s3://bucket/key` or `file:///path`; or a message's bytes in order, as from a pipe. */
   source: string | AsyncIterable<Uint8Array>;
-  /** Absolute path of a file, or a sink for a pipe. */
-  target: string | PlainSink;
+  /** A file's path, a function, or a Node or Web stream, which is ended with the object. */
+  target: string | PlainSink | PlainStream;
   /** Plain bytes, both ends inclusive; `last` may be past the end. All of them where absent. */
   range?: ByteRange | undefined;
   overwrite?: boolean | undefined;
@@ -35,7 +36,7 @@ export interface GetRequest extends RunOptions, OpenRules {
 
 /** What the parts of this story share. */
 export interface GetRun {
-  request: GetRequest;
+  request: PlainGetRequest;
   tools: Tools;
   place: Place;
   object: SealedObject;
@@ -45,20 +46,44 @@ export interface GetRun {
   progress: Progress;
 }
 
+/** What an object is opened as a stream with. */
+export type OpenRequest = Omit<GetRequest, 'target' | 'overwrite' | 'fresh' | 'memo'>;
+
+/** A get into a file, or into a function: what a stream as a target comes to. */
+export type PlainGetRequest = GetRequest & { target: string | PlainSink };
+
 /**
  * Opens an object. Resolves when all of it is verified and where it was asked for. Rejects with a SealiftError; a
  * target file then does not exist, a sink has received only verified bytes, but perhaps not all.
  */
 export async function get(request: GetRequest, tools: Tools): Promise<JobResult> {
+  const { target, signal } = request;
   const progress = new Progress(request);
+  if (typeof target === 'string') return getWith(progress, { ...request, target }, tools);
+  if (typeof target !== 'function') {
+    return fillStream(target, signal, (sink, stop) =>
+      getWith(progress, { ...request, target: sink, signal: stop }, tools),
+    );
+  }
   try {
-    return await getWith(progress, request, tools);
+    return await getWith(progress, { ...request, target: guarded(target) }, tools);
   } catch (error) {
-    throw typeof request.target === 'string' ? error : cannotGoOn(error, { released: progress.ackedBytes });
+    throw cannotGoOn(error, { released: progress.ackedBytes });
   }
 }
 
-async function getWith(progress: Progress, request: GetRequest, tools: Tools): Promise<JobResult> {
+/** A caller's function, whose errors have a code as all others have. */
+function guarded(sink: PlainSink): PlainSink {
+  return async (bytes) => {
+    try {
+      await sink(bytes);
+    } catch (error) {
+      throw sinkFailed(error);
+    }
+  };
+}
+
+async function getWith(progress: Progress, request: PlainGetRequest, tools: Tools): Promise<JobResult> {
   const { source, target, overwrite = false, signal } = request;
   if (typeof source !== 'string') {
     if (typeof target === 'string') await checkTarget(target, { overwrite });

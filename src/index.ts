@@ -18,10 +18,11 @@ export {
 } from './engine/keys.ts';
 export type { Engine, EngineOptions } from './engine.ts';
 export { createEngine } from './engine.ts';
-export { type ErrorCode, type ErrorData, EXIT, SealiftError } from './errors.ts';
+export { CODES, type ErrorCode, type ErrorData, EXIT, SealiftError } from './errors.ts';
 export { COMMITMENT_POLICIES, type CommitmentPolicy } from './formats/policy.ts';
+export type { PlainStream } from './get/stream-target.ts';
 export type { OpenRules } from './get/unlock.ts';
-export type { GetRequest, PlainSink } from './get.ts';
+export type { GetRequest, OpenRequest, PlainSink } from './get.ts';
 export type { Inspection, InspectOptions } from './inspect.ts';
 export type { JobEvent, JobResult, RunOptions } from './job.ts';
 export type { Cancelled } from './jobs.ts';

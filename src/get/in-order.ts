@@ -7,7 +7,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { SealiftError } from '../errors.ts';
 import { headerBytes } from '../formats/esdk/header.ts';
 import { MessageOpener } from '../formats/esdk/open-message.ts';
-import type { GetRequest, PlainSink } from '../get.ts';
+import type { PlainGetRequest, PlainSink } from '../get.ts';
 import type { JobResult, Progress, Tools } from '../job.ts';
 import { laneSizeOf } from '../parts/memory.ts';
 import { targetError } from '../parts/open-part.ts';
@@ -19,7 +19,7 @@ import { createTemporary, publish, removeTemporary, temporaryPathFor } from './t
 import { type Unlocked, unlock } from './unlock.ts';
 
 export interface InOrderRun {
-  request: GetRequest;
+  request: PlainGetRequest;
   tools: Tools;
   progress: Progress;
   message: MessageStream;

@@ -39,6 +39,8 @@ export async function toPipe(run: GetRun, sink: PlainSink): Promise<string> {
     items: pieces.entries(),
     count: opener.laneCount,
     stop: request.signal,
+    // Nothing of it can be gone on with: pieces in flight are of no use to anybody.
+    graceMs: 0,
     work,
   });
   if (!complete) throw stopped(progress.ackedBytes);
@@ -129,7 +131,7 @@ class Turns {
   }
 }
 
-function stopped(released: number): SealiftError {
+export function stopped(released: number): SealiftError {
   return new SealiftError('interrupted', `Interrupted after ${released} verified bytes were written out`, {
     hint: 'A get to a pipe cannot be resumed. Run it again, or with --range for the rest.',
   });
@@ -139,13 +141,23 @@ function stopped(released: number): SealiftError {
  * An error of a get that begins anew, in place of one whose hint promises that a job goes on where it stopped. What a
  * sink was given is said, for nobody can take it back; into a file nothing is `released`.
  */
-export function cannotGoOn(thrown: unknown, { released }: { released: number | 'nothing' }): unknown {
-  // Another's error, a sink's, passes as it is.
-  if (!(thrown instanceof SealiftError) || thrown.code === 'interrupted') return thrown;
-  const { code, message } = thrown;
+export function cannotGoOn(thrown: unknown, { released }: { released: number | 'nothing' }): SealiftError {
+  const error = SealiftError.from(thrown);
+  const { code, message } = error;
+  if (code === 'interrupted') return error;
   const isOut = released !== 'nothing' && released > 0;
   const told = isOut ? `${message}, after ${released} verified bytes were written out` : message;
-  return new SealiftError(code, told, { hint: hintOf(thrown, released), cause: thrown });
+  return new SealiftError(code, told, { hint: hintOf(error, released), cause: error.cause ?? error });
+}
+
+/** What a sink's own error comes to. */
+export function sinkFailed(thrown: unknown): SealiftError {
+  if (thrown instanceof SealiftError) return thrown;
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return new SealiftError('target-failed', `The target failed: ${message}`, {
+    hint: 'What it was given is verified, but is not all of the object. Get the object again.',
+    cause: thrown,
+  });
 }
 
 function hintOf({ code, exit, hint }: SealiftError, released: number | 'nothing'): string {

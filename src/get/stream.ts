@@ -140,8 +140,9 @@ class Pipe implements Disposable {
 
 function unreadable(thrown: unknown): SealiftError {
   if (thrown instanceof SealiftError) return thrown;
-  const { name, message } = thrown as Error;
-  if (name === 'AbortError') return new SealiftError('interrupted', 'Interrupted', { cause: thrown });
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  if (thrown instanceof Error && thrown.name === 'AbortError')
+    return new SealiftError('interrupted', 'Interrupted', { cause: thrown });
   return new SealiftError('source-unreadable', `The pipe cannot be read: ${message}`, {
     hint: 'Look at what the command before it says.',
     cause: thrown,

@@ -84,7 +84,7 @@ describe('an error after output', () => {
   test.each<[where: string, source: () => Promise<GetRequest['source']>]>([
     ['of an object', async () => one.target],
     ['of a message that comes through a pipe', async () => Readable.from([await stage.stored(one)])],
-  ])('of another, the sink, passes as it is, whatever the signal says: %s', async (_where, source) => {
+  ])('of another, the sink, is told as of the target, whatever the signal says: %s', async (_where, source) => {
     const controller = new AbortController();
     const broken = new Error('enough');
     const target = () => {
@@ -93,7 +93,7 @@ describe('an error after output', () => {
     };
     const tools = await toolsWith({ ticketCount: 1, laneCount: 1 });
     const request = { source: await source(), target, signal: controller.signal, allowRelocated: true };
-    await expect(get(request, tools)).rejects.toBe(broken);
+    await expect(get(request, tools)).rejects.toMatchObject({ code: 'target-failed', cause: broken });
   });
 });
 

@@ -238,6 +238,22 @@ export const release: Mutant[] = [
     only: 'one that is stopped',
   },
   {
+    breaks: 'to a stream: it gets copies, for it may keep them while our buffers are used again',
+    file: 'src/get/stream-target.ts',
+    find: 'Uint8Array.prototype.slice.call(bytes, start, start + SLICE_SIZE)',
+    replace: 'bytes.subarray(start, start + SLICE_SIZE)',
+    test: 'test/get/streams.test.ts',
+    only: 'keeps what it was given',
+  },
+  {
+    breaks: 'to a stream: what it failed to take is no success',
+    file: 'src/get/stream-target.ts',
+    find: 'await taken(writer.close());',
+    replace: 'writer.close().catch(() => {});',
+    test: 'test/get/streams.test.ts',
+    only: 'ends the job',
+  },
+  {
     breaks: 'to a pipe: an error after some output is a non-zero exit',
     file: 'src/cli/main.ts',
     find: '    process.exitCode = output.fail(error instanceof CommanderError',
