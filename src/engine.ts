@@ -6,14 +6,14 @@
 
 import { resolve } from 'node:path';
 import { type ReadableStream, TransformStream } from 'node:stream/web';
-import { EngineKeys, type KmsKeyring, type MultiKeyring } from './engine/keys.ts';
+import type { Engine, EngineOptions } from './engine/api.ts';
+import { EngineKeys } from './engine/keys.ts';
 import { SealiftError } from './errors.ts';
 import { type GetRequest, get, type OpenRequest } from './get.ts';
 import { type Inspection, type InspectOptions, inspect } from './inspect.ts';
 import type { Crew, CrewPlan, JobResult, LaneNeeds, Place, RunOptions, Tools } from './job.ts';
 import { type Cancelled, cancelJob } from './jobs.ts';
 import type { CacheStats } from './keys/cache.ts';
-import type { Keyring } from './keys/keyring.ts';
 import { type DamagedJob, type JobSummary, Ledger } from './ledger/ledger.ts';
 import { openStateDir } from './ledger/state-dir.ts';
 import type { Retry } from './network.ts';
@@ -23,55 +23,21 @@ import { type PutRequest, put } from './put.ts';
 import { type ObjectUrl, parseObjectUrl } from './stores/object-url.ts';
 import { openStore, resolveStore } from './stores/open.ts';
 
-export interface EngineOptions {
-  /** From `kmsKeyring`, `rawAesKeyring`, `rawRsaKeyring`, `multiKeyring`. Without one the engine can inspect, list and cancel. */
-  keyring?: Keyring | KmsKeyring | MultiKeyring | undefined;
-  /** `off` makes a data key for every object. Default: one for up to an hour, 100,000 objects or 1 TiB. */
-  keyReuse?: 'on' | 'off' | undefined;
-  /** Resident bytes of the whole process at most. Default 512 MiB, or three quarters of a smaller container. */
-  maxMemory?: number | undefined;
-  threads?: number | undefined;
-  /** Parts in flight at most, over all threads. */
-  lanes?: number | undefined;
-  /** Folder of the jobs' ledgers. Default `$XDG_STATE_HOME/sealift`. */
-  stateDir?: string | undefined;
-  pathStyle?: boolean | undefined;
-  /** Speak plain HTTP to an S3 endpoint that is not this machine. KMS is never spoken to without TLS. */
-  allowHttp?: boolean | undefined;
-  expectedBucketOwner?: string | undefined;
-}
+export type { Engine, EngineOptions };
 
 /** Finished ledgers are kept this long, for `jobs` to show. */
 const KEEP_FINISHED_MS = 30 * 24 * 3600 * 1000;
 
-export interface Engine extends AsyncDisposable {
-  /** Seals a file into an object, and takes up its own unfinished job; or a stream, which cannot be gone on with. */
-  put(request: PutRequest): Promise<JobResult>;
-  /** Opens an object into a file or a sink; takes up its own unfinished job. */
-  get(request: GetRequest): Promise<JobResult>;
-  /**
-   * An object as a stream of its plain bytes, each verified before it comes. It is fetched as it is read. Where the job
-   * fails the stream does, with the SealiftError; to cancel it ends the job.
-   */
-  open(request: OpenRequest): ReadableStream<Uint8Array>;
-  /** What an object says about itself. Needs no key. */
-  inspect(source: GetRequest['source'], options?: InspectOptions): Promise<Inspection>;
-  /** All jobs of the state folder, oldest first. */
-  jobs(): (JobSummary | DamagedJob)[];
-  /** One job. Throws `no-such-job`. */
-  job(id: string): JobSummary;
-  /**
-   * Aborts a job's upload, or removes its half-written file, and ends it. What the store may still hold is told as
-   * warnings. Throws `no-such-job`, `job-busy`.
-   */
-  cancel(id: string, options?: Pick<RunOptions, 'onEvent'>): Promise<Cancelled>;
-  /** Data-key cache: calls it answered and calls it passed on. */
-  keyStats(): CacheStats;
-  /** Ends threads, sockets and timers, and zeroes cached keys. */
-  close(): Promise<void>;
-}
-
-/** Makes an engine. Nothing is contacted and no thread starts before the first job. */
+/**
+ * Makes an engine. Nothing is contacted and no thread starts before the first job.
+ *
+ * @example
+ * import { createEngine, kmsKeyring } from 'sealift';
+ *
+ * await using engine = createEngine({ keyring: kmsKeyring({ keyIds: ['alias/backups'] }) });
+ * const { plainBytes, seconds } = await engine.put({ source: '/data/db.tar', target: 's3://backups/2026/tuesday.tar' });
+ * console.log(plainBytes / seconds);
+ */
 export function createEngine(options: EngineOptions = {}): Engine {
   return new Workshop(options);
 }

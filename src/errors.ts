@@ -17,7 +17,7 @@ export const EXIT = {
 
 const { failed, usage, interrupted, unavailable, integrity } = EXIT;
 
-/** Code to exit status. Adding a code means adding its line to README's table; a test compares the two. */
+/** Every error code, with the exit status it has on the command line. Adding a code means adding its line to README's table; a test compares the two. */
 export const CODES = {
   // What was asked cannot be done as asked; nothing has been touched.
   usage: usage,
@@ -104,6 +104,7 @@ export const CODES = {
   'kms-answer-mismatch': integrity,
 } as const satisfies Record<string, number>;
 
+/** A stable name of what went wrong. README tells what to do about each. */
 export type ErrorCode = keyof typeof CODES;
 
 /** An error as plain data: what crosses threads, and what `--json` prints. */
@@ -114,7 +115,24 @@ export interface ErrorData {
   exit: number;
 }
 
+/**
+ * What every rejection is. `code` is the contract, `message` says what happened, `hint` what to do next, and `cause` is
+ * the error underneath where there is one.
+ *
+ * @example
+ * import { EXIT, SealiftError } from 'sealift';
+ *
+ * try {
+ *   await engine.get({ source: 's3://backups/2026/nothing.tar', target: '/restore/nothing.tar' });
+ * } catch (error) {
+ *   if (!(error instanceof SealiftError)) throw error;
+ *   if (error.exit === EXIT.unavailable) console.log('later, the same call goes on');
+ *   else if (error.code === 'object-not-found') console.log(`${error.message}. ${error.hint}`);
+ *   else throw error;
+ * }
+ */
 export class SealiftError extends Error {
+  /** What scripts match on. */
   readonly code: ErrorCode;
   /** What the reader can do next: a whole sentence, or '' where the message already says it. */
   readonly hint: string;

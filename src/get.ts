@@ -18,9 +18,13 @@ import { type OpenRules, unlock } from './get/unlock.ts';
 import { type JobResult, type Place, Progress, type RunOptions, type Tools } from './job.ts';
 import type { Message } from './parts/task.ts';
 
-/** Takes opened bytes in order. The bytes are the callee's until the promise resolves, and no longer. */
+/**
+ * Takes opened bytes in order. The bytes are the callee's until the promise resolves, and no longer: the next ones are
+ * waited for until then.
+ */
 export type PlainSink = (bytes: Uint8Array) => Promise<void>;
 
+/** What is to be opened, and into what. */
 export interface GetRequest extends RunOptions, OpenRules {
   /** `s3://bucket/key` or `file:///path`; or a message's bytes in order, as from a pipe. */
   source: string | AsyncIterable<Uint8Array>;
@@ -28,9 +32,11 @@ export interface GetRequest extends RunOptions, OpenRules {
   target: string | PlainSink | PlainStream;
   /** Plain bytes, both ends inclusive; `last` may be past the end. All of them where absent. */
   range?: ByteRange | undefined;
+  /** Replace a file that exists. */
   overwrite?: boolean | undefined;
   /** Forget an unfinished job of the same object and target, and start again. */
   fresh?: boolean | undefined;
+  /** Kept with the job for whoever resumes it. */
   memo?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -46,7 +52,7 @@ export interface GetRun {
   progress: Progress;
 }
 
-/** What an object is opened as a stream with. */
+/** As GetRequest, for a stream of plain bytes. */
 export type OpenRequest = Omit<GetRequest, 'target' | 'overwrite' | 'fresh' | 'memo'>;
 
 /** A get into a file, or into a function: what a stream as a target comes to. */

@@ -1,14 +1,8 @@
 /**
- * Sealift's front door for programs.
- *
- * ```ts
- * import { createEngine, kmsKeyring } from 'sealift';
- *
- * await using engine = createEngine({ keyring: kmsKeyring({ keyIds: ['alias/backups'] }) });
- * await engine.put({ source: '/data/db.tar', target: 's3://my-bucket/db.tar' });
- * ```
+ * Sealift's front door for programs. README lists what goes through it; the examples at each are run by a test.
  */
 
+export type { Engine, EngineOptions } from './engine/api.ts';
 export {
   type KmsKeyring,
   type KmsKeyringOptions,
@@ -16,10 +10,11 @@ export {
   type MultiKeyring,
   multiKeyring,
 } from './engine/keys.ts';
-export type { Engine, EngineOptions } from './engine.ts';
 export { createEngine } from './engine.ts';
 export { CODES, type ErrorCode, type ErrorData, EXIT, SealiftError } from './errors.ts';
+export type { EncryptedDataKey } from './formats/esdk/header.ts';
 export { COMMITMENT_POLICIES, type CommitmentPolicy } from './formats/policy.ts';
+export type { ByteRange } from './get/pieces.ts';
 export type { PlainStream } from './get/stream-target.ts';
 export type { OpenRules } from './get/unlock.ts';
 export type { GetRequest, OpenRequest, PlainSink } from './get.ts';
@@ -27,9 +22,19 @@ export type { Inspection, InspectOptions } from './inspect.ts';
 export type { JobEvent, JobResult, RunOptions } from './job.ts';
 export type { Cancelled } from './jobs.ts';
 export type { CacheStats } from './keys/cache.ts';
-export { readKeyFile, writeKeyFile } from './keys/key-file.ts';
-export type { Keyring, WrappingKeyring } from './keys/keyring.ts';
-export { rawAesKeyring } from './keys/raw-aes.ts';
-export { type RsaPadding, rawRsaKeyring } from './keys/raw-rsa.ts';
-export type { DamagedJob, JobSummary } from './ledger/ledger.ts';
+export { type KeyFileOptions, readKeyFile, writeKeyFile } from './keys/key-file.ts';
+export type {
+  DataKey,
+  Keyring,
+  KeyringRequest,
+  OpenKeyRequest,
+  SealingMaterials,
+  WrappingKeyring,
+} from './keys/keyring.ts';
+export type { DiscoveryFilter } from './keys/kms-arn.ts';
+export { type RawAesKey, rawAesKeyring } from './keys/raw-aes.ts';
+export { type RawRsaKey, type RsaPadding, rawRsaKeyring } from './keys/raw-rsa.ts';
+export type { DamagedJob, JobSummary } from './ledger/types.ts';
+export type { Retry } from './network.ts';
+export type { SealOptions } from './put/attempt.ts';
 export type { PutRequest } from './put.ts';

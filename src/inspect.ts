@@ -9,6 +9,7 @@ import type { OpenRules } from './get/unlock.ts';
 import type { Tools } from './job.ts';
 import { keyNameOf } from './keys/raw-aes-info.ts';
 
+/** What an object says about itself. Only who opens it knows whether it is true. */
 export interface Inspection {
   object: string;
   format: 'esdk';
@@ -40,6 +41,7 @@ export interface Inspection {
   metadata: Readonly<Record<string, string>>;
 }
 
+/** When to refuse a message, and when to stop. */
 export type InspectOptions = Pick<OpenRules, 'maxEncryptedDataKeys'> & { signal?: AbortSignal | undefined };
 
 /** Of a pipe all is read, to know how large the message is. */

@@ -10,6 +10,19 @@ import type { Threads } from './parts/threads.ts';
 import type { StoreCredentials, StoreSettings } from './stores/open.ts';
 import type { Store } from './stores/store.ts';
 
+/**
+ * What a job tells while it runs, told apart by `type`.
+ *
+ * @example
+ * await engine.put({
+ *   source: '/data/db.tar',
+ *   target: 's3://backups/2026/watched.tar',
+ *   onEvent: (event) => {
+ *     if (event.type === 'progress') console.log(`${event.ackedBytes} of ${event.totalBytes}`);
+ *     if (event.type === 'warning') console.warn(event.message);
+ *   },
+ * });
+ */
 export type JobEvent =
   /**
    * The job has its plan. `resumed` when an unfinished one was taken up. A pipe's `totalBytes` is 0: nobody knows. It
@@ -35,9 +48,12 @@ export type JobEvent =
   /** Something the user should know; the result counts it and the command exits 3. */
   | { type: 'warning'; message: string };
 
+/** What a job came to. */
 export interface JobResult {
   command: 'put' | 'get';
+  /** Its id in the state folder. '' of a get that is no job: into a stream, or out of one. */
   job: string;
+  /** URL. */
   object: string;
   objects: number;
   failed: number;
@@ -57,9 +73,25 @@ export interface JobResult {
   versionId?: string | undefined;
 }
 
+/** How a job is stopped and heard. */
 export interface RunOptions {
-  /** Stops the job: no new part starts, parts in flight finish, the job stays resumable. */
+  /**
+   * Stops the job: no new part starts, parts in flight get ten seconds, and it rejects with `interrupted`. Between files
+   * and objects it can be gone on with by the same call; a put from a stream leaves nothing (`pipe-interrupted`).
+   *
+   * @example
+   * import { SealiftError } from 'sealift';
+   *
+   * const request = { source: '/data/db.tar', target: 's3://backups/2026/timed.tar' };
+   * try {
+   *   await engine.put({ ...request, signal: AbortSignal.timeout(1) });
+   * } catch (error) {
+   *   if (!(error instanceof SealiftError && error.code === 'interrupted')) throw error;
+   *   await engine.put(request);
+   * }
+   */
   signal?: AbortSignal | undefined;
+  /** Is called at once, and is to return at once. */
   onEvent?: ((event: JobEvent) => void) | undefined;
 }
 

@@ -25,8 +25,9 @@ import { sendWhole } from './put/single.ts';
 import { StartOver } from './put/start-over.ts';
 import type { WriteAnswer } from './stores/store.ts';
 
+/** What is to be sealed, and into which object. */
 export interface PutRequest extends SealOptions, RunOptions {
-  /** Absolute path of a file, or a stream: what it yields is copied before it is asked for more. */
+  /** A file's path; or a Node or Web stream, or any async iterable: what it yields is copied before it is asked for more. */
   source: string | AsyncIterable<Uint8Array>;
   /** `s3://bucket/key` or `file:///path`. */
   target: string;

@@ -3,7 +3,6 @@
  * the region's quota, made when the first key is asked for.
  */
 import type { KMSClient } from '@aws-sdk/client-kms';
-import type { EngineOptions } from '../engine.ts';
 import { SealiftError } from '../errors.ts';
 import { type CacheStats, type CachingKeyring, cachingKeyring } from '../keys/cache.ts';
 import type { Keyring, KeyringRequest, OpenKeyRequest, WrappingKeyring } from '../keys/keyring.ts';
@@ -15,6 +14,7 @@ import type { Limiter } from '../limits/limiter.ts';
 import { kmsQuota } from '../limits/quotas.ts';
 import { kmsLimiter } from '../limits/token-bucket.ts';
 import type { Retry } from '../network.ts';
+import type { EngineOptions } from './api.ts';
 
 const DEFAULT_KMS_SHARE = 0.2;
 
@@ -37,6 +37,24 @@ export interface KmsKeyring {
   readonly kms: KmsKeyringOptions;
 }
 
+/**
+ * A keyring over AWS KMS: for an engine, alone or in a `multiKeyring`.
+ *
+ * @example
+ * import { createEngine, kmsKeyring } from 'sealift';
+ *
+ * // The first key makes the data keys; whoever may use the second can open them too.
+ * const keyring = kmsKeyring({ keyIds: ['alias/backups', 'alias/escrow'], share: 0.1 });
+ * await using engine = createEngine({ keyring });
+ * await engine.put({ source: '/data/db.tar', target: 's3://backups/2026/two-keys.tar' });
+ *
+ * @example To open, without naming a key: KMS is asked about those of one account
+ * import { createEngine, kmsKeyring } from 'sealift';
+ *
+ * const keyring = kmsKeyring({ keyIds: [], discovery: { accountIds: ['000000000000'] } });
+ * await using engine = createEngine({ keyring });
+ * await engine.get({ source: 's3://backups/2026/db.tar', target: '/restore/found.tar' });
+ */
 export function kmsKeyring(options: KmsKeyringOptions): KmsKeyring {
   return { kms: options };
 }
@@ -46,7 +64,16 @@ export interface MultiKeyring {
   readonly keyrings: readonly (WrappingKeyring | KmsKeyring)[];
 }
 
-/** Several keyrings as one: the first makes data keys, the others wrap them too, and any of them opens them. */
+/**
+ * Several keyrings as one: the first makes data keys, the others wrap them too, and any of them opens them.
+ *
+ * @example KMS for every day, and an RSA key in a safe for the day when KMS cannot be had
+ * import { createEngine, kmsKeyring, multiKeyring, readKeyFile } from 'sealift';
+ *
+ * const keyring = multiKeyring([kmsKeyring({ keyIds: ['alias/backups'] }), await readKeyFile('/keys/safe-public.json')]);
+ * await using engine = createEngine({ keyring });
+ * await engine.put({ source: '/data/db.tar', target: 's3://backups/2026/with-safe.tar' });
+ */
 export function multiKeyring(keyrings: readonly (WrappingKeyring | KmsKeyring)[]): MultiKeyring {
   return { keyrings };
 }

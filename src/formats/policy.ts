@@ -5,12 +5,14 @@
 import { SealiftError } from '../errors.ts';
 import type { Suite } from './esdk/suites.ts';
 
+/** From strict to lenient; the first is the default. */
 export const COMMITMENT_POLICIES = [
   'require-encrypt-require-decrypt',
   'require-encrypt-allow-decrypt',
   'forbid-encrypt-allow-decrypt',
 ] as const;
 
+/** One of COMMITMENT_POLICIES. */
 export type CommitmentPolicy = (typeof COMMITMENT_POLICIES)[number];
 
 export const DEFAULT_COMMITMENT_POLICY: CommitmentPolicy = 'require-encrypt-require-decrypt';

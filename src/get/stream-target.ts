@@ -13,6 +13,7 @@ import { cannotGoOn, sinkFailed, stopped } from './pipe.ts';
 
 const SLICE_SIZE = 256 * KiB;
 
+/** A Node or a Web stream that takes bytes. It is ended with the object, or destroyed with the error. */
 export type PlainStream = Writable | WritableStream<Uint8Array>;
 
 /**

@@ -29,6 +29,7 @@ export interface CacheLimits {
   maxEntries?: number | undefined;
 }
 
+/** What the data-key cache has saved. */
 export interface CacheStats {
   /** Requests that needed no call of their own. */
   hits: number;

@@ -21,6 +21,7 @@ const MAX_FILE_SIZE = 64 * 1024;
 
 type KeyFile = Readonly<Record<string, unknown>>;
 
+/** What a key file may hold. */
 export interface KeyFileOptions {
   /** Take an RSA key for PKCS#1 v1.5, an unsafe padding of old messages. */
   allowPkcs1?: boolean | undefined;
@@ -29,6 +30,12 @@ export interface KeyFileOptions {
 /**
  * The keyring of a key file. Throws `bad-key-file`, and `bad-option` for RSA with PKCS#1 v1.5 where `allowPkcs1` does not
  * allow it.
+ *
+ * @example
+ * import { createEngine, readKeyFile } from 'sealift';
+ *
+ * await using engine = createEngine({ keyring: await readKeyFile('/keys/backup.key') });
+ * await engine.put({ source: '/data/db.tar', target: 's3://backups/2026/without-kms.tar' });
  */
 export async function readKeyFile(path: string, options: KeyFileOptions = {}): Promise<WrappingKeyring> {
   const file = parse(path, await readPrivately(path));
@@ -84,7 +91,15 @@ function isTextOrNone(value: unknown): value is string | undefined {
   return value === undefined || isText(value);
 }
 
-/** Writes a new key, named at random, into a new file, and has it on disk before it returns. */
+/**
+ * Writes a new AES key, named at random, into a new file, and has it on disk before it resolves. Throws `target-exists`.
+ *
+ * @example
+ * import { writeKeyFile } from 'sealift';
+ *
+ * const { namespace, name } = await writeKeyFile('/keys/new.key');
+ * console.log(`${namespace} ${name}: keep a copy of the file in a safe place`);
+ */
 export async function writeKeyFile(path: string): Promise<{ namespace: string; name: string }> {
   const name = randomBytes(8).toString('hex');
   const key = freshRandom(KEY_SIZE);

@@ -12,12 +12,14 @@ export interface DataKey extends Disposable {
   readonly bytes: Buffer;
 }
 
+/** A fresh data key, and the copies of it that an object carries. */
 export interface SealingMaterials extends Disposable {
   readonly dataKey: DataKey;
   /** At least one; in the order of the wrapping keys. */
   readonly encryptedDataKeys: readonly EncryptedDataKey[];
 }
 
+/** What a data key is wanted for. */
 export interface KeyringRequest {
   /** Bound to every wrapped copy: must be equal when sealing and opening. */
   encryptionContext: Readonly<Record<string, string>>;
@@ -28,6 +30,7 @@ export interface KeyringRequest {
   onCall?: (() => void) | undefined;
 }
 
+/** The wrapped copies that an object carries, to be opened. */
 export interface OpenKeyRequest extends KeyringRequest {
   encryptedDataKeys: readonly EncryptedDataKey[];
   /** Bytes the data key must have. Default 32. */
@@ -36,6 +39,7 @@ export interface OpenKeyRequest extends KeyringRequest {
   cacheable?: boolean | undefined;
 }
 
+/** Makes data keys and opens them. Sealift's own are made by functions; a program may bring one of its own. */
 export interface Keyring {
   /** What cache entries of this keyring are filed under: equal for keyrings with equal wrapping keys. Not secret. */
   readonly id: string;

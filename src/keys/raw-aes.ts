@@ -18,12 +18,23 @@ import { decodeRawAesInfo, encodeRawAesInfo, IV_SIZE, TAG_SIZE } from './raw-aes
 import { badRawKey, checkRawNames, type RawKeyNames } from './raw-names.ts';
 import { wrongKey } from './wrong-key.ts';
 
+/** An AES key by its name. */
 export interface RawAesKey extends RawKeyNames {
   /** 16, 24 or 32 bytes; copied, and stays the caller's to zero. */
   key: Uint8Array;
 }
 
-/** Throws `bad-option` for a namespace, name or key that cannot be used. */
+/**
+ * A keyring over one AES key of yours. Throws `bad-option` for a namespace, name or key that cannot be used.
+ *
+ * @example
+ * import { randomBytes } from 'node:crypto';
+ * import { createEngine, rawAesKeyring } from 'sealift';
+ *
+ * const key = randomBytes(32); // keep it: what it seals opens with nothing else
+ * await using engine = createEngine({ keyring: rawAesKeyring({ namespace: 'lab', name: '2026', key }) });
+ * await engine.put({ source: '/data/db.tar', target: 's3://backups/2026/raw-aes.tar' });
+ */
 export function rawAesKeyring({ namespace, name, key }: RawAesKey): WrappingKeyring {
   checkRawNames({ namespace, name });
   if (![16, 24, 32].includes(key.length)) throw badRawKey('key', '16, 24 or 32 bytes', `${key.length} bytes`);

@@ -1,6 +1,7 @@
 /** What raw keys are called: a namespace and a name, which every wrapped data key bears. */
 import { SealiftError } from '../errors.ts';
 
+/** Under them a key is found again; neither is secret. */
 export interface RawKeyNames {
   namespace: string;
   name: string;

@@ -28,8 +28,10 @@ import { wrongKey } from './wrong-key.ts';
 
 export const RSA_PADDINGS = ['oaep-sha1', 'oaep-sha256', 'oaep-sha384', 'oaep-sha512', 'pkcs1'] as const;
 
+/** How a data key is padded before RSA wraps it. `pkcs1` is unsafe, and opens only. */
 export type RsaPadding = (typeof RSA_PADDINGS)[number];
 
+/** An RSA key, or its public half, by its name. */
 export interface RawRsaKey extends RawKeyNames {
   padding: RsaPadding;
   /** PEM. Opens and seals. */
@@ -40,7 +42,21 @@ export interface RawRsaKey extends RawKeyNames {
   allowPkcs1?: boolean | undefined;
 }
 
-/** Throws `bad-option` for names or keys that cannot be used, and for PKCS#1 v1.5 where it was not allowed. */
+/**
+ * A keyring over an RSA key of yours. Throws `bad-option` for names or keys that cannot be used, and for PKCS#1 v1.5
+ * where it was not allowed.
+ *
+ * @example
+ * import { generateKeyPairSync } from 'node:crypto';
+ * import { createEngine, rawRsaKeyring } from 'sealift';
+ *
+ * const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+ * const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+ * // The public key alone seals; who has the private one opens.
+ * const keyring = rawRsaKeyring({ namespace: 'lab', name: 'safe', padding: 'oaep-sha256', publicKey: pem });
+ * await using engine = createEngine({ keyring });
+ * await engine.put({ source: '/data/db.tar', target: 's3://backups/2026/raw-rsa.tar' });
+ */
 export function rawRsaKeyring(options: RawRsaKey): WrappingKeyring {
   const { namespace, name, padding, allowPkcs1 = false } = options;
   checkRawNames({ namespace, name });

@@ -22,12 +22,18 @@ import { needsOf } from './parts.ts';
 
 /** What a user decides about how an object is sealed and kept. */
 export interface SealOptions {
+  /** Plain bytes of a frame. Default 256 KiB. */
   frameSize?: number | undefined;
+  /** Plain bytes of a part. Default 8 MiB, or what 9,500 parts need. */
   partSize?: number | undefined;
+  /** The encryption context: authenticated, visible to all, also in CloudTrail. */
   context?: Readonly<Record<string, string>> | undefined;
+  /** Replace an object that exists. */
   overwrite?: boolean | undefined;
   contentType?: string | undefined;
+  /** For example STANDARD_IA, GLACIER_IR. */
   storageClass?: string | undefined;
+  /** User metadata. Not encrypted. */
   metadata?: Readonly<Record<string, string>> | undefined;
   tags?: Readonly<Record<string, string>> | undefined;
 }

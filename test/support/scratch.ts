@@ -10,16 +10,22 @@ export interface Scratch {
   folder: string;
   /** Path of a file of random bytes. */
   source: string;
-  /** Has the bucket `bucket`. */
+  /** Has the bucket `bucket`, or those that were asked for. */
   sandbox: Sandbox;
   close(): Promise<void>;
 }
 
-export async function openScratch({ sourceSize }: { sourceSize: number }): Promise<Scratch> {
+export async function openScratch({
+  sourceSize,
+  buckets = ['bucket'],
+}: {
+  sourceSize: number;
+  buckets?: string[];
+}): Promise<Scratch> {
   const folder = await mkdtemp(join(tmpdir(), 'sealift-test-'));
   const source = join(folder, 'file');
   writeRandomFile(source, sourceSize);
-  const sandbox = await startSandbox({ buckets: ['bucket'] });
+  const sandbox = await startSandbox({ buckets });
   for (const [name, value] of Object.entries(sandbox.env)) vi.stubEnv(name, value);
   return {
     folder,

@@ -1,0 +1,146 @@
+/** What an engine is to those who use it: its options, and its calls. */
+import type { ReadableStream } from 'node:stream/web';
+import type { GetRequest, OpenRequest } from '../get.ts';
+import type { Inspection, InspectOptions } from '../inspect.ts';
+import type { JobResult, RunOptions } from '../job.ts';
+import type { Cancelled } from '../jobs.ts';
+import type { CacheStats } from '../keys/cache.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import type { DamagedJob, JobSummary } from '../ledger/ledger.ts';
+import type { PutRequest } from '../put.ts';
+import type { KmsKeyring, MultiKeyring } from './keys.ts';
+
+/** How an engine works, for all of its jobs. */
+export interface EngineOptions {
+  /** From `kmsKeyring`, `rawAesKeyring`, `rawRsaKeyring`, `multiKeyring`. Without one the engine can inspect, list and cancel. */
+  keyring?: Keyring | KmsKeyring | MultiKeyring | undefined;
+  /** `off` makes a data key for every object. Default: one for up to an hour, 100,000 objects or 1 TiB. */
+  keyReuse?: 'on' | 'off' | undefined;
+  /** Resident bytes of the whole process at most. Default 512 MiB, or three quarters of a smaller container. */
+  maxMemory?: number | undefined;
+  /** Threads that seal, open, send and fetch. Default: what cores and memory allow. */
+  threads?: number | undefined;
+  /** Parts in flight at most, over all threads. */
+  lanes?: number | undefined;
+  /** Folder of the jobs' ledgers. Default `$XDG_STATE_HOME/sealift`. */
+  stateDir?: string | undefined;
+  /** The bucket in the path, not in the host name. Chosen by itself for IP addresses and localhost. */
+  pathStyle?: boolean | undefined;
+  /** Speak plain HTTP to an S3 endpoint that is not this machine. KMS is never spoken to without TLS. */
+  allowHttp?: boolean | undefined;
+  /** The account that buckets must belong to: S3 refuses all others. */
+  expectedBucketOwner?: string | undefined;
+}
+
+/**
+ * Seals, opens and looks after objects. It keeps threads, connections and cached keys until it is closed, so one engine
+ * for many objects is right. Every rejection is a SealiftError.
+ */
+export interface Engine extends AsyncDisposable {
+  /**
+   * Seals a file into an object, and takes up its own unfinished job; or a stream, which cannot be gone on with.
+   *
+   * @example
+   * await engine.put({ source: '/data/db.tar', target: 's3://backups/2026/monday.tar' });
+   *
+   * @example A stream, of which the producer's failure completes nothing
+   * import { createReadStream } from 'node:fs';
+   * import { createGzip } from 'node:zlib';
+   *
+   * const packed = createReadStream('/data/db.tar').compose(createGzip());
+   * await engine.put({ source: packed, target: 's3://backups/2026/db.tar.gz', contentType: 'application/gzip' });
+   */
+  put(request: PutRequest): Promise<JobResult>;
+  /**
+   * Opens an object into a file, and takes up its own unfinished job; or into a stream or a function, in order.
+   *
+   * @example
+   * await engine.get({ source: 's3://backups/2026/db.tar', target: '/restore/db.tar' });
+   *
+   * @example A stream, which is ended with the object, or destroyed with the error
+   * import { createGunzip } from 'node:zlib';
+   *
+   * const unpacked = createGunzip();
+   * unpacked.resume();
+   * await engine.get({ source: 's3://backups/2026/small.gz', target: unpacked });
+   *
+   * @example A function
+   * import { createHash } from 'node:crypto';
+   *
+   * const hash = createHash('sha256');
+   * await engine.get({ source: 's3://backups/2026/db.tar', target: async (bytes) => void hash.update(bytes) });
+   * console.log(hash.digest('hex'));
+   */
+  get(request: GetRequest): Promise<JobResult>;
+  /**
+   * An object as a stream of its plain bytes, each verified before it comes. It is fetched as it is read. Where the job
+   * fails the stream does, with the SealiftError; to cancel it ends the job.
+   *
+   * @example
+   * for await (const bytes of engine.open({ source: 's3://backups/2026/db.tar' })) console.log(bytes.length);
+   *
+   * @example The answer of a web server
+   * const body = engine.open({ source: 's3://backups/2026/db.tar', range: { first: 0, last: 1023 } });
+   * const response = new Response(body, { status: 206 });
+   * console.log((await response.bytes()).length);
+   */
+  open(request: OpenRequest): ReadableStream<Uint8Array>;
+  /**
+   * What an object says about itself. Needs no key, verifies nothing.
+   *
+   * @example
+   * const { plainBytes, keys, encryptionContext } = await engine.inspect('s3://backups/2026/db.tar');
+   * console.log(plainBytes, keys.map(({ key }) => key), encryptionContext);
+   */
+  inspect(source: GetRequest['source'], options?: InspectOptions): Promise<Inspection>;
+  /**
+   * All jobs of the state folder, oldest first.
+   *
+   * @example
+   * for (const job of engine.jobs()) {
+   *   if (job.state === 'damaged') console.error(job.id, job.reason);
+   *   else console.log(job.id, job.state, `${job.partsDone} of ${job.partsTotal} parts`);
+   * }
+   */
+  jobs(): (JobSummary | DamagedJob)[];
+  /**
+   * One job. Throws `no-such-job`.
+   *
+   * @example
+   * const { job } = await engine.put({ source: '/data/db.tar', target: 's3://backups/2026/wednesday.tar' });
+   * console.log(engine.job(job).answer?.etag);
+   */
+  job(id: string): JobSummary;
+  /**
+   * Aborts a job's upload, or removes its half-written file, and ends it. What the store may still hold is told as
+   * warnings. Throws `no-such-job`, `job-busy`.
+   *
+   * @example
+   * for (const { id, state } of engine.jobs()) {
+   *   if (state === 'running') console.log(id, await engine.cancel(id));
+   * }
+   */
+  cancel(id: string, options?: Pick<RunOptions, 'onEvent'>): Promise<Cancelled>;
+  /**
+   * Data-key cache: calls it answered and calls it passed on.
+   *
+   * @example
+   * const { hits, misses } = engine.keyStats();
+   * console.log(`${misses} data keys, used ${hits} times more`);
+   */
+  keyStats(): CacheStats;
+  /**
+   * Ends threads, sockets and timers, and zeroes cached keys. `await using` does it by itself.
+   *
+   * @example
+   * import { createEngine, kmsKeyring } from 'sealift';
+   *
+   * const engine = createEngine({ keyring: kmsKeyring({ keyIds: ['alias/backups'] }) });
+   * try {
+   *   await engine.get({ source: 's3://backups/2026/db.tar', target: '/restore/closed.tar' });
+   * } finally {
+   *   await engine.close();
+   * }
+   */
+  close(): Promise<void>;
+}
