@@ -31,7 +31,10 @@ type Lie = (fields: MessageFields, dice: Dice) => void;
 /** Lies that the key has authenticated. The name is shown where one gets through. */
 export const LIES: Record<string, Lie> = {
   'another version': ({ header }, dice) => {
-    header.version = dice.pick([0, 1, 2, 3, 0x41]);
+    header.version = header.form = dice.pick([0, 1, 2, 3, 0x41]);
+  },
+  'the other version in name alone': ({ header }) => {
+    header.version = 3 - header.form;
   },
   'another type': ({ header }, dice) => {
     header.type = dice.roll(256);
@@ -62,11 +65,18 @@ export const LIES: Record<string, Lie> = {
   'another key to verify': ({ header }, dice) =>
     setContext(header, encodePairs({ 'aws-crypto-public-key': dice.pick(['', 'AAAA', '!', 'A'.repeat(68)]) })),
   'another context': ({ header }) => setContext(header, encodePairs({ other: 'pairs' })),
+  'pairs that nobody knows of': (fields) => {
+    fields.unstored = encodePairs({ unknown: 'pair' });
+  },
   'another count of keys': ({ header }, dice) => {
     header.keyCount = dice.pick([0, 2, 100, 101, 65535]);
   },
   'damaged keys': ({ header }, dice) => {
     header.keys = scrambled(header.keys, dice);
+  },
+  'a header larger than any': ({ header }) => {
+    const key = Buffer.concat([sized(Buffer.from('p')), sized(Buffer.alloc(0xffff)), sized(Buffer.alloc(0xffff))]);
+    Object.assign(header, { keyCount: 1, keys: key });
   },
   'another content type': ({ header }, dice) => {
     header.contentType = dice.roll(4);
@@ -166,6 +176,7 @@ export const DAMAGES: Record<string, (sealed: Buffer, dice: Dice) => Buffer> = {
     dice.bytes(1 + dice.roll(8)).copy(copy, dice.roll(copy.length));
     return copy;
   },
+  'made base64 text': (sealed) => Buffer.from(sealed.toString('base64')),
   'cut off': (sealed, dice) => sealed.subarray(0, dice.roll(sealed.length)),
   'bytes behind': (sealed, dice) => Buffer.concat([sealed, dice.bytes(1 + dice.roll(120))]),
   'bytes taken out': (sealed, dice) => {

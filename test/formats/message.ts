@@ -14,12 +14,14 @@ import {
   type MessageHeader,
 } from '../../src/formats/esdk/header.ts';
 import { deriveMessageKeys, type MessageKeys } from '../../src/formats/esdk/keys.ts';
-import { type Layout, layoutOfObject, partOf } from '../../src/formats/esdk/layout.ts';
+import { frameRange, type Layout, layoutOfObject, partOf, sealedRangeOf } from '../../src/formats/esdk/layout.ts';
 import { boundMessageId } from '../../src/formats/esdk/message-id.ts';
 import { FrameOpener } from '../../src/formats/esdk/open-frames.ts';
 import { MessageOpener } from '../../src/formats/esdk/open-message.ts';
 import { PartSealer } from '../../src/formats/esdk/seal-frames.ts';
 import { footerSizeOf, verifierFor } from '../../src/formats/esdk/signature.ts';
+import { type ByteRange, type Piece, piecesOf } from '../../src/get/pieces.ts';
+import type { Message } from '../../src/parts/task.ts';
 
 export const DATA_KEY = Buffer.alloc(32, 'data key');
 export const CONTEXT = { purpose: 'test', 'sealift-name': '1' };
@@ -141,40 +143,75 @@ interface OpenRequest {
   dataKey?: Buffer;
   /** Sealed bytes given to the reader at once. */
   chunkSize?: number;
+  /** Pairs that the message was sealed with but does not hold. */
+  requiredContext?: Record<string, string>;
+  /** How large the object is said to be; more or fewer bytes may come. */
+  sealedSize?: number | undefined;
 }
 
 /** Opens a whole message frame by frame, as its size says where they lie. Throws what a reader would throw. */
-export function openMessage(
-  sealed: Buffer,
-  { dataKey, chunkSize = Number.MAX_SAFE_INTEGER }: OpenRequest = {},
-): Buffer {
-  const { header, headerSize, keys, verifier } = unlockMessage(sealed, dataKey);
-  const footerSize = verifier ? footerSizeOf(sealed.subarray(headerSize)) : 0;
+export function openMessage(sealed: Buffer, request: OpenRequest = {}): Buffer {
+  const { chunkSize = Number.MAX_SAFE_INTEGER, sealedSize = sealed.length } = request;
+  const { header, headerSize, keys, verifier } = unlockMessage(sealed, request);
+  const footerSize = verifier ? footerSizeOf(sealed.subarray(headerSize, sealedSize)) : 0;
   if (footerSize === undefined) throw new SealiftError('truncated', 'there is no signature at the end');
-  const body = sealed.subarray(0, sealed.length - footerSize);
-  const layout = layoutOfObject({ sealedSize: body.length, headerSize, frameSize: header.frameSize });
+  const bodyEnd = sealedSize - footerSize;
+  const layout = layoutOfObject({ sealedSize: bodyEnd, headerSize, frameSize: header.frameSize });
   const plain = Buffer.alloc(layout.plainSize);
   const range = { firstFrame: 1, lastFrame: layout.frameCount };
   const opener = new FrameOpener({ keys, messageId: header.messageId, layout, ...range, plain, offset: 0 });
-  for (const chunk of chunksOf(body.subarray(headerSize), chunkSize)) opener.push(chunk);
-  opener.finish();
-  verifier?.update(body);
-  verifier?.check(sealed.subarray(body.length + 2));
+  pushAll(opener, chunksOf(sealed.subarray(headerSize, verifier && bodyEnd), chunkSize));
+  verifier?.update(sealed.subarray(0, bodyEnd));
+  verifier?.check(sealed.subarray(bodyEnd + 2));
   return plain;
 }
 
+/** Opens the frames that hold some plain bytes, as a get of a range does. Throws what a reader would throw. */
+export function openRange(sealed: Buffer, { first, last }: ByteRange, request: OpenRequest): Buffer {
+  const { header, headerSize, keys } = unlockMessage(sealed, request);
+  const layout = layoutOfObject({ sealedSize: sealed.length, headerSize, frameSize: header.frameSize });
+  const range = { first, last: Math.max(first, Math.min(last, layout.plainSize - 1)) };
+  const message = { layout, messageId: header.messageId, keys };
+  return Buffer.concat(piecesOf({ message, range }).map((piece) => openPiece(sealed, message, piece, range)));
+}
+
+function openPiece(sealed: Buffer, message: Message, piece: Piece, { first, last }: ByteRange): Buffer {
+  const frames = frameRange(message.layout, piece);
+  const bytes = sealedRangeOf(message.layout, piece);
+  const plain = Buffer.alloc(frames.plainSize);
+  pushAll(new FrameOpener({ ...message, ...frames, plain, offset: 0 }), [sealed.subarray(bytes.first, bytes.last + 1)]);
+  return plain.subarray(Math.max(0, first - frames.plainOffset), last + 1 - frames.plainOffset);
+}
+
+/** Whoever goes on after an error hears of the same one. */
+function pushAll(opener: FrameOpener, chunks: Buffer[]): void {
+  try {
+    for (const chunk of chunks) opener.push(chunk);
+    opener.finish();
+  } catch (error) {
+    for (const goOn of [() => opener.push(Buffer.alloc(1)), () => opener.finish()]) {
+      if (errorOf(goOn) !== error) throw new Error('a reader that failed goes on', { cause: error });
+    }
+    throw error;
+  }
+}
+
+interface OpenInOrderRequest extends OpenRequest {
+  /** Nobody knows how much is to come. */
+  isPipe?: boolean;
+  reserve?: (size: number) => void;
+}
+
 /** Opens a whole message from front to back, knowing nothing but its bytes so far. Throws what a reader would throw. */
-export function openInOrder(
-  sealed: Buffer,
-  { dataKey, chunkSize = Number.MAX_SAFE_INTEGER }: OpenRequest = {},
-): Buffer {
-  const { header, headerSize, keys, verifier } = unlockMessage(sealed, dataKey);
+export function openInOrder(sealed: Buffer, request: OpenInOrderRequest = {}): Buffer {
+  const { chunkSize = Number.MAX_SAFE_INTEGER, isPipe = false, reserve = () => {} } = request;
+  const { header, headerSize, keys, verifier } = unlockMessage(sealed, request);
   const opener = new MessageOpener({
     header,
     keys,
     verifier,
-    reserve: () => {},
-    sealedSize: sealed.length - headerSize,
+    reserve,
+    sealedSize: isPipe ? undefined : sealed.length - headerSize,
   });
   const released: Buffer[] = [];
   for (const chunk of chunksOf(sealed.subarray(headerSize), chunkSize)) {
@@ -183,14 +220,14 @@ export function openInOrder(
   return Buffer.concat([...released, opener.finish()]);
 }
 
-function unlockMessage(sealed: Buffer, dataKey: Buffer = DATA_KEY) {
+function unlockMessage(sealed: Buffer, { dataKey = DATA_KEY, requiredContext }: OpenRequest) {
   const header = decodeHeader(sealed);
   if (!header) throw new SealiftError('truncated', 'the object ends within its header');
   const { suite, messageId } = header;
   const verifier = verifierFor(header);
   if (dataKey.length !== suite.keySize) throw new SealiftError('wrong-key', 'no keyring gives a key of another size');
   const keys = deriveMessageKeys({ suite, dataKey, messageId });
-  authenticateHeader(header, keys);
+  authenticateHeader(header, keys, requiredContext);
   return { header, headerSize: headerBytes(header).length, keys, verifier };
 }
 

@@ -13,6 +13,8 @@ export const ALL_SUITES: readonly Suite[] = [
 /** A header's fields as they will stand in it. */
 export interface HeaderFields {
   version: number;
+  /** Of which version the fields behind the suite are. */
+  form: number;
   type: number;
   suiteId: number;
   messageId: Buffer;
@@ -73,6 +75,7 @@ export function fieldsOf(recipe: Recipe): MessageFields {
   const context = encodePairs({ ...recipe.context, ...publicKeyPair(suite) });
   const header: HeaderFields = {
     version: suite.messageVersion,
+    form: suite.messageVersion,
     type: 0x80,
     suiteId: suite.id,
     messageId: Buffer.alloc(suite.messageIdSize, 'message id'),
@@ -118,7 +121,7 @@ export function writeMessage({ suite, header, frames, unstored, footer }: Messag
   const { tag } = seal(key, header.nonce, Buffer.concat([body, unstored]), Buffer.alloc(0));
   const signed = Buffer.concat([
     body,
-    ...(header.version === 1 ? [header.nonce] : []),
+    ...(header.form === 1 ? [header.nonce] : []),
     tag,
     ...frames.map((some) => frameBytes(some, key, header.messageId)),
   ]);
@@ -138,7 +141,7 @@ function signatureOf(signed: Buffer, { curve, hash }: SignatureScheme): Buffer {
 function headerBody(fields: HeaderFields): Buffer {
   const front = fields.version === 1 ? [u8(1), u8(fields.type)] : [u8(fields.version)];
   const behind =
-    fields.version === 1
+    fields.form === 1
       ? [u32(fields.reserved), u8(fields.nonceSize), u32(fields.frameSize)]
       : [u32(fields.frameSize), fields.commitment];
   const context = [u16(fields.contextSize), fields.context];

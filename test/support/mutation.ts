@@ -8,13 +8,16 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, syml
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-export interface Mutant {
+export interface Change {
   /** What no longer holds, in the words of the rule. */
   breaks: string;
   file: string;
   /** Occurs once in the file. */
   find: string;
   replace: string;
+}
+
+export interface Mutant extends Change {
   /** The test file that must notice. */
   test: string;
   /** Of its tests only those whose names match, to save time. */
@@ -41,30 +44,30 @@ const RUN_TIMEOUT_MS = 180_000;
 
 /** The checkout as it lies there, uncommitted files included, in a folder of its own. */
 export class Checkout implements Disposable {
-  readonly #root = mkdtempSync(join(tmpdir(), 'sealift-mutant-'));
+  readonly root = mkdtempSync(join(tmpdir(), 'sealift-mutant-'));
 
   constructor(source: string) {
     const list = ['ls-files', '--cached', '--others', '--exclude-standard', '--deduplicate', '-z'];
     const deleted = new Set(git(source, ['ls-files', '--deleted', '-z']));
     for (const path of git(source, list)) {
       if (deleted.has(path)) continue;
-      mkdirSync(dirname(join(this.#root, path)), { recursive: true });
-      cpSync(join(source, path), join(this.#root, path));
+      mkdirSync(dirname(join(this.root, path)), { recursive: true });
+      cpSync(join(source, path), join(this.root, path));
     }
     // Entry by entry: what tools cache under node_modules is the copy's own.
-    mkdirSync(join(this.#root, 'node_modules'));
+    mkdirSync(join(this.root, 'node_modules'));
     for (const name of readdirSync(join(source, 'node_modules')).filter((name) => !/^\.(?!bin)/.test(name))) {
-      symlinkSync(join(source, 'node_modules', name), join(this.#root, 'node_modules', name));
+      symlinkSync(join(source, 'node_modules', name), join(this.root, 'node_modules', name));
     }
   }
 
   [Symbol.dispose](): void {
-    rmSync(this.#root, { recursive: true, force: true });
+    rmSync(this.root, { recursive: true, force: true });
   }
 
   /** Puts a mutant in. Disposing of the result takes it out. Throws where it does not apply, or would not compile. */
-  mutate({ file, find, replace }: Mutant): Disposable {
-    const path = join(this.#root, file);
+  mutate({ file, find, replace }: Change): Disposable {
+    const path = join(this.root, file);
     const text = readFileSync(path, 'utf8');
     const count = text.split(find).length - 1;
     if (count !== 1) throw new Error(`${file} has ${count} times, not once: ${find}`);
@@ -84,16 +87,16 @@ export class Checkout implements Disposable {
 
   /** Runs tests up to the first that fails. */
   async run(tests: Tests[], { bail }: { bail: boolean }): Promise<TestRun> {
-    const report = join(this.#root, 'report.json');
+    const report = join(this.root, 'report.json');
     rmSync(report, { force: true });
-    const vitest = join(this.#root, 'node_modules/vitest/vitest.mjs');
+    const vitest = join(this.root, 'node_modules/vitest/vitest.mjs');
     const only = tests.flatMap(({ only }) => (only === undefined ? [] : ['-t', only]));
     const options = ['--config', 'test/vitest.config.ts', '--reporter=json', `--outputFile=${report}`];
     const files = tests.map(({ test }) => test);
     const args = [vitest, 'run', ...options, ...(bail ? ['--bail=1'] : []), ...only, ...files];
     const env = { ...outerEnvironment(), SEALIFT_LONG: files.every(isLong) ? '1' : '' };
     // A group of its own, so that what hangs is ended with all it has started.
-    const child = spawn(process.execPath, args, { cwd: this.#root, env, stdio: 'ignore', detached: true });
+    const child = spawn(process.execPath, args, { cwd: this.root, env, stdio: 'ignore', detached: true });
     const timer = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), bail ? RUN_TIMEOUT_MS : RUN_TIMEOUT_MS * 5);
     await once(child, 'exit');
     clearTimeout(timer);
@@ -104,8 +107,8 @@ export class Checkout implements Disposable {
   /** What others have broken meanwhile is not the mutant's fault. */
   #compile(file: string): void {
     const relaxed = ['--noUnusedLocals', 'false', '--noUnusedParameters', 'false', '--pretty', 'false'];
-    const tsc = join(this.#root, 'node_modules/.bin/tsc');
-    const { stdout } = spawnSync(tsc, relaxed, { cwd: this.#root, encoding: 'utf8' });
+    const tsc = join(this.root, 'node_modules/.bin/tsc');
+    const { stdout } = spawnSync(tsc, relaxed, { cwd: this.root, encoding: 'utf8' });
     const errors = stdout.split('\n').filter((line) => line.startsWith(`${file}(`));
     if (errors.length > 0) throw new Error(`The mutant is no program: ${errors.join('; ')}`);
   }
