@@ -16,6 +16,7 @@ import { type Cancelled, cancelJob } from './jobs.ts';
 import type { CacheStats } from './keys/cache.ts';
 import { type DamagedJob, type JobSummary, Ledger } from './ledger/ledger.ts';
 import { openStateDir } from './ledger/state-dir.ts';
+import { Bandwidth, limitBandwidth, type SharedBandwidth } from './limits/bandwidth.ts';
 import type { Retry } from './network.ts';
 import { defaultMaxMemory, laneSizeOf, MemoryBudget, pipeLaneSizeOf, planMemory } from './parts/memory.ts';
 import { Threads } from './parts/threads.ts';
@@ -29,7 +30,7 @@ export type { Engine, EngineOptions };
 const KEEP_FINISHED_MS = 30 * 24 * 3600 * 1000;
 
 /**
- * Makes an engine. Nothing is contacted and no thread starts before the first job.
+ * Makes an engine. Nothing is contacted and no thread starts before the first job. Throws `bad-option`.
  *
  * @example
  * import { createEngine, kmsKeyring } from 'sealift';
@@ -44,6 +45,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
 
 class Workshop implements Engine {
   readonly #options: EngineOptions;
+  readonly #limit: SharedBandwidth | undefined;
   readonly #keys: EngineKeys;
   readonly #places = new Map<string, Promise<Omit<Place, 'url' | 'key'>>>();
   readonly #tools: Tools;
@@ -54,6 +56,7 @@ class Workshop implements Engine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    this.#limit = options.bwlimit === undefined ? undefined : limitBandwidth(options.bwlimit);
     this.#keys = new EngineKeys(options, this.#tellRetry);
     const budget = new MemoryBudget({ maxMemory: options.maxMemory ?? defaultMaxMemory() });
     const stateDir = () => this.#stateDir();
@@ -164,7 +167,9 @@ class Workshop implements Engine {
   async #openStore(object: ObjectUrl): Promise<Omit<Place, 'url' | 'key'>> {
     const { pathStyle, allowHttp, expectedBucketOwner } = this.#options;
     const { settings, credentials } = await resolveStore(object, { pathStyle, allowHttp, expectedBucketOwner });
-    return { settings, credentials, store: await openStore(settings, credentials, this.#tellRetry) };
+    const bandwidth = this.#limit && new Bandwidth(this.#limit);
+    const store = await openStore(settings, { credentials, onRetry: this.#tellRetry, bandwidth });
+    return { settings, credentials, store };
   }
 
   #plan({ partSize, plainSize, streamedSize }: LaneNeeds): CrewPlan {
@@ -180,7 +185,7 @@ class Workshop implements Engine {
     const { threadCount, laneCount } = planned.plan;
     if (!this.#threads) {
       budget.startThreads(threadCount);
-      this.#threads = new Threads({ count: threadCount, laneCount, onRetry: this.#tellRetry });
+      this.#threads = new Threads({ count: threadCount, laneCount, onRetry: this.#tellRetry, limit: this.#limit });
     }
     return { ...planned, threads: this.#threads, budget };
   }

@@ -40,6 +40,11 @@ export function formatSize(bytes: number): string {
   return `${unit === 'B' || Number.isInteger(value) ? value : value.toFixed(1)} ${unit}`;
 }
 
+/** Reads a rate such as `10MiB/s` or `10M` into bytes a second. Throws `bad-size` naming `name`. */
+export function parseRate(text: string, name = 'rate'): number {
+  return parseSize(text.replace(/\/s\s*$/i, ''), name);
+}
+
 /** `212 MiB/s`. */
 export function formatRate(bytesPerSecond: number): string {
   return `${formatSize(Math.round(bytesPerSecond))}/s`;

@@ -7,7 +7,8 @@ import type { EngineFlags, KeyFlags } from './options.ts';
 export type KeyUse = 'seal' | 'open' | 'none';
 
 export async function openEngine(flags: EngineFlags, use: KeyUse): Promise<Engine> {
-  const { keyReuse, maxMemory, threads, lanes, stateDir, pathStyle, allowHttp, expectedBucketOwner } = flags;
+  const { keyReuse, maxMemory, threads, lanes, bwlimit } = flags;
+  const { stateDir, pathStyle, allowHttp, expectedBucketOwner } = flags;
   const keyring = use === 'none' ? undefined : await keyringFor(flags, use);
   const { createEngine } = await import('../index.ts');
   return createEngine({
@@ -16,6 +17,7 @@ export async function openEngine(flags: EngineFlags, use: KeyUse): Promise<Engin
     maxMemory,
     threads,
     lanes,
+    bwlimit,
     stateDir,
     pathStyle,
     allowHttp,

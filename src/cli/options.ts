@@ -7,7 +7,7 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { SealiftError } from '../errors.ts';
 import { COMMITMENT_POLICIES, type CommitmentPolicy } from '../formats/policy.ts';
-import { parseSize } from '../units.ts';
+import { parseRate, parseSize } from '../units.ts';
 import type { OutputFlags } from './output.ts';
 
 export interface KeyFlags {
@@ -26,6 +26,7 @@ export interface WorkFlags {
   maxMemory?: number | undefined;
   threads?: number | undefined;
   lanes?: number | undefined;
+  bwlimit?: number | undefined;
 }
 
 export interface StoreFlags {
@@ -114,7 +115,8 @@ export function workOptions(command: Command): Command {
     .optionsGroup('Work:')
     .addOption(flag('--max-memory <size>', 'resident memory of the process at most (default 512MiB)', size))
     .addOption(flag('--threads <n>', 'threads that seal, open, send and fetch', count))
-    .addOption(flag('--lanes <n>', 'parts in flight at most, over all threads', count));
+    .addOption(flag('--lanes <n>', 'parts in flight at most, over all threads', count))
+    .addOption(flag('--bwlimit <rate>', 'sealed bytes a second at most, for example 10MiB/s', byteRate));
 }
 
 export function storeOptions(command: Command): Command {
@@ -192,6 +194,10 @@ function paths(text: string, name: string, before: string[] = []): string[] {
 
 function size(text: string, name: string): number {
   return parseSize(text, name);
+}
+
+function byteRate(text: string, name: string): number {
+  return parseRate(text, name);
 }
 
 export function count(text: string, name: string): number {

@@ -22,6 +22,11 @@ export interface EngineOptions {
   threads?: number | undefined;
   /** Parts in flight at most, over all threads. */
   lanes?: number | undefined;
+  /**
+   * Bytes a second at most, both ways together, over all jobs and threads of this engine: sealed bytes on their way to
+   * or from a store, those sent again included. At least 1024.
+   */
+  bwlimit?: number | undefined;
   /** Folder of the jobs' ledgers. Default `$XDG_STATE_HOME/sealift`. */
   stateDir?: string | undefined;
   /** The bucket in the path, not in the host name. Chosen by itself for IP addresses and localhost. */

@@ -7,8 +7,15 @@ import type { ErrorData } from '../errors.ts';
 import type { MessageKeys } from '../formats/esdk/keys.ts';
 import type { Layout } from '../formats/esdk/layout.ts';
 import type { Intent, Receipt, SourceIdentity } from '../ledger/types.ts';
+import type { SharedBandwidth } from '../limits/bandwidth.ts';
 import type { Credentials } from '../stores/aws-settings.ts';
 import type { StoreSettings } from '../stores/open.ts';
+
+/** What a thread is given when it starts. */
+export interface ThreadData {
+  /** What the bytes of all threads together keep to. */
+  limit: SharedBandwidth | undefined;
+}
 
 /** One message: what every part of it shares. */
 export interface Message {

@@ -2,16 +2,17 @@
  * A thread's side: takes tasks, keeps what tasks share (buffers, one store per bucket or directory), and turns every
  * outcome into data. Several tasks run at once in a thread: while one waits for the network another seals.
  */
-import { type MessagePort, parentPort } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { type ErrorData, SealiftError } from '../errors.ts';
 import type { Intent } from '../ledger/types.ts';
+import { Bandwidth } from '../limits/bandwidth.ts';
 import type { Retry } from '../network.ts';
 import { openStore } from '../stores/open.ts';
 import type { Store } from '../stores/store.ts';
 import { BufferPool } from './buffers.ts';
 import { openPart } from './open-part.ts';
 import { sealPart } from './seal-part.ts';
-import type { Link, OpenReceipt, PartTask, Receipt, StoreAccess, TaskAnswer } from './task.ts';
+import type { Link, OpenReceipt, PartTask, Receipt, StoreAccess, TaskAnswer, ThreadData } from './task.ts';
 
 export interface ThreadCall {
   task: PartTask;
@@ -19,6 +20,8 @@ export interface ThreadCall {
   port: MessagePort;
 }
 
+const { limit } = workerData as ThreadData;
+const bandwidth = limit && new Bandwidth(limit);
 const buffers = new BufferPool();
 /** A thread that has had nothing to do for so long gives its buffers back: no lane has a ticket for them. */
 const IDLE_MS = 200;
@@ -56,7 +59,7 @@ function storeFor(access: StoreAccess): Promise<Store> {
   if (!entry) {
     const fresh: OpenedStore = {
       credentials: access.credentials,
-      store: openStore(access.settings, async () => fresh.credentials, tellRetry),
+      store: openStore(access.settings, { credentials: async () => fresh.credentials, onRetry: tellRetry, bandwidth }),
     };
     stores.set(id, fresh);
     entry = fresh;

@@ -8,8 +8,9 @@ import { MessageChannel } from 'node:worker_threads';
 import { FixedQueue, Piscina } from 'piscina';
 import { SealiftError } from '../errors.ts';
 import type { Intent, Receipt } from '../ledger/types.ts';
+import type { SharedBandwidth } from '../limits/bandwidth.ts';
 import type { Retry } from '../network.ts';
-import type { OpenReceipt, OpenTask, SealTask, TaskAnswer } from './task.ts';
+import type { OpenReceipt, OpenTask, SealTask, TaskAnswer, ThreadData } from './task.ts';
 
 /**
  * The heap of a thread. Parts live outside it, and what the SDK keeps is some 20 MB. A larger young generation only
@@ -21,15 +22,20 @@ export interface ThreadsOptions {
   count: number;
   laneCount: number;
   onRetry?: ((retry: Retry) => void) | undefined;
+  limit?: SharedBandwidth | undefined;
 }
 
 export class Threads {
   readonly count: number;
   readonly #pool: Piscina;
 
-  /** `laneCount` is what one job may have in flight; tasks of further jobs wait. `onRetry` hears of requests made again. */
-  constructor({ count, laneCount, onRetry = () => {} }: ThreadsOptions) {
+  /**
+   * `laneCount` is what one job may have in flight; tasks of further jobs wait. `onRetry` hears of requests made again;
+   * the bytes of all threads keep to `limit`.
+   */
+  constructor({ count, laneCount, onRetry = () => {}, limit }: ThreadsOptions) {
     this.count = count;
+    const workerData: ThreadData = { limit };
     this.#pool = new Piscina({
       filename: workerUrl(),
       minThreads: count,
@@ -44,6 +50,7 @@ export class Threads {
       recordTiming: false,
       env: threadEnvironment(),
       resourceLimits: HEAP_LIMITS,
+      workerData,
     });
     this.#pool.on('message', onRetry);
   }

@@ -1,8 +1,10 @@
 /** What the directory store asks of the file system, and what it means when that says no. */
 import { constants } from 'node:fs';
 import { type FileHandle, link, lstat, open, rename, rm } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
 import { type ErrorCode, SealiftError } from '../errors.ts';
 import type { ObjectPlace } from './directory-names.ts';
+import type { PartBody } from './store.ts';
 
 const { O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY, O_RDWR } = constants;
 
@@ -11,11 +13,30 @@ export function openExisting(path: string, access: 'read' | 'write'): Promise<Fi
   return open(path, (access === 'read' ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_NONBLOCK);
 }
 
+/** What has been written of a body. */
+interface Written {
+  size: number;
+  crc32: number;
+}
+
 /** Makes a file of these bytes and puts it on the disk. Whatever has the name already, a link too, is an error. */
-export async function createFile(path: string, bytes: string | Uint8Array): Promise<void> {
+export async function createFile(path: string, body: string | Uint8Array | PartBody): Promise<Written> {
   await using file = await open(path, 'wx');
-  await file.writeFile(bytes);
+  const written = await writeBody(file, typeof body === 'string' ? Buffer.from(body) : body, 0);
   await file.sync();
+  return written;
+}
+
+/** Writes all of a body, which may be made meanwhile, at `offset`. */
+export async function writeBody(file: FileHandle, body: Uint8Array | PartBody, offset: number): Promise<Written> {
+  let size = 0;
+  let checksum = 0;
+  for await (const slice of body instanceof Uint8Array ? [body] : body.slices()) {
+    await writeAt(file, slice, offset + size);
+    checksum = crc32(slice, checksum);
+    size += slice.length;
+  }
+  return { size, crc32: checksum };
 }
 
 /** Writes all of `bytes` at `position`: the system may take less at a time. */

@@ -14,10 +14,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type FileHandle, lstat, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
 import { SealiftError } from '../errors.ts';
 import { combineCrc32 } from '../formats/crc32.ts';
-import { createFile, openExisting, syncFolder, unlessMissing, writeAt } from './directory-files.ts';
+import { createFile, openExisting, syncFolder, unlessMissing, writeBody } from './directory-files.ts';
 import { hiddenPath, idInName, isId, type ObjectPlace } from './directory-names.ts';
 import { encodeHeaders, publish, readHeadersFile } from './directory-object.ts';
 import { forgetPart, MAX_PART_NUMBER, notePart, type PlacedPart, readParts } from './directory-parts.ts';
@@ -63,21 +62,6 @@ export async function sendPart(place: ObjectPlace, part: PartToSend): Promise<{ 
   await object.datasync();
   await notePart(slots, written);
   return { etag: etagOf(written) };
-}
-
-async function writeBody(
-  object: FileHandle,
-  body: PartToSend['body'],
-  offset: number,
-): Promise<{ size: number; crc32: number }> {
-  let size = 0;
-  let checksum = 0;
-  for await (const slice of body instanceof Uint8Array ? [body] : body.slices()) {
-    await writeAt(object, slice, offset + size);
-    checksum = crc32(slice, checksum);
-    size += slice.length;
-  }
-  return { size, crc32: checksum };
 }
 
 /** The parts that are on the disk, by number. Throws `upload-lost`. */

@@ -8,7 +8,6 @@
  */
 import type { FileHandle } from 'node:fs/promises';
 import { rm } from 'node:fs/promises';
-import { crc32 } from 'node:zlib';
 import { SealiftError } from '../errors.ts';
 import { KiB } from '../units.ts';
 import { createFile, directoryError } from './directory-files.ts';
@@ -23,6 +22,7 @@ import type {
   ObjectHeaders,
   ObjectInfo,
   ObjectStream,
+  PartBody,
   PartToSend,
   Store,
   StoredPart,
@@ -63,21 +63,21 @@ export class DirectoryStore implements Store {
 
   putObject(
     key: string,
-    body: Uint8Array,
+    body: Uint8Array | PartBody,
     options: CallOptions & ObjectHeaders & { crc32: number; condition: WriteCondition },
   ): Promise<WriteAnswer> {
     return this.#call('Put', key, options, async (place) => {
       checkHeaders(options);
-      if (crc32(body) !== options.crc32) {
-        throw new SealiftError('checksum-mismatch', `${place.url} does not have its checksum`, {
-          hint: 'This machine may be faulty. Run the same command again.',
-        });
-      }
       const path = newHiddenPath(place);
       try {
-        await createFile(path, body);
+        const written = await createFile(path, body);
+        if (written.crc32 !== options.crc32) {
+          throw new SealiftError('checksum-mismatch', `${place.url} does not have its checksum`, {
+            hint: 'This machine may be faulty. Run the same command again.',
+          });
+        }
         return await publish(place, path, {
-          headers: { ...options, size: body.length },
+          headers: { ...options, size: written.size },
           condition: options.condition,
         });
       } finally {

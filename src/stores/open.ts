@@ -2,9 +2,11 @@
  * Which store an object's URL means, and how to reach it: from settings that cross to any thread. What belongs to S3
  * is loaded where S3 is meant: the SDK takes a tenth of a second and 20 MiB in every thread.
  */
+import type { Bandwidth } from '../limits/bandwidth.ts';
 import type { Retry } from '../network.ts';
 import type { CredentialProvider, Credentials, S3Options, S3Settings } from './aws-settings.ts';
 import { type DirectorySettings, DirectoryStore } from './directory.ts';
+import { LimitedStore } from './limited.ts';
 import type { ObjectUrl } from './object-url.ts';
 import type { Store } from './store.ts';
 
@@ -27,15 +29,22 @@ export async function resolveStore(
   return resolveS3Settings({ bucket: url.bucket, ...options });
 }
 
-/**
- * The store these settings are for. `credentials` is asked by S3 alone, and must give some then; `onRetry` hears of each
- * of its requests that is made again.
- */
-export async function openStore(
-  settings: StoreSettings,
-  credentials: StoreCredentials,
-  onRetry: (retry: Retry) => void,
-): Promise<Store> {
+export interface StoreAids {
+  /** Asked by S3 alone, and must give some then. */
+  credentials: StoreCredentials;
+  /** Hears of each request to S3 that is made again. */
+  onRetry: (retry: Retry) => void;
+  /** What objects' bytes keep to, where they are held back. */
+  bandwidth: Bandwidth | undefined;
+}
+
+/** The store these settings are for. */
+export async function openStore(settings: StoreSettings, aids: StoreAids): Promise<Store> {
+  const store = await openUnlimited(settings, aids);
+  return aids.bandwidth ? new LimitedStore(store, aids.bandwidth) : store;
+}
+
+async function openUnlimited(settings: StoreSettings, { credentials, onRetry }: StoreAids): Promise<Store> {
   if ('directory' in settings) return new DirectoryStore(settings);
   const { S3Store } = await import('./s3.ts');
   return new S3Store({ settings, credentials: credentials as CredentialProvider, onRetry });

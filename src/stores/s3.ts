@@ -44,6 +44,7 @@ import type {
   ObjectHeaders,
   ObjectInfo,
   ObjectStream,
+  PartBody,
   PartToSend,
   Store,
   StoredPart,
@@ -98,14 +99,14 @@ export class S3Store implements Store {
 
   async putObject(
     key: string,
-    body: Uint8Array,
+    body: Uint8Array | PartBody,
     options: CallOptions & ObjectHeaders & { crc32: number; condition: WriteCondition },
   ): Promise<WriteAnswer> {
     const command = new PutObjectCommand({
       ...this.#object(key),
       ...headerFields(options),
       ...conditionFields(options.condition),
-      Body: body,
+      Body: asBody(body),
       ChecksumCRC32: encodeCrc32(options.crc32),
     });
     const answer = await this.#send('PutObject', key, options, command);
@@ -128,8 +129,7 @@ export class S3Store implements Store {
       ...this.#object(key),
       UploadId: part.uploadId,
       PartNumber: part.number,
-      // The SDK passes a body it does not know on as it is; the client's own middleware sends it.
-      Body: part.body as Uint8Array,
+      Body: asBody(part.body),
       ChecksumCRC32: encodeCrc32(part.crc32),
     });
     const answer = await this.#send('UploadPart', key, options, command);
@@ -265,6 +265,11 @@ export class S3Store implements Store {
       throw s3Error(thrown, { call, url, region: this.#settings.region, condition });
     }
   }
+}
+
+/** The SDK passes a body it does not know on as it is; the client's own middleware sends it. */
+function asBody(body: Uint8Array | PartBody): Uint8Array {
+  return body as Uint8Array;
 }
 
 function hasCode(error: unknown, code: ErrorCode): boolean {

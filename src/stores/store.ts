@@ -44,7 +44,7 @@ export interface WriteAnswer {
   crc32?: number | undefined;
 }
 
-/** A part that is made while it is sent, because it is too large to hold. */
+/** A body that is made while it is sent: too large to hold, or held back. */
 export interface PartBody {
   /** Bytes that `slices` yields in all. */
   readonly byteLength: number;
@@ -98,7 +98,7 @@ export interface Store {
    */
   putObject(
     key: string,
-    body: Uint8Array,
+    body: Uint8Array | PartBody,
     options: CallOptions & ObjectHeaders & { crc32: number; condition: WriteCondition },
   ): Promise<WriteAnswer>;
 

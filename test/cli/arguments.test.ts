@@ -43,6 +43,8 @@ describe('flags', () => {
     ['a count of nothing', 'bad-option', [...put, '--lanes', '0']],
     ['a share above the whole', 'bad-option', [...put, '--kms-share', '1.5']],
     ['a rate of nothing', 'bad-option', [...put, '--kms-rate', '0']],
+    ['a bandwidth that is none', 'bad-size', [...put, '--bwlimit', 'fast']],
+    ['a bandwidth for a modem, its unit forgotten', 'bad-option', [...put, '--bwlimit', '10']],
     ['a context without a name', 'bad-option', [...put, '--context', '=x']],
     ['a tag given twice', 'bad-option', [...put, '--tag', 'a=1', '--tag', 'a=2']],
     ['a range the wrong way round', 'bad-range', ['get', 's3://bucket/key', join(folder, 'x'), '--range', '9-0']],

@@ -1,0 +1,115 @@
+/**
+ * A store whose objects' bytes keep to a bandwidth, both ways. What counts are bodies as they move, sealed, in slices:
+ * a body that is sent again counts again. The few hundred bytes of a request's headers and answers do not.
+ */
+import { SealiftError } from '../errors.ts';
+import type { Bandwidth } from '../limits/bandwidth.ts';
+import { isPartBody } from './sliced-body.ts';
+import type {
+  CallOptions,
+  CompletedUpload,
+  ObjectHeaders,
+  ObjectInfo,
+  ObjectStream,
+  PartBody,
+  PartToSend,
+  Store,
+  StoredPart,
+  WriteAnswer,
+  WriteCondition,
+} from './store.ts';
+
+export class LimitedStore implements Store {
+  readonly #store: Store;
+  readonly #bandwidth: Bandwidth;
+
+  constructor(store: Store, bandwidth: Bandwidth) {
+    this.#store = store;
+    this.#bandwidth = bandwidth;
+  }
+
+  putObject(
+    key: string,
+    body: Uint8Array | PartBody,
+    options: CallOptions & ObjectHeaders & { crc32: number; condition: WriteCondition },
+  ): Promise<WriteAnswer> {
+    return this.#store.putObject(key, this.#paced(body, options), options);
+  }
+
+  sendPart(key: string, part: PartToSend, options: CallOptions = {}): Promise<{ etag: string }> {
+    return this.#store.sendPart(key, { ...part, body: this.#paced(part.body, options) }, options);
+  }
+
+  async read(
+    key: string,
+    range: { first: number; last: number },
+    options: CallOptions & { ifMatch?: string | undefined; versionId?: string | undefined } = {},
+  ): Promise<ObjectStream> {
+    const stream = await this.#store.read(key, range, options);
+    const { objectSize, etag, versionId } = stream;
+    return { objectSize, etag, versionId, [Symbol.asyncIterator]: () => this.#pacedChunks(stream, options) };
+  }
+
+  url(key: string): string {
+    return this.#store.url(key);
+  }
+
+  head(key: string, options?: CallOptions & { versionId?: string | undefined }): Promise<ObjectInfo | undefined> {
+    return this.#store.head(key, options);
+  }
+
+  createUpload(key: string, options: CallOptions & ObjectHeaders): Promise<string> {
+    return this.#store.createUpload(key, options);
+  }
+
+  listParts(key: string, uploadId: string, options?: CallOptions): AsyncIterable<StoredPart> {
+    return this.#store.listParts(key, uploadId, options);
+  }
+
+  listUploads(key: string, options?: CallOptions): AsyncIterable<{ uploadId: string; initiated: Date }> {
+    return this.#store.listUploads(key, options);
+  }
+
+  completeUpload(key: string, upload: CompletedUpload, options?: CallOptions): Promise<WriteAnswer> {
+    return this.#store.completeUpload(key, upload, options);
+  }
+
+  abortUpload(key: string, uploadId: string, options?: CallOptions): Promise<void> {
+    return this.#store.abortUpload(key, uploadId, options);
+  }
+
+  close(): void {
+    this.#store.close();
+  }
+
+  #paced(body: Uint8Array | PartBody, options: CallOptions): PartBody {
+    return { byteLength: body.byteLength, slices: () => this.#pacedSlices(body, options) };
+  }
+
+  async *#pacedSlices(body: Uint8Array | PartBody, options: CallOptions): AsyncGenerator<Uint8Array> {
+    const { sliceSize } = this.#bandwidth;
+    for await (const whole of isPartBody(body) ? body.slices() : [body]) {
+      for (let offset = 0; offset < whole.length; offset += sliceSize) {
+        const slice = whole.subarray(offset, offset + sliceSize);
+        await this.#take(slice, options);
+        yield slice;
+      }
+    }
+  }
+
+  /** A chunk that has come is handed on when it may: the connection is read no faster than that. */
+  async *#pacedChunks(stream: ObjectStream, options: CallOptions): AsyncGenerator<Uint8Array, void> {
+    for await (const chunk of stream) {
+      await this.#take(chunk, options);
+      yield chunk;
+    }
+  }
+
+  async #take({ length }: Uint8Array, { signal }: CallOptions): Promise<void> {
+    try {
+      await this.#bandwidth.take(length, signal);
+    } catch (error) {
+      throw signal?.aborted ? SealiftError.interrupted(signal, 'What waited for its bandwidth') : error;
+    }
+  }
+}
