@@ -25,7 +25,7 @@ function watch(object: object, names: readonly string[]): void {
 }
 
 const anyFile = await fs.open(import.meta.filename);
-watch(Object.getPrototypeOf(anyFile), ['write', 'writeFile', 'sync', 'datasync']);
+watch(Object.getPrototypeOf(anyFile), ['write', 'sync', 'datasync']);
 await anyFile.close();
 watch(fs, ['mkdir', 'link', 'rename', 'rm']);
 syncBuiltinESMExports();

@@ -82,8 +82,9 @@ test('everything is on the disk before anything relies on it', () => {
   const directory = join(root, 'steps');
   mkdirSync(directory);
   const steps = execFileSync(process.execPath, [CHILD, directory, '0'], { env, encoding: 'utf8' }).trim();
-  const file = 'writeFile sync';
-  const create = ['mkdir', file, file, file, 'sync', 'sync'];
+  const file = 'write sync';
+  const empty = 'sync';
+  const create = ['mkdir', file, empty, empty, 'sync', 'sync'];
   const part = ['write datasync', 'write datasync'];
   const headers = [file, 'rename', 'rm', 'sync'];
   const name = ['link', 'rm', 'sync'];
