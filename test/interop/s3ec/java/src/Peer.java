@@ -1,0 +1,126 @@
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.BufferedReader;
+import java.io.InputStream;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.security.KeyFactory;
+import java.security.KeyPair;
+import java.security.spec.PKCS8EncodedKeySpec;
+import java.security.spec.X509EncodedKeySpec;
+import java.util.Base64;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.logging.LogManager;
+import javax.crypto.spec.SecretKeySpec;
+import software.amazon.awssdk.core.sync.RequestBody;
+import software.amazon.awssdk.services.kms.KmsClient;
+import software.amazon.awssdk.services.s3.S3Client;
+import software.amazon.awssdk.services.s3.model.GetObjectRequest;
+import software.amazon.awssdk.services.s3.model.PutObjectRequest;
+import software.amazon.encryption.s3.S3EncryptionClient;
+import software.amazon.encryption.s3.internal.InstructionFileConfig;
+import software.amazon.encryption.s3.materials.AesKeyring;
+import software.amazon.encryption.s3.materials.Keyring;
+import software.amazon.encryption.s3.materials.KmsKeyring;
+import software.amazon.encryption.s3.materials.PartialRsaKeyPair;
+import software.amazon.encryption.s3.materials.RsaKeyring;
+
+/**
+ * The official client as a peer: reads one job a line as JSON, does it, and answers one line. Which servers it speaks
+ * to, and as whom, the AWS variables of the environment say.
+ */
+public final class Peer {
+    private static final ObjectMapper JSON = new ObjectMapper();
+    private static final KmsClient KMS = KmsClient.create();
+
+    public static void main(String[] arguments) throws Exception {
+        LogManager.getLogManager().reset();
+        BufferedReader jobs = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        for (String line; (line = jobs.readLine()) != null; ) {
+            Map<String, Object> answer = new HashMap<>();
+            try {
+                run(JSON.readTree(line));
+                answer.put("ok", true);
+            } catch (Exception thrown) {
+                answer.put("ok", false);
+                answer.put("error", describe(thrown));
+            }
+            System.out.println(JSON.writeValueAsString(answer));
+        }
+    }
+
+    private static void run(JsonNode job) throws Exception {
+        Path file = Path.of(job.get("file").asText());
+        Map<String, String> context = JSON.convertValue(job.get("context"), JSON.getTypeFactory()
+                .constructMapType(HashMap.class, String.class, String.class));
+        try (S3EncryptionClient client = clientOf(job)) {
+            if (job.get("op").asText().equals("put")) {
+                client.putObject(PutObjectRequest.builder()
+                        .bucket(job.get("bucket").asText())
+                        .key(job.get("key").asText())
+                        .overrideConfiguration(S3EncryptionClient.withAdditionalConfiguration(context))
+                        .build(), RequestBody.fromFile(file));
+                return;
+            }
+            GetObjectRequest.Builder get = GetObjectRequest.builder()
+                    .bucket(job.get("bucket").asText())
+                    .key(job.get("key").asText())
+                    .overrideConfiguration(S3EncryptionClient.withAdditionalConfiguration(context));
+            if (job.has("range")) get.range(job.get("range").asText());
+            try (InputStream plain = client.getObject(get.build())) {
+                Files.copy(plain, file, StandardCopyOption.REPLACE_EXISTING);
+            }
+        }
+    }
+
+    private static S3EncryptionClient clientOf(JsonNode job) throws Exception {
+        // A client of its own for each job: the official one closes what it wraps.
+        S3Client plain = S3Client.builder().forcePathStyle(true).build();
+        S3EncryptionClient.Builder builder = Flavor.builder(job.get("format").asText(), job.get("policy").asText())
+                .wrappedClient(plain)
+                .keyring(keyringOf(job))
+                .enableLegacyUnauthenticatedModes(job.path("legacy").asBoolean())
+                .enableDelayedAuthenticationMode(job.path("delayed").asBoolean())
+                .enableMultipartPutObject(job.path("multipart").asBoolean())
+                .instructionFileConfig(InstructionFileConfig.builder()
+                        .instructionFileClient(plain)
+                        .enableInstructionFilePutObject(job.path("instructionFile").asBoolean())
+                        .build());
+        return builder.build();
+    }
+
+    private static Keyring keyringOf(JsonNode job) throws Exception {
+        boolean legacy = job.path("legacy").asBoolean();
+        JsonNode keys = job.get("keys");
+        switch (job.get("wrapping").asText()) {
+            case "kms":
+                return KmsKeyring.builder().kmsClient(KMS).wrappingKeyId(keys.get("kms").asText())
+                        .enableLegacyWrappingAlgorithms(legacy).build();
+            case "aes":
+                return AesKeyring.builder().wrappingKey(new SecretKeySpec(bytesOf(keys, "aes"), "AES"))
+                        .enableLegacyWrappingAlgorithms(legacy).build();
+            case "rsa":
+                KeyFactory factory = KeyFactory.getInstance("RSA");
+                KeyPair pair = new KeyPair(factory.generatePublic(new X509EncodedKeySpec(bytesOf(keys, "rsaPublic"))),
+                        factory.generatePrivate(new PKCS8EncodedKeySpec(bytesOf(keys, "rsaPrivate"))));
+                return RsaKeyring.builder().wrappingKeyPair(new PartialRsaKeyPair(pair))
+                        .enableLegacyWrappingAlgorithms(legacy).build();
+            default:
+                throw new IllegalArgumentException("No such wrapping: " + job.get("wrapping"));
+        }
+    }
+
+    private static byte[] bytesOf(JsonNode keys, String name) {
+        return Base64.getDecoder().decode(keys.get(name).asText());
+    }
+
+    private static String describe(Throwable thrown) {
+        StringBuilder text = new StringBuilder(String.valueOf(thrown));
+        for (Throwable cause = thrown.getCause(); cause != null; cause = cause.getCause()) text.append(" <- ").append(cause);
+        return text.toString();
+    }
+}
