@@ -1,22 +1,35 @@
 /** The command line as a whole: which commands there are, and how each of them ends. */
-import { readFileSync } from 'node:fs';
-import { findPackageJSON } from 'node:module';
 import { Command, CommanderError, type Option } from 'commander';
 import { SealiftError } from '../errors.ts';
 import { addCancel } from './cancel.ts';
+import { addCompletion } from './completion.ts';
 import { addDemo } from './demo.ts';
 import { addGet } from './get.ts';
 import { addInspect } from './inspect.ts';
 import { addJobs } from './jobs.ts';
 import { addKeygen } from './keygen.ts';
+import { addMan } from './man.ts';
 import { isOn } from './options.ts';
 import { Output, type OutputFlags } from './output.ts';
 import { enterCallersFolder } from './paths.ts';
 import { addPut } from './put.ts';
 import { addResume } from './resume.ts';
 import { addSandbox } from './sandbox.ts';
+import { versionText } from './version.ts';
 
-const COMMANDS = [addPut, addGet, addInspect, addJobs, addResume, addCancel, addKeygen, addSandbox, addDemo];
+const COMMANDS = [
+  addPut,
+  addGet,
+  addInspect,
+  addJobs,
+  addResume,
+  addCancel,
+  addKeygen,
+  addSandbox,
+  addDemo,
+  addCompletion,
+  addMan,
+];
 
 const CLOSING = `
 Every flag can be set as SEALIFT_<FLAG>: SEALIFT_KMS_KEY for --kms-key. AWS settings are AWS's own (profiles, AWS_REGION,
@@ -41,7 +54,7 @@ export async function main(args: readonly string[]): Promise<void> {
 export function programFor(output: Output): Command {
   const program = new Command('sealift')
     .description("Client-side encryption for Amazon S3 at full speed: parallel, resumable, in AWS's open formats.")
-    .version(versionText())
+    .version(versionText(output.flags), '-V, --version', 'show version, Node, OpenSSL and platform')
     .addHelpText('after', CLOSING)
     .helpCommand(false)
     .exitOverride()
@@ -71,9 +84,4 @@ function usageError({ code, message }: CommanderError, name: string | undefined)
   return new SealiftError('usage', text[0]!.toUpperCase() + text.slice(1), {
     hint: `\`${command} --help\` shows what it takes.`,
   });
-}
-
-function versionText(): string {
-  const { version } = JSON.parse(readFileSync(findPackageJSON(import.meta.url)!, 'utf8'));
-  return version;
 }

@@ -131,7 +131,19 @@ describe('help', () => {
   test('lists the commands, and nothing that is not there', async () => {
     const { exit, stdout } = await sealift(['--help']);
     const listed = [...stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name);
-    expect(listed).toEqual(['put', 'get', 'inspect', 'jobs', 'resume', 'cancel', 'keygen', 'sandbox', 'demo']);
+    expect(listed).toEqual([
+      'put',
+      'get',
+      'inspect',
+      'jobs',
+      'resume',
+      'cancel',
+      'keygen',
+      'sandbox',
+      'demo',
+      'completion',
+      'man',
+    ]);
     expect(exit).toBe(0);
   });
 
@@ -147,8 +159,16 @@ describe('help', () => {
     },
   );
 
-  test('the version is that of the package', async () => {
-    expect((await sealift(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  test('the version is that of the package, and says what it runs on', async () => {
+    const [text, json] = await Promise.all([sealift(['--version']), sealift(['--version', '--json'])]);
+    expect(text).toMatchObject({
+      exit: 0,
+      stdout: expect.stringMatching(/^sealift \d+\.\d+\.\d+ \(Node 24\.\S+, OpenSSL 3\.\S+, \w+ \w+\)\n$/),
+    });
+    const { node, openssl } = process.versions;
+    const { platform, arch } = process;
+    const version = expect.stringMatching(/^\d+\.\d+\.\d+$/);
+    expect(JSON.parse(json.stdout)).toEqual({ type: 'version', version, node, openssl, platform, arch });
   });
 });
 

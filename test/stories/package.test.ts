@@ -3,7 +3,7 @@
  * is compiled to `dist/` for it, where paths and extensions are others than in the checkout.
  */
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -46,6 +46,12 @@ test('the installed command puts and gets, with its threads', async () => {
   const expected = { plainBytes: SIZE, parts: 3, kmsCalls: 1 };
   expect(results.map((line) => JSON.parse(line))).toMatchObject([expected, expected]);
   expect(await sha256Of(join(app, 'target'))).toBe(await sha256Of(join(app, 'source')));
+});
+
+test('the manual page is where npm looks for it', () => {
+  const installed = join(app, 'node_modules/sealift');
+  const { man } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
+  expect(readFileSync(join(installed, man), 'utf8')).toMatch(/^\.TH SEALIFT 1 /);
 });
 
 const PROGRAM = `
