@@ -15,6 +15,7 @@ import { enterCallersFolder } from './paths.ts';
 import { addPut } from './put.ts';
 import { addResume } from './resume.ts';
 import { addSandbox } from './sandbox.ts';
+import { refuseGarbled } from './utf8.ts';
 import { versionText } from './version.ts';
 
 const COMMANDS = [
@@ -41,6 +42,7 @@ export async function main(args: readonly string[]): Promise<void> {
   // What slips past every await ends in one line and a status as well.
   process.once('uncaughtException', (error) => process.exit(output.fail(error).exit));
   try {
+    refuseGarbled(args, process.env);
     enterCallersFolder();
     await programFor(output).parseAsync(args, { from: 'user' });
     await output.delivered();

@@ -11,6 +11,11 @@ export interface OutputFlags {
   verbose?: boolean | undefined;
 }
 
+/** Where a terminal does not say. */
+const DEFAULT_WIDTH = 80;
+/** With less room for values than this, they stand below their names. */
+const LEAST_VALUE_WIDTH = 24;
+
 export class Output {
   flags: OutputFlags;
   /** The one line at the bottom of a terminal that changes in place. */
@@ -29,8 +34,14 @@ export class Output {
     process.stderr.on('error', () => {});
   }
 
-  get isTerminal(): boolean {
-    return process.stderr.isTTY === true && !this.flags.quiet;
+  /** Whether there is a line that can change in place. A dumb terminal has no way to. */
+  get hasStatusLine(): boolean {
+    return process.stderr.isTTY === true && process.env.TERM !== 'dumb' && !this.flags.quiet;
+  }
+
+  /** How long that line may be. Where a terminal is full to its last column, some begin another line. */
+  get statusWidth(): number {
+    return (process.stderr.columns || DEFAULT_WIDTH) - 1;
   }
 
   /** A line for machines. Nothing without `--json`. */
@@ -115,10 +126,18 @@ function escaped(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-/** Lines of `name  value`, the values under one another and each on one line, whatever is in it. */
-export function columns(rows: readonly (readonly [name: string, value: string])[]): string {
-  const width = Math.max(...rows.map(([name]) => name.length));
-  return rows.map(([name, value]) => `${name.padEnd(width)}  ${visible(value).replaceAll('\n', '\\n')}`).join('\n');
+/**
+ * Lines of `name  value`, the values under one another and each on one line, whatever is in it. On a terminal too narrow
+ * for that each stands below its name. A value is never cut or broken: it is there to be copied.
+ */
+export function columns(
+  rows: readonly (readonly [name: string, value: string])[],
+  width = process.stdout.columns || Number.POSITIVE_INFINITY,
+): string {
+  const nameWidth = Math.max(...rows.map(([name]) => name.length));
+  const isNarrow = width < nameWidth + 2 + LEAST_VALUE_WIDTH;
+  const between = (name: string) => (isNarrow ? '\n  ' : ' '.repeat(nameWidth - name.length + 2));
+  return rows.map(([name, value]) => `${name}${between(name)}${visible(value).replaceAll('\n', '\\n')}`).join('\n');
 }
 
 /** `1 part`, `32 parts`. */

@@ -92,11 +92,10 @@ export class ProgressReport implements Disposable {
 
     this.#samples.push({ ms, bytes: ackedBytes - reusedBytes });
     while (ms - this.#samples[0]!.ms > RATE_WINDOW_MS) this.#samples.shift();
-    if (this.#output.isTerminal && (totalBytes > 0 || ackedBytes > 0)) {
+    if (this.#output.hasStatusLine && (totalBytes > 0 || ackedBytes > 0)) {
       const throttled = ms - this.#throttledMs < THROTTLED_SHOWN_MS;
-      this.#output.status(
-        progressLine({ ackedBytes, totalBytes, reusedBytes, rate: rateOf(this.#samples), throttled }),
-      );
+      const now = { ackedBytes, totalBytes, reusedBytes, rate: rateOf(this.#samples), throttled };
+      this.#output.status(progressLine(now, this.#output.statusWidth));
     }
   }
 
@@ -125,29 +124,50 @@ function rateOf(samples: readonly Sample[]): number {
   return ((last.bytes - first.bytes) / (last.ms - first.ms)) * 1000;
 }
 
-/** `━━━━━━━━────────  52 %  133 MiB of 256 MiB, 64 MiB kept, 45 MiB/s, 3 s left`; of a pipe `133 MiB, 45 MiB/s` */
-export function progressLine(now: {
+/** What there is to tell of a job at a moment. */
+export interface Standing {
   ackedBytes: number;
+  /** 0 of a pipe: nobody knows. */
   totalBytes: number;
   reusedBytes: number;
   rate: number;
   /** S3 or KMS wants fewer requests just now. */
   throttled: boolean;
-}): string {
-  const { ackedBytes, totalBytes, reusedBytes, rate, throttled } = now;
-  if (totalBytes === 0) {
-    const facts = [formatSize(ackedBytes), formatRate(rate)];
-    if (throttled) facts.push('throttled');
-    return facts.join(', ');
+}
+
+/**
+ * `━━━━━━━━────────  52 %  133 MiB of 256 MiB, 64 MiB kept, 45 MiB/s, 3 s left`; of a pipe `133 MiB, 45 MiB/s`. What has
+ * no room in `width` columns is left away, the bar first and then the last facts.
+ */
+export function progressLine(now: Standing, width: number): string {
+  const { ackedBytes, totalBytes } = now;
+  const facts = factsOf(now);
+  const fewer = facts.map((_, index) => facts.slice(0, facts.length - index).join(', '));
+  let lines = fewer;
+  if (totalBytes > 0) {
+    // A source that changed is read anew: for a moment there may be more done than there is to do.
+    const done = Math.min(1, ackedBytes / totalBytes);
+    const percent = `${String(Math.floor(done * 100)).padStart(3)} %`;
+    lines = [`${barOf(done)} ${percent}  ${fewer[0]}`, ...fewer.map((line) => `${percent}  ${line}`), percent];
   }
-  // A source that changed is read anew: for a moment there may be more done than there is to do.
-  const done = Math.min(1, ackedBytes / totalBytes);
-  const filled = Math.round(done * BAR_WIDTH);
-  const facts = [`${formatSize(ackedBytes)} of ${formatSize(totalBytes)}`];
-  if (reusedBytes > 0) facts.push(`${formatSize(reusedBytes)} kept`);
-  const leftBytes = totalBytes - ackedBytes;
-  if (rate > 0 && leftBytes > 0) facts.push(formatRate(rate), `${formatDuration(leftBytes / rate)} left`);
+  return lines.find((line) => line.length <= width) ?? '';
+}
+
+function factsOf({ ackedBytes, totalBytes, reusedBytes, rate, throttled }: Standing): string[] {
+  const facts: string[] = [];
+  if (totalBytes === 0) {
+    facts.push(formatSize(ackedBytes), formatRate(rate));
+  } else {
+    facts.push(`${formatSize(ackedBytes)} of ${formatSize(totalBytes)}`);
+    if (reusedBytes > 0) facts.push(`${formatSize(reusedBytes)} kept`);
+    const leftBytes = totalBytes - ackedBytes;
+    if (rate > 0 && leftBytes > 0) facts.push(formatRate(rate), `${formatDuration(leftBytes / rate)} left`);
+  }
   if (throttled) facts.push('throttled');
-  const bar = '━'.repeat(filled) + '─'.repeat(BAR_WIDTH - filled);
-  return `${bar} ${String(Math.floor(done * 100)).padStart(3)} %  ${facts.join(', ')}`;
+  return facts;
+}
+
+function barOf(done: number): string {
+  const filled = Math.round(done * BAR_WIDTH);
+  return '━'.repeat(filled) + '─'.repeat(BAR_WIDTH - filled);
 }

@@ -3,23 +3,23 @@
  * a half-opened or unverified file under the name they asked for.
  */
 import { randomBytes } from 'node:crypto';
+import type { BigIntStats } from 'node:fs';
 import { type FileHandle, link, lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { SealiftError } from '../errors.ts';
 import { targetError } from '../parts/open-part.ts';
 
 /**
- * Throws `target-exists` unless `overwrite`, `target-unwritable` where it is a folder, a device or a pipe. A file with
- * the inode of `ours` may stand there: see `wasPublished` in file.ts.
+ * Throws `target-exists` unless `overwrite`, `target-unwritable` where it is a folder, a device or a pipe, or has no room
+ * for a hidden name beside it. A file with the inode of `ours` may stand there: see `wasPublished` in file.ts.
  */
 export async function checkTarget(
   path: string,
   { overwrite, ours }: { overwrite: boolean; ours?: string | undefined },
 ): Promise<void> {
-  const stats = await lstat(path, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw targetError(path, error);
-  });
+  const stats = await statsOf(path, path);
+  // A path may just fit, and the hidden one not.
+  await statsOf(temporaryPathFor(path), path);
   if (stats?.isDirectory()) {
     throw new SealiftError('target-unwritable', `${path} is a directory`, { hint: 'Name the file to write.' });
   }
@@ -30,6 +30,16 @@ export async function checkTarget(
     });
   }
   if (stats && !overwrite && String(stats.ino) !== ours) throw fileExists(path);
+}
+
+/** Undefined where there is nothing of this name, but could be. */
+async function statsOf(path: string, target: string): Promise<BigIntStats | undefined> {
+  try {
+    return await lstat(path, { bigint: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw targetError(target, error as NodeJS.ErrnoException);
+  }
 }
 
 /** A random name beside the target. The target's own is not in it: that may be as long as a name can be. */

@@ -96,8 +96,11 @@ export function targetError(path: string, error: NodeJS.ErrnoException): Sealift
       cause: error,
     });
   }
+  const isTooLong = error.code === 'ENAMETOOLONG';
   return new SealiftError('target-unwritable', `${path} cannot be written: ${error.message}`, {
-    hint: 'Check that its folder exists and that you may write there.',
+    hint: isTooLong
+      ? 'Choose a shorter path. A hidden name of 25 bytes beside it has to fit too, until all is verified.'
+      : 'Check that its folder exists and that you may write there.',
     cause: error,
   });
 }

@@ -44,6 +44,15 @@ describe('what is shown on a terminal', () => {
     expect(visible(text)).toBe(shown);
   });
 
+  test('a value that has no room beside its name stands below it, whole', () => {
+    const rows = [
+      ['key', 'aws-kms arn:aws:kms:us-east-1:000000000000:key/1'],
+      ['signed', 'no'],
+    ] as const;
+    expect(columns(rows, 20)).toBe('key\n  aws-kms arn:aws:kms:us-east-1:000000000000:key/1\nsigned\n  no');
+    expect(columns(rows, 80)).toBe('key     aws-kms arn:aws:kms:us-east-1:000000000000:key/1\nsigned  no');
+  });
+
   test('a value stays on its line', () => {
     expect(columns([['key', 'a\nformat  forged\x1b[2K']])).toBe('key  a\\nformat  forged\\u001b[2K');
   });

@@ -1,7 +1,10 @@
 /** The progress line, and what grouping makes of parts. */
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { progressLine } from '../../src/cli/progress.ts';
-import { MiB } from '../../src/units.ts';
+import { progressLine as lineWithin, type Standing } from '../../src/cli/progress.ts';
+import { MiB, TiB } from '../../src/units.ts';
+
+const progressLine = (now: Standing, width = 200) => lineWithin(now, width);
 
 describe('progressLine', () => {
   const now = { ackedBytes: 64 * MiB, totalBytes: 256 * MiB, reusedBytes: 0, rate: 0, throttled: false };
@@ -33,5 +36,33 @@ describe('progressLine', () => {
   test('is not done before it is done', () => {
     expect(progressLine({ ...now, ackedBytes: 256 * MiB - 1, rate: MiB })).toContain(' 99 %');
     expect(progressLine({ ...now, ackedBytes: 256 * MiB, rate: MiB })).toMatch(/^━{24} 100 % {2}256 MiB of 256 MiB$/);
+  });
+
+  const full = { ...now, reusedBytes: 32 * MiB, rate: 2 * MiB, throttled: true };
+
+  test.each([
+    [80, ' 25 %  64 MiB of 256 MiB, 32 MiB kept, 2 MiB/s, 1 min 36 s left, throttled'],
+    [60, ' 25 %  64 MiB of 256 MiB, 32 MiB kept, 2 MiB/s'],
+    [30, ' 25 %  64 MiB of 256 MiB'],
+    [19, ' 25 %'],
+    [3, ''],
+  ])('in %i columns leaves away what has no room', (width, line) => {
+    expect(progressLine(full, width)).toBe(line);
+  });
+
+  test('is never wider than there is room, whatever there is to tell', () => {
+    const size = fc.integer({ min: 0, max: 50 * TiB });
+    const standing = fc.record({
+      ackedBytes: size,
+      totalBytes: size,
+      reusedBytes: size,
+      rate: fc.double({ min: 0, max: 1e12, noNaN: true }),
+      throttled: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(standing, fc.integer({ min: 1, max: 200 }), (anything, width) => {
+        expect(progressLine(anything, width).length).toBeLessThanOrEqual(width);
+      }),
+    );
   });
 });
