@@ -8,6 +8,7 @@ import { decodeHeader, headerBytes, type MessageHeader } from '../formats/esdk/h
 import type { Layout } from '../formats/esdk/layout.ts';
 import { release } from '../formats/release.ts';
 import type { Place } from '../job.ts';
+import { PipeSource } from '../parts/pipe-source.ts';
 import type { SealedObject } from './object.ts';
 import type { FoundAt, OpenRules } from './unlock.ts';
 
@@ -66,13 +67,14 @@ async function* readOn(
 
 /**
  * What comes through a pipe: reads as much of it as the header takes. Throws not-sealed, bad-header, truncated,
- * interrupted, and has then let the pipe go.
+ * source-failed, interrupted, and has then let the pipe go.
  */
 export async function streamOfPipe(
   chunks: AsyncIterable<Uint8Array>,
   { maxEncryptedDataKeys, signal }: Pick<OpenRules, 'maxEncryptedDataKeys'> & { signal?: AbortSignal | undefined },
 ): Promise<MessageStream> {
-  const pipe = new Pipe(chunks, signal);
+  const pipe = new PipeSource(chunks);
+  pipe.stopOn(signal, () => SealiftError.interrupted(signal!, 'The pipe'));
   try {
     let start: Buffer = Buffer.alloc(0);
     for (;;) {
@@ -91,62 +93,13 @@ export async function streamOfPipe(
   }
 }
 
-async function* followedBy(first: Buffer, pipe: Pipe): AsyncGenerator<Uint8Array> {
+async function* followedBy(first: Buffer, pipe: PipeSource): AsyncGenerator<Uint8Array> {
   try {
     if (first.length > 0) yield first;
     for (let next = await pipe.next(); next; next = await pipe.next()) yield next;
   } finally {
     pipe[Symbol.dispose]();
   }
-}
-
-/** A caller's stream. It may be silent for ever: once it is stopped, or let go, nobody waits for it. */
-class Pipe implements Disposable {
-  readonly #iterator: AsyncIterator<Uint8Array>;
-  readonly #signal: AbortSignal | undefined;
-  #isOver = false;
-
-  constructor(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined) {
-    this.#iterator = chunks[Symbol.asyncIterator]();
-    this.#signal = signal;
-  }
-
-  /** The next chunk, undefined at the end. One call at a time. Throws source-unreadable, interrupted. */
-  async next(): Promise<Uint8Array | undefined> {
-    const signal = this.#signal;
-    const { promise: stopped, reject } = Promise.withResolvers<never>();
-    const stop = () => reject(SealiftError.interrupted(signal!, 'The pipe'));
-    signal?.addEventListener('abort', stop);
-    try {
-      if (signal?.aborted) throw SealiftError.interrupted(signal, 'The pipe');
-      const { done, value } = await Promise.race([this.#iterator.next(), stopped]);
-      if (!done) return value;
-      this.#isOver = true;
-      return undefined;
-    } catch (error) {
-      throw unreadable(error);
-    } finally {
-      signal?.removeEventListener('abort', stop);
-    }
-  }
-
-  /** Lets the stream go. Once is enough. */
-  [Symbol.dispose](): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#iterator.return?.().catch(() => {});
-  }
-}
-
-function unreadable(thrown: unknown): SealiftError {
-  if (thrown instanceof SealiftError) return thrown;
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  if (thrown instanceof Error && thrown.name === 'AbortError')
-    return new SealiftError('interrupted', 'Interrupted', { cause: thrown });
-  return new SealiftError('source-unreadable', `The pipe cannot be read: ${message}`, {
-    hint: 'Look at what the command before it says.',
-    cause: thrown,
-  });
 }
 
 function endsInHeader(size: number): SealiftError {

@@ -33,18 +33,13 @@ interface Piece extends PartRead, Disposable {
 
 /** Seals all of `source`. Where it rejects nothing of the upload is left, and the job is over. */
 export async function putPipe(run: PutRun, source: AsyncIterable<Uint8Array>): Promise<WriteAnswer> {
-  const { signal } = run.request;
   using reader = new PipeReader(source);
-  const stop = () => reader.stop(interrupted(run));
-  if (signal?.aborted) stop();
-  signal?.addEventListener('abort', stop, { once: true });
+  reader.stopOn(run.request.signal, () => interrupted(run));
   try {
     return await sealPipe(run, reader);
   } catch (error) {
     reader.stop(error);
     throw await abandon(run, error);
-  } finally {
-    signal?.removeEventListener('abort', stop);
   }
 }
 

@@ -323,7 +323,7 @@ describe('a pipe', () => {
       throw new Error('it broke');
     }
     const target = join(newFolder(), 'plain');
-    await expect(engine.get({ source: broken(), target })).rejects.toMatchObject({ code: 'source-unreadable' });
+    await expect(engine.get({ source: broken(), target })).rejects.toMatchObject({ code: 'source-failed' });
     const stop = new AbortController();
     async function* endless(): AsyncGenerator<Uint8Array> {
       yield message.subarray(0, 600);

@@ -203,7 +203,14 @@ describe('a source', () => {
     const target = `s3://${BUCKET}/none`;
     await expect(stage.shared.put({ source, target })).rejects.toMatchObject({ code: 'source-failed' });
     const again = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error() });
-    expect(await failed(new PassThrough(), { source: again })).toMatchObject({ code: 'source-unreadable' });
+    expect(await failed(new PassThrough(), { source: again })).toMatchObject({ code: 'source-failed' });
+  });
+
+  test('of words, not bytes, is told what it should be', async () => {
+    const refusal = { code: 'source-failed', hint: expect.stringContaining('without an encoding') };
+    const words = () => Readable.from(['words']).setEncoding('utf8');
+    await expect(stage.shared.put({ source: words(), target: `s3://${BUCKET}/none` })).rejects.toMatchObject(refusal);
+    expect(await failed(new PassThrough(), { source: words() })).toMatchObject(refusal);
   });
 
   test('as a path is taken from the folder of the process', async () => {
