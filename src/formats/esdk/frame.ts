@@ -7,9 +7,7 @@
  *   final frame:  FFFFFFFF ‖ number 4 ‖ nonce 12 ‖ size 4 ‖ sealed bytes ‖ tag 16
  *   single block: nonce 12 ‖ size 8 ‖ sealed bytes ‖ tag 16        all there is; read, never written
  */
-import type { CipherGCM, CipherGCMTypes, DecipherGCM, KeyObject } from 'node:crypto';
-import { KiB } from '../../units.ts';
-import { release } from '../release.ts';
+import type { CipherGCMTypes, KeyObject } from 'node:crypto';
 import type { Layout } from './layout.ts';
 
 export const TAG_SIZE = 16;
@@ -49,9 +47,6 @@ export function gcmOf({ symmetricKeySize }: KeyObject): CipherGCMTypes {
   return `aes-${(symmetricKeySize! * 8) as 128 | 192 | 256}-gcm`;
 }
 
-/** Bytes given to a cipher at once. Its output stays in the processor's cache until it is copied. */
-const SLICE_SIZE = 256 * KiB;
-
 /** What a frame's tag covers besides its bytes. Written into one buffer a kind, because ciphers copy it at once. */
 export class AuthenticatedData {
   readonly #frameCount: number;
@@ -72,25 +67,5 @@ export class AuthenticatedData {
     // The size takes eight bytes; none ever needs the upper two, which stay zero.
     data.writeUIntBE(size, data.length - 6, 6);
     return data;
-  }
-}
-
-/**
- * Runs `input` through a cipher into `target`. A cipher allocates its output; once copied, that memory is given back at
- * once, which spares the collector and keeps page faults away (measured in bench/frames.ts).
- */
-export function transform(cipher: CipherGCM | DecipherGCM, input: Uint8Array, target: Buffer, offset: number): void {
-  for (let start = 0; start < input.length; start += SLICE_SIZE) {
-    const output = cipher.update(input.subarray(start, start + SLICE_SIZE));
-    target.set(output, offset + start);
-    release(output);
-  }
-}
-
-/** Throws RangeError where `buffer` has no room for `size` bytes from `offset`. */
-export function checkRoom(room: { name: string; buffer: Buffer; offset: number; size: number }): void {
-  const { name, buffer, offset, size } = room;
-  if (offset < 0 || buffer.length - offset < size) {
-    throw new RangeError(`${name}: expected room for ${size} bytes from ${offset}, got ${buffer.length} in all`);
   }
 }

@@ -1,10 +1,10 @@
 /** Neighbouring frames, opened. Plain bytes go straight into the caller's buffer; nothing of their size is allocated here. */
 import { type CipherGCMTypes, createDecipheriv, type DecipherGCM } from 'node:crypto';
 import { SealiftError } from '../../errors.ts';
+import { checkRoom, transform } from '../transform.ts';
 import { Field } from './field.ts';
 import {
   AuthenticatedData,
-  checkRoom,
   END_MARKER,
   FINAL,
   type FrameKind,
@@ -14,7 +14,6 @@ import {
   REGULAR,
   SINGLE_BLOCK,
   TAG_SIZE,
-  transform,
 } from './frame.ts';
 import type { MessageKeys } from './keys.ts';
 import { frameRange, type Layout, plainSizeOfFrame } from './layout.ts';

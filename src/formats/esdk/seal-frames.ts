@@ -3,7 +3,8 @@
  * through part-sized buffers of the caller's; nothing of their size is allocated here.
  */
 import { type CipherGCM, createCipheriv } from 'node:crypto';
-import { AuthenticatedData, checkRoom, END_MARKER, NONCE_SIZE, TAG_SIZE, transform } from './frame.ts';
+import { checkRoom, transform } from '../transform.ts';
+import { AuthenticatedData, END_MARKER, NONCE_SIZE, TAG_SIZE } from './frame.ts';
 import type { MessageKeys } from './keys.ts';
 import { type Layout, type Part, plainSizeOfFrame } from './layout.ts';
 
