@@ -19,6 +19,7 @@ import { openStateDir } from './ledger/state-dir.ts';
 import { Bandwidth, limitBandwidth, type SharedBandwidth } from './limits/bandwidth.ts';
 import type { Retry } from './network.ts';
 import { defaultMaxMemory, laneSizeOf, MemoryBudget, pipeLaneSizeOf, planMemory } from './parts/memory.ts';
+import { HashThread } from './parts/signing.ts';
 import { Threads } from './parts/threads.ts';
 import { type PutRequest, put } from './put.ts';
 import { type ObjectUrl, parseObjectUrl } from './stores/object-url.ts';
@@ -50,6 +51,7 @@ class Workshop implements Engine {
   readonly #places = new Map<string, Promise<Omit<Place, 'url' | 'key'>>>();
   readonly #tools: Tools;
   #threads: Threads | undefined;
+  #hashThread: HashThread | undefined;
   #pruned = false;
   /** What the jobs that run are told of requests made again. */
   readonly #retryListeners = new Set<(retry: Retry) => void>();
@@ -113,7 +115,7 @@ class Workshop implements Engine {
 
   async close(): Promise<void> {
     // Keys are zeroed whatever becomes of the threads.
-    await Promise.allSettled([this.#threads?.close(), this.#keys.close()]);
+    await Promise.allSettled([this.#threads?.close(), this.#hashThread?.close(), this.#keys.close()]);
     for (const place of this.#places.values()) (await place.catch(() => undefined))?.store.close();
   }
 
@@ -172,8 +174,9 @@ class Workshop implements Engine {
     return { settings, credentials, store };
   }
 
-  #plan({ partSize, plainSize, streamedSize }: LaneNeeds): CrewPlan {
-    const request = { ...this.#memory(), threadCount: this.#threads?.count ?? this.#options.threads };
+  #plan({ partSize, plainSize, streamedSize, signed }: LaneNeeds): CrewPlan {
+    const signs = signed || this.#hashThread !== undefined;
+    const request = { ...this.#memory(), signs, threadCount: this.#threads?.count ?? this.#options.threads };
     const wholeSize = plainSize === undefined ? laneSizeOf(partSize) : pipeLaneSizeOf(plainSize);
     const held = streamedSize === undefined || fits(() => planMemory(request, wholeSize));
     const laneSize = held ? wholeSize : streamedSize;
@@ -187,7 +190,11 @@ class Workshop implements Engine {
       budget.startThreads(threadCount);
       this.#threads = new Threads({ count: threadCount, laneCount, onRetry: this.#tellRetry, limit: this.#limit });
     }
-    return { ...planned, threads: this.#threads, budget };
+    if (needs.signed && !this.#hashThread) {
+      budget.startHashThread();
+      this.#hashThread = new HashThread();
+    }
+    return { ...planned, threads: this.#threads, budget, hashThread: this.#hashThread };
   }
 }
 

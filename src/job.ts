@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import type { Keyring } from './keys/keyring.ts';
 import type { Retry } from './network.ts';
 import type { MemoryBudget, MemoryPlan } from './parts/memory.ts';
+import type { HashThread } from './parts/signing.ts';
 import type { Threads } from './parts/threads.ts';
 import type { StoreCredentials, StoreSettings } from './stores/open.ts';
 import type { Store } from './stores/store.ts';
@@ -125,6 +126,8 @@ export interface LaneNeeds {
   plainSize?: number | undefined;
   /** What a lane takes where parts need not be held whole; undefined where they must be. */
   streamedSize?: number | undefined;
+  /** The message is signed: there must be a hashing thread, and parts must be held for it. */
+  signed?: boolean | undefined;
 }
 
 export interface CrewPlan {
@@ -138,6 +141,8 @@ export interface CrewPlan {
 export interface Crew extends CrewPlan {
   threads: Threads;
   budget: MemoryBudget;
+  /** Where it was needed. */
+  hashThread?: HashThread | undefined;
 }
 
 /** Counts a job's progress and tells it. */

@@ -15,7 +15,7 @@ import type { Ledger } from './ledger/ledger.ts';
 import type { SourceIdentity } from './ledger/types.ts';
 import { openSource } from './parts/source.ts';
 import { type Attempt, beginAttempt, type SealOptions } from './put/attempt.ts';
-import { finishUpload } from './put/finish.ts';
+import { finishUpload, footerSizeOf } from './put/finish.ts';
 import { giveUpAttempt } from './put/give-up.ts';
 import { openJob } from './put/job.ts';
 import { createUpload, needsOf, sendParts } from './put/parts.ts';
@@ -109,7 +109,7 @@ async function carry(run: PutRun, attempt: Attempt): Promise<WriteAnswer> {
   });
   if (attempt.row.single) return await sendWhole(run, attempt);
   // The crew comes first: where memory is too small there is no upload yet to be left behind.
-  const crew = await tools.crew(needsOf(attempt.message.layout));
+  const crew = await tools.crew(needsOf(attempt.message.layout, request));
   const uploadId = attempt.row.uploadId ?? (await createUpload(run, attempt));
   const complete = await sendParts(run, attempt, { uploadId, crew });
   if (!complete) throw interrupted(request);
@@ -123,7 +123,7 @@ function resultOf({ ledger, place, progress }: PutRun): JobResult {
     job: ledger.job.id,
     object: place.url,
     plainBytes: attempt.layout.plainSize,
-    sealedBytes: attempt.layout.sealedSize,
+    sealedBytes: attempt.layout.sealedSize + footerSizeOf(ledger),
     parts: attempt.single ? 1 : attempt.layout.partCount,
     etag: attempt.answer?.etag,
     versionId: attempt.answer?.versionId,

@@ -99,6 +99,6 @@ function pipeOf(source: string, { fromCommand }: PipeFlags): Pipe | undefined {
 
 /** What the flags say about the object. */
 export function sealOptions(flags: ObjectFlags): Omit<PutRequest, 'source' | 'target'> {
-  const { overwrite, frameSize, partSize, context, contentType, storageClass, metadata, tag: tags } = flags;
-  return { overwrite, frameSize, partSize, context, contentType, storageClass, metadata, tags };
+  const { overwrite, frameSize, partSize, context, contentType, storageClass, metadata, tag: tags, sign } = flags;
+  return { overwrite, frameSize, partSize, context, contentType, storageClass, metadata, tags, sign };
 }

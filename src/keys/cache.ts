@@ -67,13 +67,14 @@ class DataKeyCache implements CachingKeyring {
   }
 
   async makeDataKey(request: KeyringRequest): Promise<SealingMaterials> {
+    if (request.cacheable === false) return this.#uncached(() => this.#keyring.makeDataKey(request));
     const id = cacheId('seal', this.id, request, []);
     return this.#serve(id, request, (signal) => this.#keyring.makeDataKey({ ...request, signal }));
   }
 
   async openDataKey(request: OpenKeyRequest): Promise<DataKey> {
     const { encryptedDataKeys, dataKeySize = DATA_KEY_SIZE, cacheable = true } = request;
-    if (!cacheable) return this.#openUncached(request);
+    if (!cacheable) return this.#uncached(() => this.#keyring.openDataKey(request));
     const id = cacheId(`open ${dataKeySize}`, this.id, request, encryptedDataKeys);
     const materials = await this.#serve(id, request, async (signal) =>
       sealingMaterials(await this.#keyring.openDataKey({ ...request, signal }), encryptedDataKeys),
@@ -81,10 +82,10 @@ class DataKeyCache implements CachingKeyring {
     return materials.dataKey;
   }
 
-  #openUncached(request: OpenKeyRequest): Promise<DataKey> {
+  #uncached<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
     if (this.#closed) throw closedError();
     this.#misses += 1;
-    return this.#keyring.openDataKey(request);
+    return ask();
   }
 
   stats(): CacheStats {

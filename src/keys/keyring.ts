@@ -26,6 +26,8 @@ export interface KeyringRequest {
   /** Plain bytes of the object the data key is for, where known: a data-key cache bounds what one key seals. */
   plainSize?: number | undefined;
   signal?: AbortSignal | undefined;
+  /** False where no copy of the key may be kept for another request, or none will be asked for. */
+  cacheable?: boolean | undefined;
   /** Called before each call that this request makes to a service: what AWS will count, retries included. */
   onCall?: (() => void) | undefined;
 }
@@ -35,8 +37,6 @@ export interface OpenKeyRequest extends KeyringRequest {
   encryptedDataKeys: readonly EncryptedDataKey[];
   /** Bytes the data key must have. Default 32. */
   dataKeySize?: number | undefined;
-  /** False where no copy of the key may be kept for another request. */
-  cacheable?: boolean | undefined;
 }
 
 /** Makes data keys and opens them. Sealift's own are made by functions; a program may bring one of its own. */

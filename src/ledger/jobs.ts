@@ -155,7 +155,9 @@ function progressOfPut(db: DatabaseSync, { plan, state }: StoredAttempt): Progre
   const isKnown = source !== undefined || single || state === 'completing' || state === 'done';
   const { sealedSize, partCount } = isKnown ? layout : { sealedSize: 0, partCount: 0 };
   const row = db.prepare('SELECT count(*) AS count, total(sealed_size) AS size FROM receipts').get();
-  return { bytesDone: Number(row?.size), bytesTotal: sealedSize, partsDone: Number(row?.count), partsTotal: partCount };
+  const footer = db.prepare('SELECT total(length(footer)) AS size FROM intents').get();
+  const bytesTotal = sealedSize + Number(footer?.size);
+  return { bytesDone: Number(row?.size), bytesTotal, partsDone: Number(row?.count), partsTotal: partCount };
 }
 
 function progressOfGet(db: DatabaseSync, plan: string): Progress {

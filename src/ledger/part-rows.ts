@@ -16,7 +16,7 @@ interface Columns {
   crc32: number;
   tag: Uint8Array;
 }
-type IntentColumns = Columns & { fingerprint: Uint8Array };
+type IntentColumns = Columns & { fingerprint: Uint8Array; footer: Uint8Array | null };
 type ReceiptColumns = Columns & { etag: string };
 type PieceColumns = Omit<Columns, 'sealed_size'>;
 
@@ -41,7 +41,7 @@ export class PartRows {
     this.#files = files;
     this.#attempt = attempt;
     this.#key = key;
-    this.#insertIntent = db.prepare('INSERT INTO intents VALUES (?, ?, ?, ?, ?)');
+    this.#insertIntent = db.prepare('INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?)');
     this.#selectIntent = db.prepare('SELECT * FROM intents WHERE number = ?');
     this.#selectIntents = db.prepare('SELECT * FROM intents ORDER BY number');
     this.#insertReceipt = db.prepare('INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?)');
@@ -52,11 +52,11 @@ export class PartRows {
 
   /** A part has one intent for ever. Throws `source-changed` where it has another; neither is printed. */
   addIntent(intent: Intent): void {
-    const { number, fingerprint, sealedSize, crc32 } = intent;
+    const { number, fingerprint, sealedSize, crc32, footer = null } = intent;
     const known = this.#intent(number);
     if (!known) {
       const tag = tagOf(this.#key, this.#intentRow(intent));
-      this.#insertIntent.run(number, fingerprint, sealedSize, crc32, tag);
+      this.#insertIntent.run(number, fingerprint, sealedSize, crc32, footer, tag);
     } else if (!sameBytes(known.fingerprint, fingerprint) || known.sealedSize !== sealedSize || known.crc32 !== crc32) {
       throw new SealiftError('source-changed', `Part ${number} is not what was sealed before under this key`, {
         hint: 'The source has changed since. Start again under a new key with --fresh.',
@@ -112,8 +112,8 @@ export class PartRows {
     return columns && this.#checkedIntent(columns);
   }
 
-  #checkedIntent({ number, fingerprint, sealed_size: sealedSize, crc32, tag }: IntentColumns): Intent {
-    const intent = { number, fingerprint, sealedSize, crc32 };
+  #checkedIntent({ number, fingerprint, sealed_size: sealedSize, crc32, tag, footer }: IntentColumns): Intent {
+    const intent = { number, fingerprint, sealedSize, crc32, ...(footer ? { footer } : {}) };
     this.#check(this.#intentRow(intent), tag);
     return intent;
   }
@@ -123,8 +123,8 @@ export class PartRows {
     throw corrupt(this.#files, `a row of ${row[0]} is not as it was written`);
   }
 
-  #intentRow({ number, fingerprint, sealedSize, crc32 }: Intent): Row {
-    return ['intents', this.#attempt, number, fingerprint, sealedSize, crc32];
+  #intentRow({ number, fingerprint, sealedSize, crc32, footer }: Intent): Row {
+    return ['intents', this.#attempt, number, fingerprint, sealedSize, crc32, ...(footer ? [footer] : [])];
   }
 
   #receiptRow({ number, etag, sealedSize, crc32 }: Receipt): Row {

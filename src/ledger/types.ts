@@ -49,6 +49,8 @@ export interface AttemptRow {
    * it may become, until its end is known.
    */
   layout: Layout;
+  /** Of a signed message: its private key, sealed, in base64 (put/signing-key.ts). */
+  signingKey?: string | undefined;
   /** What the target must (not) be for the write to happen. */
   condition: { ifNoneMatch: '*' } | { ifMatch: string } | Record<string, never>;
   headers: {
@@ -119,6 +121,8 @@ export interface Intent {
   fingerprint: Uint8Array;
   sealedSize: number;
   crc32: number;
+  /** Of a signed message's last part: what stands behind its last frame, counted in size and checksum. */
+  footer?: Uint8Array | undefined;
 }
 
 /** A part as the store took it. */

@@ -6,13 +6,13 @@ import { release } from '../formats/release.ts';
 import { MiB } from '../units.ts';
 
 export class BufferPool {
-  readonly #free: Buffer[] = [];
+  readonly #free: Buffer<ArrayBuffer>[] = [];
 
   /**
    * A buffer of at least `size` bytes with unspecified content. Pooled ones that are too small are dropped, and so are
    * those of an earlier job with larger parts: the caller's ticket is for a buffer of this size.
    */
-  take(size: number): Buffer {
+  take(size: number): Buffer<ArrayBuffer> {
     for (;;) {
       const buffer = this.#free.pop();
       if (!buffer) return Buffer.allocUnsafeSlow(size);
@@ -21,8 +21,9 @@ export class BufferPool {
     }
   }
 
-  give(buffer: Buffer): void {
-    this.#free.push(buffer);
+  /** One that was lost on its way to another thread reads as empty. */
+  give(buffer: Buffer<ArrayBuffer>): void {
+    if (buffer.length > 0) this.#free.push(buffer);
   }
 
   /** Gives the memory of all free buffers back at once; the collector would do it some time later. */

@@ -11,6 +11,8 @@ import { formatSize, MiB } from '../units.ts';
 export const BASE_SIZE = 134 * MiB;
 /** A thread: its isolate, its copy of the SDK, its garbage. */
 export const THREAD_SIZE = 42 * MiB;
+/** The hashing thread: an isolate with nothing but Node's own modules. */
+export const HASH_THREAD_SIZE = 30 * MiB;
 /** A lane holds its part; what TLS and the SDK hold of it at a time, and its share of the garbage, is less. */
 const LANE_FACTOR = 1.5;
 
@@ -31,9 +33,14 @@ export function pipeLaneSizeOf(plainSize: number): number {
   return Math.ceil(plainSize * PIPE_LANE_FACTOR);
 }
 
+/** What neither threads nor lanes take. */
+function baseSizeOf({ signs }: Pick<MemoryRequest, 'signs'>): number {
+  return signs ? BASE_SIZE + HASH_THREAD_SIZE : BASE_SIZE;
+}
+
 /** The largest part of a pipe for which there is room when one lane has all: the inverse of `pipeLaneSizeOf`. */
-export function mostPipePartOf({ maxMemory, threadCount }: MemoryPlan): number {
-  return Math.floor((maxMemory - BASE_SIZE - threadCount * THREAD_SIZE) / PIPE_LANE_FACTOR);
+export function mostPipePartOf({ maxMemory, signs, threadCount }: MemoryPlan): number {
+  return Math.floor((maxMemory - baseSizeOf({ signs }) - threadCount * THREAD_SIZE) / PIPE_LANE_FACTOR);
 }
 
 export interface MemoryRequest {
@@ -41,10 +48,14 @@ export interface MemoryRequest {
   maxMemory?: number | undefined;
   threadCount?: number | undefined;
   laneCount?: number | undefined;
+  /** There is a hashing thread, or will be. */
+  signs?: boolean | undefined;
 }
 
 export interface MemoryPlan {
   maxMemory: number;
+  /** There is a hashing thread. */
+  signs?: boolean | undefined;
   threadCount: number;
   /** Parts in flight at most, over all threads. */
   laneCount: number;
@@ -61,7 +72,8 @@ export function defaultMaxMemory(constrained = process.constrainedMemory()): num
  */
 export function planMemory(request: MemoryRequest, laneSize: number): MemoryPlan {
   const maxMemory = request.maxMemory ?? defaultMaxMemory();
-  const need = (threads: number, lanes: number) => BASE_SIZE + threads * THREAD_SIZE + lanes * laneSize;
+  const baseSize = baseSizeOf(request);
+  const need = (threads: number, lanes: number) => baseSize + threads * THREAD_SIZE + lanes * laneSize;
 
   let threadCount = request.threadCount ?? Math.min(availableParallelism(), MAX_THREAD_COUNT);
   if (request.laneCount !== undefined) threadCount = Math.min(threadCount, request.laneCount);
@@ -78,7 +90,7 @@ export function planMemory(request: MemoryRequest, laneSize: number): MemoryPlan
       { hint: `Give --max-memory ${Math.ceil(least / MiB)}MiB or more, or fewer --threads and --lanes.` },
     );
   }
-  return { maxMemory, threadCount, laneCount };
+  return { maxMemory, signs: request.signs, threadCount, laneCount };
 }
 
 /** Hands out the bytes that the process and its threads leave, first come first served. */
@@ -96,8 +108,17 @@ export class MemoryBudget {
 
   /** Threads take their share when they start, for as long as they live. Who waits for more than is left is refused. */
   startThreads(count: number): void {
-    this.#size -= count * THREAD_SIZE;
-    this.#free -= count * THREAD_SIZE;
+    this.#shrink(count * THREAD_SIZE);
+  }
+
+  /** As `startThreads`. */
+  startHashThread(): void {
+    this.#shrink(HASH_THREAD_SIZE);
+  }
+
+  #shrink(taken: number): void {
+    this.#size -= taken;
+    this.#free -= taken;
     const hopeless = this.#waiting.filter(({ size }) => size > this.#size);
     this.#waiting = this.#waiting.filter(({ size }) => size <= this.#size);
     for (const { size, reject } of hopeless) reject(this.#tooSmall(size));

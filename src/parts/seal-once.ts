@@ -27,7 +27,10 @@ export interface PartToSeal {
  * Reads and seals one part into `buffer`; `sealed` is the used part of it. Plain bytes that came from a pipe are released.
  * Throws `source-changed` where the source is not the planned file.
  */
-export async function sealInto(buffer: Buffer, input: PartToSeal): Promise<{ sealed: Buffer; intent: Intent }> {
+export async function sealInto(
+  buffer: Buffer<ArrayBuffer>,
+  input: PartToSeal,
+): Promise<{ sealed: Buffer<ArrayBuffer>; intent: Intent }> {
   const { message, source, header, part } = input;
   let offset = 0;
   if (part.isFirst) {
@@ -44,6 +47,20 @@ export async function sealInto(buffer: Buffer, input: PartToSeal): Promise<{ sea
   const { size, tags } = sealer.finish();
   const sealed = buffer.subarray(0, offset + size);
   return { sealed, intent: intentOf(input, { tags, sealedSize: sealed.length, crc32: crc32(sealed) }) };
+}
+
+/**
+ * The last part of a signed message, once there is a signature: its footer stands behind its frames, in the room that
+ * is left in the buffer. The fingerprint stays, for it is that of the frames.
+ */
+export function withFooter(
+  { intent, sealed }: { intent: Intent; sealed: Uint8Array<ArrayBuffer> },
+  footer: Uint8Array,
+): { intent: Intent; sealed: Uint8Array<ArrayBuffer> } {
+  const whole = new Uint8Array(sealed.buffer, sealed.byteOffset, sealed.length + footer.length);
+  whole.set(footer, sealed.length);
+  const checksum = crc32(footer, intent.crc32);
+  return { intent: { ...intent, sealedSize: whole.length, crc32: checksum, footer }, sealed: whole };
 }
 
 /** What is written down about a sealed part before it leaves. `tags` are all its frames' tags, in order. */

@@ -3,6 +3,7 @@
  * intent is on disk, and a part sealed again is sent only if the ledger finds the fingerprint it already has.
  */
 import { partOf } from '../formats/esdk/layout.ts';
+import { MAX_FOOTER_SIZE } from '../formats/esdk/signature.ts';
 import type { Intent, Receipt } from '../ledger/types.ts';
 import type { PartToSend, Store } from '../stores/store.ts';
 import type { BufferPool } from './buffers.ts';
@@ -17,25 +18,28 @@ export async function sealPart(task: SealTask, store: Store, link: Link, buffers
   const { sealedOffset: offset } = part;
   if (!task.held && !('plain' in source)) {
     const { intent, body } = await sealTwice({ ...task, source, part });
-    return announceAndSend(task, store, link, { intent, body, offset });
+    await link.announce({ intent });
+    return await send(task, store, link, { intent, body, offset });
   }
-  const buffer = buffers.take(part.sealedSize);
+  let buffer = buffers.take(part.sealedSize + MAX_FOOTER_SIZE);
   try {
     const { intent, sealed } = await sealInto(buffer, { ...task, part });
-    return await announceAndSend(task, store, link, { intent, body: sealed, offset });
+    const announced = await link.announce(task.visits ? { intent, sealed } : { intent });
+    if (announced.sealed) buffer = Buffer.from(announced.sealed.buffer);
+    const body = buffer.subarray(0, announced.intent.sealedSize);
+    return await send(task, store, link, { intent: announced.intent, body, offset });
   } finally {
     buffers.give(buffer);
   }
 }
 
-async function announceAndSend(
+async function send(
   { objectKey, uploadId, compareOnly }: SealTask,
   store: Store,
   link: Link,
   { intent, body, offset }: { intent: Intent } & Pick<PartToSend, 'body' | 'offset'>,
 ): Promise<Receipt> {
   const { number, sealedSize, crc32 } = intent;
-  await link.announce(intent);
   if (compareOnly) return { number, sealedSize, crc32, etag: '' };
   const { etag } = await store.sendPart(objectKey, { uploadId, number, offset, body, crc32 }, { signal: link.cut });
   return { number, sealedSize, crc32, etag };

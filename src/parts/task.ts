@@ -17,6 +17,20 @@ export interface ThreadData {
   limit: SharedBandwidth | undefined;
 }
 
+/** A sealed part on its visit to the hashing thread: all of its buffer moves, its bytes stand at the front. */
+export type VisitingPart = Uint8Array<ArrayBuffer>;
+
+/** An intent and, of a signed message, the part's sealed bytes: what goes up before a part is sent, and comes down again. */
+export interface Announced {
+  intent: Intent;
+  sealed?: VisitingPart | undefined;
+}
+
+/** What is moved with it, up or down. */
+export function buffersOf({ sealed }: Announced): ArrayBuffer[] {
+  return sealed ? [sealed.buffer] : [];
+}
+
 /** One message: what every part of it shares. */
 export interface Message {
   layout: Layout;
@@ -51,8 +65,10 @@ export interface SealTask {
   uploadId: string;
   /** Hold the sealed part in memory; else seal it twice. */
   held: boolean;
-  /** Seal, compare with the ledger, send nothing: for a kept part whose source has become doubtful. */
+  /** Seal, compare with the ledger, send nothing: for a kept part whose source has become doubtful, or that is hashed again. */
   compareOnly: boolean;
+  /** The sealed bytes go up with the intent, to be hashed; the last part comes back with the message's footer. */
+  visits: boolean;
 }
 
 export interface OpenTask {
@@ -75,8 +91,11 @@ export type PartTask = SealTask | OpenTask;
 
 /** What the thread needs back from the main thread before it may send. */
 export interface Link {
-  /** Resolves once the intent is on disk. Rejects where the ledger refuses it; nothing may be sent then. */
-  announce(intent: Intent): Promise<void>;
+  /**
+   * Resolves once the intent is on disk, to what is there: the last part of a signed message has grown by its footer.
+   * Rejects where the ledger refuses it; nothing may be sent then, and bytes that went up are lost.
+   */
+  announce(part: Announced): Promise<Announced>;
   /** Aborts when the main thread will wait no longer. */
   readonly cut: AbortSignal;
 }

@@ -3,8 +3,7 @@
  * outcome into data. Several tasks run at once in a thread: while one waits for the network another seals.
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { type ErrorData, SealiftError } from '../errors.ts';
-import type { Intent } from '../ledger/types.ts';
+import { SealiftError } from '../errors.ts';
 import { Bandwidth } from '../limits/bandwidth.ts';
 import type { Retry } from '../network.ts';
 import { openStore } from '../stores/open.ts';
@@ -12,7 +11,17 @@ import type { Store } from '../stores/store.ts';
 import { BufferPool } from './buffers.ts';
 import { openPart } from './open-part.ts';
 import { sealPart } from './seal-part.ts';
-import type { Link, OpenReceipt, PartTask, Receipt, StoreAccess, TaskAnswer, ThreadData } from './task.ts';
+import {
+  type Announced,
+  buffersOf,
+  type Link,
+  type OpenReceipt,
+  type PartTask,
+  type Receipt,
+  type StoreAccess,
+  type TaskAnswer,
+  type ThreadData,
+} from './task.ts';
 
 export interface ThreadCall {
   task: PartTask;
@@ -73,15 +82,15 @@ function tellRetry(retry: Retry): void {
   parentPort?.postMessage(retry);
 }
 
-/** The thread's end of a task's port: intents go up on it, the go, a refusal or a cut comes down. */
+/** The thread's end of a task's port: intents go up on it, the ledger's answer or a cut comes down. */
 class PortLink implements Link {
   readonly #port: MessagePort;
   readonly #cut = new AbortController();
-  #onAnswer: ((answer: ErrorData | 'go') => void) | undefined;
+  #onAnswer: ((answer: TaskAnswer<Announced>) => void) | undefined;
 
   constructor(port: MessagePort) {
     this.#port = port;
-    port.on('message', (message: ErrorData | 'go' | 'cut') => {
+    port.on('message', (message: TaskAnswer<Announced> | 'cut') => {
       if (message === 'cut') this.#cut.abort();
       else this.#onAnswer?.(message);
     });
@@ -91,10 +100,11 @@ class PortLink implements Link {
     return this.#cut.signal;
   }
 
-  announce(intent: Intent): Promise<void> {
+  announce(part: Announced): Promise<Announced> {
     return new Promise((resolve, reject) => {
-      this.#onAnswer = (answer) => (answer === 'go' ? resolve() : reject(SealiftError.revive(answer)));
-      this.#port.postMessage(intent);
+      this.#onAnswer = (answer) =>
+        'value' in answer ? resolve(answer.value) : reject(SealiftError.revive(answer.error));
+      this.#port.postMessage(part, buffersOf(part));
     });
   }
 }

@@ -1,16 +1,25 @@
 /**
  * The pool of threads, seen from the main thread. A task goes down with a port of its own; intents come up on it and
- * the go, or the ledger's refusal, goes down. Threads start when the first task comes and stay until `close`.
+ * the ledger's answer goes down. Threads start when the first task comes and stay until `close`.
  */
 import module from 'node:module';
 import { dirname, extname } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import { FixedQueue, Piscina } from 'piscina';
 import { SealiftError } from '../errors.ts';
-import type { Intent, Receipt } from '../ledger/types.ts';
+import type { Receipt } from '../ledger/types.ts';
 import type { SharedBandwidth } from '../limits/bandwidth.ts';
 import type { Retry } from '../network.ts';
-import type { OpenReceipt, OpenTask, SealTask, TaskAnswer, ThreadData } from './task.ts';
+import {
+  type Announced,
+  buffersOf,
+  type Link,
+  type OpenReceipt,
+  type OpenTask,
+  type SealTask,
+  type TaskAnswer,
+  type ThreadData,
+} from './task.ts';
 
 /**
  * The heap of a thread. Parts live outside it, and what the SDK keeps is some 20 MB. A larger young generation only
@@ -55,12 +64,15 @@ export class Threads {
     this.#pool.on('message', onRetry);
   }
 
-  /** Seals and sends one part, until `cut`. `announce` must resolve only when the intent is on disk. */
-  async seal(task: SealTask, announce: (intent: Intent) => Promise<void>, cut?: AbortSignal): Promise<Receipt> {
-    return (await this.#run(task, cut, (intent, reply) => {
-      announce(intent as Intent).then(
-        () => reply('go'),
-        (error) => reply(SealiftError.from(error).toJSON()),
+  /**
+   * Seals and sends one part, until `cut`. The task is handed over before this returns. `announce` must resolve only when
+   * the intent is on disk.
+   */
+  async seal(task: SealTask, announce: Link['announce'], cut?: AbortSignal): Promise<Receipt> {
+    return (await this.#run(task, cut, (part, reply) => {
+      announce(part as Announced).then(
+        (value) => reply({ value }, buffersOf(value)),
+        (error) => reply({ error: SealiftError.from(error).toJSON() }),
       );
     })) as Receipt;
   }
@@ -86,17 +98,17 @@ export class Threads {
   async #run(
     task: SealTask | OpenTask,
     cut: AbortSignal | undefined,
-    onMessage: (message: unknown, reply: (message: unknown) => void) => void,
+    onMessage: (message: unknown, reply: (answer: TaskAnswer<Announced>, moved?: ArrayBuffer[]) => void) => void,
   ): Promise<Receipt | OpenReceipt> {
     if (cut?.aborted) throw SealiftError.interrupted(cut, 'A part that had not begun');
     const { port1, port2 } = new MessageChannel();
-    port1.on('message', (message) => onMessage(message, (reply) => port1.postMessage(reply)));
+    port1.on('message', (message) => onMessage(message, (answer, moved = []) => port1.postMessage(answer, moved)));
     const onCut = () => port1.postMessage('cut');
     cut?.addEventListener('abort', onCut);
     try {
       const answer: TaskAnswer<Receipt | OpenReceipt> = await this.#pool.run(
         { task, port: port2 },
-        { transferList: [port2, ...buffersOf(task)] },
+        { transferList: [port2, ...buffersOfTask(task)] },
       );
       if ('error' in answer) throw SealiftError.revive(answer.error);
       return answer.value;
@@ -107,7 +119,7 @@ export class Threads {
 }
 
 /** What is moved to the thread with its task. */
-function buffersOf(task: SealTask | OpenTask): ArrayBuffer[] {
+function buffersOfTask(task: SealTask | OpenTask): ArrayBuffer[] {
   if (task.kind === 'seal') return 'plain' in task.source ? [task.source.plain.buffer] : [];
   return 'buffer' in task.target && task.target.buffer ? [task.target.buffer] : [];
 }

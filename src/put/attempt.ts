@@ -2,14 +2,16 @@
  * An attempt: one message key, one header, at most one upload. Everything about it is decided here and written to the
  * ledger before the store hears of it.
  */
+import type { KeyObject } from 'node:crypto';
 import { SealiftError } from '../errors.ts';
-import { badContext } from '../formats/esdk/context.ts';
+import { badContext, PUBLIC_KEY_NAME } from '../formats/esdk/context.ts';
 import { checkEncryptionContext, encodeHeader, headerBytes } from '../formats/esdk/header.ts';
-import { deriveMessageKeys } from '../formats/esdk/keys.ts';
+import { deriveMessageKeys, deriveVaultKey } from '../formats/esdk/keys.ts';
 import type { Layout } from '../formats/esdk/layout.ts';
 import { boundMessageId, NAME_MARKER } from '../formats/esdk/message-id.ts';
 import { DEFAULT_FRAME_SIZE, planLayout } from '../formats/esdk/plan.ts';
-import type { Tools } from '../job.ts';
+import { COMMITTING_SUITE, SIGNING_SUITE } from '../formats/esdk/suites.ts';
+import type { LaneNeeds, Tools } from '../job.ts';
 import type { AttemptRow, SourceIdentity } from '../ledger/types.ts';
 import { laneSizeOf } from '../parts/memory.ts';
 import type { Message } from '../parts/task.ts';
@@ -19,6 +21,7 @@ import { checkHeaders } from '../stores/s3-fields.ts';
 import type { ObjectHeaders, ObjectInfo, WriteCondition } from '../stores/store.ts';
 import { ID_METADATA, isDenied, targetExists } from './confirm.ts';
 import { needsOf } from './parts.ts';
+import { makeSigningKey, publicTextOf, sealSigningKey } from './signing-key.ts';
 
 /** What a user decides about how an object is sealed and kept. */
 export interface SealOptions {
@@ -36,6 +39,8 @@ export interface SealOptions {
   /** User metadata. Not encrypted. */
   metadata?: Readonly<Record<string, string>> | undefined;
   tags?: Readonly<Record<string, string>> | undefined;
+  /** Sign the message, so that who can open it cannot make another in its place. It is then opened in order, as a whole. */
+  sign?: boolean | undefined;
 }
 
 export interface Attempt {
@@ -46,6 +51,10 @@ export interface Attempt {
   kept: ReadonlySet<number>;
   /** The source may not be the file that was sealed: kept parts are sealed again and compared, not trusted. */
   doubtful: boolean;
+  /** Signs the message; undefined where nothing is to be signed, or all is. */
+  signingKey?: KeyObject | undefined;
+  /** The signature as it was made, where the last part has an intent already. */
+  footer?: Uint8Array | undefined;
 }
 
 /** The header's size is known only with its keys; this much is assumed when a plan is checked before they are made. */
@@ -62,7 +71,7 @@ export async function beginAttempt(run: PutRun, source: SourceIdentity): Promise
   const frameSize = request.frameSize ?? DEFAULT_FRAME_SIZE;
   const plan = { plainSize: source.size, frameSize, partSize: request.partSize };
   const typical = planLayout({ ...plan, headerSize: TYPICAL_HEADER_SIZE });
-  if (!goesWhole(typical, tools)) tools.plan(needsOf(typical));
+  if (!goesWhole(typical, tools)) checkMemory(tools, needsOf(typical, request));
   run.progress.totalBytes = source.size;
   const intended = await intend(run, { mtime: mtimeText(source.mtimeNs) });
   return await startAttempt(run, intended, {
@@ -72,17 +81,32 @@ export async function beginAttempt(run: PutRun, source: SourceIdentity): Promise
   });
 }
 
+/** Throws `memory-too-small`, and says so where it is for the signature's sake. */
+function checkMemory(tools: Tools, needs: LaneNeeds): void {
+  try {
+    tools.plan(needs);
+  } catch (thrown) {
+    const { code, message, hint } = SealiftError.from(thrown);
+    if (code !== 'memory-too-small' || !needs.signed) throw thrown;
+    const why =
+      'Parts of a signed message have to be held in memory; without --sign a large one is sealed twice instead.';
+    throw new SealiftError(code, message, { hint: `${hint} ${why}`, cause: thrown });
+  }
+}
+
 /** What an object is to be, whatever its bytes: checked before anything is asked of KMS. */
 interface Intended extends Pick<AttemptRow, 'sealiftId' | 'headers' | 'condition'> {
   encryptionContext: Record<string, string>;
+  signingKey: KeyObject | undefined;
 }
 
 /** Looks at what the user asks for and at the target. Throws as `beginAttempt` does. */
 export async function intend(run: PutRun, ours: Readonly<Record<string, string>> = {}): Promise<Intended> {
-  const encryptionContext = markedContext(run.request);
+  const signingKey = run.request.sign ? makeSigningKey() : undefined;
+  const encryptionContext = markedContext(run.request, signingKey);
   const sealiftId = freshRandom(16).toString('hex');
   const headers = headersFor(run.request, { ...ours, [ID_METADATA]: sealiftId });
-  return { encryptionContext, sealiftId, headers, condition: await conditionFor(run) };
+  return { encryptionContext, signingKey, sealiftId, headers, condition: await conditionFor(run) };
 }
 
 /** What an attempt seals, and how it is cut once the header's size is known. */
@@ -98,22 +122,27 @@ interface Sealing {
 export async function startAttempt(run: PutRun, intended: Intended, sealing: Sealing): Promise<Attempt> {
   const { request, place, tools, ledger } = run;
   const { source, plainSize, layoutFor } = sealing;
-  const { encryptionContext, ...fixed } = intended;
+  const { encryptionContext, signingKey, ...fixed } = intended;
+  const suite = signingKey ? SIGNING_SUITE : COMMITTING_SUITE;
   const frameSize = request.frameSize ?? DEFAULT_FRAME_SIZE;
   using materials = await tools.keyring.makeDataKey({
     encryptionContext,
     plainSize,
+    // The context of a signed message is like no other's: nobody will ask for this key again.
+    cacheable: signingKey === undefined,
     signal: request.signal,
     onCall: run.progress.countKmsCall,
   });
   const messageId = boundMessageId({ random: freshRandom(16), objectKey: place.key });
-  const keys = deriveMessageKeys({ dataKey: materials.dataKey.bytes, messageId });
+  const secret = { dataKey: materials.dataKey.bytes, messageId };
+  const keys = deriveMessageKeys({ suite, ...secret });
   const { encryptedDataKeys } = materials;
-  const header = headerBytes(encodeHeader({ messageId, encryptionContext, encryptedDataKeys, frameSize, keys }));
+  const header = headerBytes(encodeHeader({ suite, messageId, encryptionContext, encryptedDataKeys, frameSize, keys }));
   const layout = layoutFor(header.length);
   const single = goesWhole(layout, tools);
-  const row = ledger.startAttempt({ ...fixed, source, single, header, layout }, keys.ledgerKey);
-  return { row, message: { layout, messageId, keys }, resumed: false, kept: new Set(), doubtful: false };
+  const sealedKey = signingKey && sealSigningKey(signingKey, { vaultKey: deriveVaultKey(secret), header });
+  const row = ledger.startAttempt({ ...fixed, source, single, header, layout, signingKey: sealedKey }, keys.ledgerKey);
+  return { row, message: { layout, messageId, keys }, resumed: false, kept: new Set(), doubtful: false, signingKey };
 }
 
 /** One part that fits into memory goes up in one request, with no upload and no threads. */
@@ -121,13 +150,16 @@ function goesWhole({ partCount, sealedSize }: Layout, { budget }: Tools): boolea
   return partCount === 1 && budget.fits(laneSizeOf(sealedSize));
 }
 
-/** The user's context and our mark. Throws `bad-context`. */
-function markedContext({ context = {} }: SealOptions): Record<string, string> {
+/** The user's context, our mark, and the public key where there is one. Throws `bad-context`. */
+function markedContext({ context = {} }: SealOptions, signingKey: KeyObject | undefined): Record<string, string> {
   const [name, value] = NAME_MARKER;
   if (Object.hasOwn(context, name)) throw badContext(`${JSON.stringify(name)} is a name that Sealift gives itself`);
   const marked = { ...context, [name]: value };
   checkEncryptionContext(marked);
-  return marked;
+  if (!signingKey) return marked;
+  const signed = { ...marked, [PUBLIC_KEY_NAME]: publicTextOf(signingKey) };
+  checkEncryptionContext(signed, { isSigned: true });
+  return signed;
 }
 
 /** The object must still be what it was at the start: absent, or with `overwrite` the very one seen. */

@@ -2,6 +2,7 @@
 import { SealiftError } from '../errors.ts';
 import { combineCrc32 } from '../formats/crc32.ts';
 import { partOf } from '../formats/esdk/layout.ts';
+import type { Ledger } from '../ledger/ledger.ts';
 import type { Receipt } from '../ledger/types.ts';
 import { compareSource, openSource, sourceChanged } from '../parts/source.ts';
 import type { PutRun } from '../put.ts';
@@ -13,7 +14,7 @@ import { confirmWrite, type Expected } from './confirm.ts';
 export async function finishUpload(run: PutRun, attempt: Attempt, uploadId: string): Promise<WriteAnswer> {
   const { ledger, place } = run;
   const { condition } = attempt.row;
-  const parts = checkedParts(attempt, ledger.receipts());
+  const parts = checkedParts(attempt, ledger);
   const expected = expectedObject(attempt, parts);
   await checkSource(attempt);
 
@@ -24,12 +25,21 @@ export async function finishUpload(run: PutRun, attempt: Attempt, uploadId: stri
   );
 }
 
+/** Bytes behind the last frame of the ledger's message: none where it is not signed. */
+export function footerSizeOf(ledger: Ledger): number {
+  const { layout } = ledger.attempt()!;
+  return ledger.intents().get(layout.partCount)?.footer?.length ?? 0;
+}
+
 /** Parts 1 to N without a gap, each as large as planned. */
-function checkedParts({ message: { layout } }: Attempt, receipts: Map<number, Receipt>): Receipt[] {
+function checkedParts({ message: { layout } }: Attempt, ledger: Ledger): Receipt[] {
+  const receipts = ledger.receipts();
+  const footerSize = footerSizeOf(ledger);
   const parts: Receipt[] = [];
   for (let number = 1; number <= layout.partCount; number++) {
     const receipt = receipts.get(number);
-    if (receipt?.sealedSize !== partOf(layout, number).sealedSize) {
+    const { sealedSize, isLast } = partOf(layout, number);
+    if (receipt?.sealedSize !== sealedSize + (isLast ? footerSize : 0)) {
       throw new SealiftError('internal', `Part ${number} of ${layout.partCount} has no receipt of the planned size`, {
         hint: 'Nothing was completed. Run the same command with --fresh, and please report this.',
       });
@@ -40,10 +50,14 @@ function checkedParts({ message: { layout } }: Attempt, receipts: Map<number, Re
 }
 
 /** The object as it must be once complete, from the ledger's receipts alone. */
-export function expectedObject({ row, message }: Attempt, parts: Iterable<Receipt>): Expected {
+export function expectedObject({ row }: Attempt, parts: Iterable<Receipt>): Expected {
   let crc32 = 0;
-  for (const part of parts) crc32 = combineCrc32(crc32, part.crc32, part.sealedSize);
-  return { sealiftId: row.sealiftId, size: message.layout.sealedSize, crc32 };
+  let size = 0;
+  for (const part of parts) {
+    crc32 = combineCrc32(crc32, part.crc32, part.sealedSize);
+    size += part.sealedSize;
+  }
+  return { sealiftId: row.sealiftId, size, crc32 };
 }
 
 /** The source once more, after the last part: a file that grew meanwhile is not the one that was sealed. */

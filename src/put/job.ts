@@ -11,7 +11,16 @@ import type { SealOptions } from './attempt.ts';
 export const PIPE_NAME = '-';
 
 /** Options that decide the bytes or the object's headers: a job goes on only as it was begun. */
-const FIXED_OPTIONS = ['frameSize', 'partSize', 'context', 'contentType', 'storageClass', 'metadata', 'tags'] as const;
+const FIXED_OPTIONS = [
+  'frameSize',
+  'partSize',
+  'context',
+  'contentType',
+  'storageClass',
+  'metadata',
+  'tags',
+  'sign',
+] as const;
 
 /**
  * Opens the unfinished ledger of this source and target, or makes a new one; holds its lock until disposed of. What a

@@ -4,15 +4,23 @@ import { type Layout, type Part, partOf } from '../formats/esdk/layout.ts';
 import type { Crew, LaneNeeds } from '../job.ts';
 import { runLanes } from '../parts/lanes.ts';
 import { pieceMemoryOf } from '../parts/seal-twice.ts';
+import type { Signing } from '../parts/signing.ts';
 import type { SealTask } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
-import type { Attempt } from './attempt.ts';
+import { announcePart } from './announce.ts';
+import type { Attempt, SealOptions } from './attempt.ts';
 import { withGrace } from './grace.ts';
 import { StartOver } from './start-over.ts';
 
-/** What a lane needs for parts of this size: to hold one, or to seal it twice. */
-export function needsOf(layout: Layout): LaneNeeds {
-  return { partSize: partOf(layout, 1).sealedSize, streamedSize: pieceMemoryOf(layout) };
+/** What a lane needs for parts of this size: to hold one, or to seal it twice where it is not to be hashed. */
+export function needsOf(layout: Layout, { sign }: Pick<SealOptions, 'sign'>): LaneNeeds {
+  const streamedSize = sign ? undefined : pieceMemoryOf(layout);
+  return { partSize: partOf(layout, 1).sealedSize, streamedSize, signed: sign };
+}
+
+/** Undefined where there is nothing to sign, or the ledger has the signature. */
+export function beginSigning({ signingKey }: Attempt, { hashThread }: Crew): Signing | undefined {
+  return signingKey && hashThread!.begin(signingKey);
 }
 
 /** Resolves once the ledger has the upload's id. */
@@ -26,14 +34,19 @@ export async function createUpload({ place, ledger, request }: PutRun, { row }: 
 
 /** Has one part sealed and sent, until `cut`; its intent and then its receipt are in the ledger. */
 export async function sendPart(
-  { ledger, place }: PutRun,
-  { row, message }: Attempt,
+  run: PutRun,
+  attempt: Attempt,
   part: Pick<SealTask, 'number' | 'source' | 'uploadId' | 'held' | 'compareOnly'>,
-  { crew, cut }: { crew: Crew; cut: AbortSignal },
+  { crew, signing, cut }: { crew: Crew; signing: Signing | undefined; cut: AbortSignal },
 ): Promise<void> {
+  const { ledger, place } = run;
+  const { row, message } = attempt;
+  const isLast = part.number === message.layout.partCount;
+  const visits = signing !== undefined || (isLast && attempt.footer !== undefined);
   const store = { settings: place.settings, credentials: await place.credentials() };
-  const task: SealTask = { kind: 'seal', store, message, header: row.header, objectKey: place.key, ...part };
-  const receipt = await crew.threads.seal(task, (intent) => ledger.recordIntent(intent), cut);
+  const task: SealTask = { kind: 'seal', store, message, header: row.header, objectKey: place.key, visits, ...part };
+  const seal = () => crew.threads.seal(task, (sealed) => announcePart(run, attempt, sealed, signing), cut);
+  const receipt = await (signing ? signing.enter(part.number, seal) : seal());
   if (!part.compareOnly) await ledger.recordReceipt(receipt);
 }
 
@@ -44,12 +57,13 @@ export async function sendParts(
   { uploadId, crew }: { uploadId: string; crew: Crew },
 ): Promise<boolean> {
   const { request, progress } = run;
+  using signing = beginSigning(attempt, crew);
 
   async function send({ number, plainSize }: Part, cut: AbortSignal): Promise<void> {
     using _ticket = await crew.budget.take(crew.laneSize);
     const compareOnly = attempt.kept.has(number);
     const part = { number, source: attempt.row.source!, uploadId, held: crew.held, compareOnly };
-    await sendPart(run, attempt, part, { crew, cut });
+    await sendPart(run, attempt, part, { crew, signing, cut });
     if (compareOnly) progress.kept(plainSize);
     else progress.acked(plainSize);
   }
@@ -59,18 +73,26 @@ export async function sendParts(
       items: partsToDo(run, attempt),
       count: crew.plan.laneCount,
       stop: request.signal,
-      work: send,
+      work: (part, cut) =>
+        send(part, cut).catch((error) => {
+          // Parts behind this one wait for its turn to be hashed.
+          signing?.stop(error);
+          throw error;
+        }),
     });
   } catch (error) {
     throw afterFailure(attempt, error);
   }
 }
 
-/** Parts not kept, in order. Kept ones are sealed again and compared where the source has become doubtful. */
-function* partsToDo({ progress }: PutRun, { message, kept, doubtful }: Attempt): Generator<Part> {
+/**
+ * Parts not kept, in order. Kept ones are sealed again and compared where the source has become doubtful, or where they
+ * have to be hashed.
+ */
+function* partsToDo({ progress }: PutRun, { message, kept, doubtful, signingKey }: Attempt): Generator<Part> {
   for (let number = 1; number <= message.layout.partCount; number++) {
     const part = partOf(message.layout, number);
-    if (!kept.has(number) || doubtful) yield part;
+    if (!kept.has(number) || doubtful || signingKey) yield part;
     else progress.kept(part.plainSize);
   }
 }

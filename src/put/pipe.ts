@@ -12,13 +12,13 @@ import type { Crew, LaneNeeds, Tools } from '../job.ts';
 import { runLanes } from '../parts/lanes.ts';
 import { mostPipePartOf, pipeLaneSizeOf } from '../parts/memory.ts';
 import { type PartRead, PipeReader } from '../parts/pipe-reader.ts';
-import type { PutRun } from '../put.ts';
+import type { PutRequest, PutRun } from '../put.ts';
 import type { WriteAnswer } from '../stores/store.ts';
 import { formatSize } from '../units.ts';
 import { type Attempt, intend, startAttempt, TYPICAL_HEADER_SIZE } from './attempt.ts';
 import { finishUpload } from './finish.ts';
 import { giveUpAttempt } from './give-up.ts';
-import { createUpload, sendPart } from './parts.ts';
+import { beginSigning, createUpload, sendPart } from './parts.ts';
 import { sendHeld } from './single.ts';
 import { StartOver } from './start-over.ts';
 
@@ -61,7 +61,7 @@ async function sealPipe(run: PutRun, reader: PipeReader): Promise<WriteAnswer> {
     });
   if (first.isLast) return await sendHeld(run, await begin(), first);
 
-  const crew = await tools.crew(needsOf(longest));
+  const crew = await tools.crew(needsOf(longest, run.request));
   const attempt = await begin();
   const uploadId = await createUpload(run, attempt);
   const ended = await sendPieces(run, attempt, { first, pieces, reader, uploadId, crew });
@@ -71,18 +71,18 @@ async function sealPipe(run: PutRun, reader: PipeReader): Promise<WriteAnswer> {
 
 /** Throws usage errors, `memory-too-small` among them, before anything is read. */
 function planLongest({ request, tools }: PutRun): Layout {
-  const { frameSize = DEFAULT_FRAME_SIZE, partSize = DEFAULT_PART_SIZE, expectedSize } = request;
-  const { plan } = tools.plan({ partSize, plainSize: partSize });
+  const { frameSize = DEFAULT_FRAME_SIZE, partSize = DEFAULT_PART_SIZE, expectedSize, sign: signed } = request;
+  const { plan } = tools.plan({ partSize, plainSize: partSize, signed });
   const mostPartSize = mostPipePartOf(plan);
   const longest = planPipe({ frameSize, partSize, expectedSize, mostPartSize, headerSize: TYPICAL_HEADER_SIZE });
-  tools.plan(needsOf(longest));
+  tools.plan(needsOf(longest, request));
   return longest;
 }
 
 /** Lanes are counted by the first parts; while larger ones are under way, fewer of them get a ticket. */
-function needsOf(longest: Layout): LaneNeeds {
+function needsOf(longest: Layout, { sign: signed }: PutRequest): LaneNeeds {
   const { sealedSize, plainSize } = partOf(longest, 1);
-  return { partSize: sealedSize, plainSize };
+  return { partSize: sealedSize, plainSize, signed };
 }
 
 /** Reads the pipe part by part. Throws `pipe-too-long` where more follows the last part that may be. */
@@ -112,6 +112,7 @@ async function sendPieces(
 ): Promise<Attempt> {
   const { first, pieces, reader, uploadId, crew } = from;
   const { message } = attempt;
+  using signing = beginSigning(attempt, crew);
   let ended: Attempt | undefined;
 
   async function* all(): AsyncGenerator<Piece> {
@@ -126,11 +127,12 @@ async function sendPieces(
     if (isLast) ended = { ...attempt, message: { ...message, layout: endedAt(message.layout, end) } };
     const part = { number, source: { plain }, uploadId, held: true, compareOnly: false };
     try {
-      await sendPart(run, isLast ? ended! : attempt, part, { crew, cut });
+      await sendPart(run, isLast ? ended! : attempt, part, { crew, signing, cut });
       run.progress.acked(length);
     } catch (error) {
-      // A lane may be waiting for a source that is silent.
+      // A lane may be waiting for a source that is silent, or for this part to be hashed.
       reader.stop(error);
+      signing?.stop(error);
       throw error;
     }
   }

@@ -6,7 +6,7 @@
  */
 import { SealiftError } from '../errors.ts';
 import { authenticateHeader, decodeHeader } from '../formats/esdk/header.ts';
-import { checkCommitment, deriveMessageKeys, type MessageKeys } from '../formats/esdk/keys.ts';
+import { checkCommitment, deriveMessageKeys, deriveVaultKey, type MessageKeys } from '../formats/esdk/keys.ts';
 import { partOf } from '../formats/esdk/layout.ts';
 import type { AttemptRow, Intent, Receipt, SourceIdentity } from '../ledger/types.ts';
 import { compareSource, sourceChanged } from '../parts/source.ts';
@@ -15,6 +15,7 @@ import type { StoredPart, WriteAnswer } from '../stores/store.ts';
 import type { Attempt } from './attempt.ts';
 import { findOurs, isDenied } from './confirm.ts';
 import { expectedObject } from './finish.ts';
+import { openSigningKey } from './signing-key.ts';
 import { StartOver } from './start-over.ts';
 
 /** What a resume finds: an attempt to go on with, or an object that is there: only the answer to its writing was lost. */
@@ -25,9 +26,9 @@ export async function resumeAttempt(run: PutRun, source: SourceIdentity): Promis
   const { ledger, progress } = run;
   const row = ledger.attempt();
   if (!row || row.state === 'aborted' || row.state === 'lost') return undefined;
-  const { messageId, keys } = await unlock(run, row);
+  const { messageId, keys, ...signature } = await unlock(run, row);
   const message = { layout: row.layout, messageId, keys };
-  const attempt = { row, message, resumed: true, kept: new Set<number>(), doubtful: false };
+  const attempt = { row, message, resumed: true, kept: new Set<number>(), doubtful: false, ...signature };
   progress.totalBytes = row.layout.plainSize;
 
   const planned = row.source!;
@@ -72,22 +73,29 @@ function checkedArrival(
   return answer;
 }
 
-/** The message's keys, from the stored header, and with them the ledger's rows. */
+/** The message's keys, from the stored header; with them the ledger's rows, and its signature or what makes it. */
 async function unlock(
   { tools, ledger, request, progress }: PutRun,
   row: AttemptRow,
-): Promise<{ messageId: Buffer; keys: MessageKeys }> {
+): Promise<{ messageId: Buffer; keys: MessageKeys } & Pick<Attempt, 'signingKey' | 'footer'>> {
   const header = decodeHeader(row.header);
   if (!header) throw new SealiftError('ledger-corrupt', 'The job holds half a header', { hint: 'Use --fresh.' });
-  const { encryptionContext, encryptedDataKeys, messageId } = header;
+  const { suite, encryptionContext, encryptedDataKeys, messageId } = header;
   const { countKmsCall: onCall } = progress;
   const { signal } = request;
   using dataKey = await tools.keyring.openDataKey({ encryptionContext, encryptedDataKeys, signal, onCall });
-  const keys = deriveMessageKeys({ dataKey: dataKey.bytes, messageId });
+  const secret = { dataKey: dataKey.bytes, messageId };
+  const keys = deriveMessageKeys({ suite, ...secret });
   checkCommitment(header, keys);
   authenticateHeader(header, keys);
   ledger.unlock(keys.ledgerKey);
-  return { messageId, keys };
+  const footer = ledger.intents().get(row.layout.partCount)?.footer;
+  if (row.signingKey === undefined || footer) return { messageId, keys, footer };
+  return {
+    messageId,
+    keys,
+    signingKey: openSigningKey(row.signingKey, { vaultKey: deriveVaultKey(secret), header: row.header }),
+  };
 }
 
 /** Our object, where it is there already: Complete or PutObject had its effect and the answer was lost. */

@@ -2,10 +2,13 @@
  * No more than one part, of a file or a pipe: sealed on this thread, one PutObject. It is never resumed under its key;
  * after a crash HEAD tells whether it arrived, and if not a file is sealed again under a new one.
  */
+import type { KeyObject } from 'node:crypto';
 import { partOf } from '../formats/esdk/layout.ts';
+import { MAX_FOOTER_SIZE, SignatureMaker } from '../formats/esdk/signature.ts';
+import { P384 } from '../formats/esdk/suites.ts';
 import { release } from '../formats/release.ts';
 import { laneSizeOf } from '../parts/memory.ts';
-import { sealInto } from '../parts/seal-once.ts';
+import { sealInto, withFooter } from '../parts/seal-once.ts';
 import type { PartSource } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
 import type { WriteAnswer } from '../stores/store.ts';
@@ -24,8 +27,10 @@ export async function sendHeld(run: PutRun, attempt: Attempt, source: PartSource
   const { place, progress, ledger } = run;
   const { message, row } = attempt;
   const part = partOf(message.layout, 1);
-  const buffer = Buffer.allocUnsafeSlow(part.sealedSize);
-  const { sealed, intent } = await sealInto(buffer, { message, source, header: row.header, part });
+  const buffer = Buffer.allocUnsafeSlow(part.sealedSize + MAX_FOOTER_SIZE);
+  const unsigned = await sealInto(buffer, { message, source, header: row.header, part });
+  const footer = attempt.signingKey && signatureOver(unsigned.sealed, attempt.signingKey);
+  const { sealed, intent } = footer ? withFooter(unsigned, footer) : unsigned;
   await ledger.recordIntent(intent);
   const { crc32 } = intent;
   const { headers, condition } = row;
@@ -38,4 +43,10 @@ export async function sendHeld(run: PutRun, attempt: Attempt, source: PartSource
   await ledger.recordReceipt({ ...receipt, etag: answer.etag });
   progress.acked(part.plainSize);
   return answer;
+}
+
+function signatureOver(sealed: Uint8Array, signingKey: KeyObject): Buffer {
+  const maker = new SignatureMaker(P384, signingKey);
+  maker.update(sealed);
+  return maker.footer();
 }

@@ -22,6 +22,7 @@ import {
   maxPlainSize,
   planLayout,
 } from '../../src/formats/esdk/plan.ts';
+import { MAX_FOOTER_SIZE } from '../../src/formats/esdk/signature.ts';
 import { GiB, KiB, MiB, TiB } from '../../src/units.ts';
 import { errorOf } from './message.ts';
 
@@ -293,7 +294,7 @@ describe('limits', () => {
       fc.property(cut(), (some) => {
         const max = maxPlainSize(some);
         const layout = planLayout({ ...some, plainSize: max });
-        const fullest = layout.partFrameCount * (some.frameSize + 32) + some.headerSize + 8;
+        const fullest = layout.partFrameCount * (some.frameSize + 32) + some.headerSize + 8 + MAX_FOOTER_SIZE;
         const spent =
           layout.frameCount === MAX_FRAME_COUNT ||
           (layout.partCount === MAX_PART_COUNT && fullest + some.frameSize + 32 > MAX_PART_SIZE);
@@ -307,18 +308,18 @@ describe('limits', () => {
     expect(maxPlainSize({ frameSize: KiB, headerSize })).toBe(4 * TiB - KiB);
   });
 
-  test('a part stays within 5 GiB with the header before it and the final frame at its end', () => {
+  test('a part stays within 5 GiB with the header before it, a final frame and a signature behind', () => {
     const frameSize = 16 * KiB;
     const mostFrames = Math.floor(MAX_PART_SIZE / (frameSize + 32));
     const room = MAX_PART_SIZE - mostFrames * (frameSize + 32);
     for (const [header, partFrameCount] of [
-      [room - 8, mostFrames],
-      [room - 7, mostFrames - 1],
+      [room - 8 - MAX_FOOTER_SIZE, mostFrames],
+      [room - 7 - MAX_FOOTER_SIZE, mostFrames - 1],
     ] as const) {
       const plainSize = partFrameCount * frameSize;
       const layout = planLayout({ plainSize, frameSize, headerSize: header, partSize: plainSize });
       expect(layout).toMatchObject({ partFrameCount, partCount: 1 });
-      expect(layout.sealedSize).toBeLessThanOrEqual(MAX_PART_SIZE);
+      expect(layout.sealedSize + MAX_FOOTER_SIZE).toBeLessThanOrEqual(MAX_PART_SIZE);
       expect(maxPlainSize({ frameSize, headerSize: header })).toBe(10_000 * plainSize);
     }
   });

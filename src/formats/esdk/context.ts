@@ -10,12 +10,18 @@ import { Cursor } from './cursor.ts';
 const MAX_CONTEXT_SIZE = 0xffff;
 /** Names the ESDK keeps for itself. */
 const RESERVED_PREFIX = 'aws-crypto-';
+/** The one of them there is: in a signed message it names the key that verifies the signature. */
+export const PUBLIC_KEY_NAME = 'aws-crypto-public-key';
 
-/** Throws `bad-context` where a writer may not use this context. */
-export function checkEncryptionContext(context: Readonly<Record<string, string>>): void {
+/** Throws `bad-context` where a writer may not use this context. Of a signed message it must name the public key. */
+export function checkEncryptionContext(
+  context: Readonly<Record<string, string>>,
+  { isSigned = false }: { isSigned?: boolean } = {},
+): void {
+  if (isSigned && !Object.hasOwn(context, PUBLIC_KEY_NAME)) throw badContext(`it lacks ${PUBLIC_KEY_NAME}`);
   for (const [name, value] of Object.entries(context)) {
     if (name === '') throw badContext('one of its names is empty');
-    if (name.startsWith(RESERVED_PREFIX)) {
+    if (name.startsWith(RESERVED_PREFIX) && !(isSigned && name === PUBLIC_KEY_NAME)) {
       throw badContext(`${JSON.stringify(name)}: names that begin with ${RESERVED_PREFIX} belong to AWS`);
     }
     // Lone surrogates have no UTF-8: they would be sealed as something else than what was asked.

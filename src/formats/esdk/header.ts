@@ -58,14 +58,16 @@ const HEADER_NONCE = Buffer.alloc(NONCE_SIZE);
  * readers refuse.
  */
 export function encodeHeader(input: {
+  /** One of message version 2. */
+  suite?: Suite | undefined;
   messageId: Uint8Array;
   encryptionContext: Readonly<Record<string, string>>;
   encryptedDataKeys: readonly EncryptedDataKey[];
   frameSize: number;
   keys: MessageKeys;
 }): MessageHeader {
-  const { messageId, encryptionContext, encryptedDataKeys, frameSize, keys } = input;
-  checkEncryptionContext(encryptionContext);
+  const { suite = COMMITTING_SUITE, messageId, encryptionContext, encryptedDataKeys, frameSize, keys } = input;
+  checkEncryptionContext(encryptionContext, { isSigned: suite.signature !== undefined });
   const context = encodeContext(encryptionContext);
   const count = encryptedDataKeys.length;
   if (count === 0 || count > DEFAULT_MAX_ENCRYPTED_DATA_KEYS) {
@@ -75,8 +77,8 @@ export function encodeHeader(input: {
     );
   }
   const body = Buffer.concat([
-    Buffer.from([COMMITTING_SUITE.messageVersion]),
-    suiteIdBytes(COMMITTING_SUITE),
+    Buffer.from([suite.messageVersion]),
+    suiteIdBytes(suite),
     messageId,
     sized(context),
     u16(count),
@@ -102,7 +104,7 @@ export function encodeHeader(input: {
   cipher.setAAD(body);
   cipher.final();
   return {
-    suite: COMMITTING_SUITE,
+    suite,
     messageId: Buffer.from(messageId),
     encryptionContext: { ...encryptionContext },
     encryptedDataKeys: [...encryptedDataKeys],

@@ -16,6 +16,7 @@ const DERIVED_SIZE = 32;
 const COMMITMENT_LABEL = Buffer.from('COMMITKEY');
 const FRAME_KEY_LABEL = Buffer.from('DERIVEKEY');
 const LEDGER_KEY_LABEL = Buffer.from('sealift ledger v1');
+const VAULT_KEY_LABEL = Buffer.from('sealift vault v1');
 
 export interface MessageKeys {
   /** AES of the suite's key size: seals the header's tag and the frames. */
@@ -24,6 +25,15 @@ export interface MessageKeys {
   commitment: Buffer;
   /** Ours, not the format's: fingerprints are made under it, and it opens nothing. */
   ledgerKey: KeyObject;
+}
+
+/**
+ * AES-256: seals what the ledger must keep secret and a resume needs again, so that only who can unwrap the data key can
+ * go on. Ours, not the format's: its label makes it another key than the one that seals header and frames, and so no
+ * nonce of the vault can meet one of theirs.
+ */
+export function deriveVaultKey({ dataKey, messageId }: { dataKey: Uint8Array; messageId: Uint8Array }): KeyObject {
+  return intoKeyObject(Buffer.from(hkdfSync('sha512', dataKey, messageId, VAULT_KEY_LABEL, DERIVED_SIZE)));
 }
 
 /** Derives a message's keys, of the suite we write unless another is named. `dataKey` stays the caller's, who zeroes it. */

@@ -14,6 +14,7 @@ import {
   layoutOf,
   MAX_FRAME_COUNT,
 } from './layout.ts';
+import { MAX_FOOTER_SIZE } from './signature.ts';
 
 /** Smaller frames pay for their set-up, larger ones seal hardly faster and are released later (bench/frames.ts). */
 export const DEFAULT_FRAME_SIZE = 256 * KiB;
@@ -151,9 +152,9 @@ function checkedPartFrameCount(input: {
   return frames;
 }
 
-/** The most frames a part can have wherever it stands: with the header in front and the final frame at its end. */
+/** The most frames a part can have wherever it stands: with the header in front, a final frame and a signature behind. */
 function maxPartFrameCount({ frameSize, headerSize }: Cut): number {
-  return Math.floor((MAX_PART_SIZE - headerSize - FINAL_OVERHEAD) / (frameSize + FRAME_OVERHEAD));
+  return Math.floor((MAX_PART_SIZE - headerSize - FINAL_OVERHEAD - MAX_FOOTER_SIZE) / (frameSize + FRAME_OVERHEAD));
 }
 
 /** The most plain bytes one object can hold. */

@@ -6,14 +6,11 @@
  *
  * So a signed message proves itself only as a whole, and in order.
  */
-import { createPublicKey, createVerify, ECDH, type KeyObject, type Verify } from 'node:crypto';
+import { createPublicKey, createSign, createVerify, ECDH, type KeyObject, type Sign, type Verify } from 'node:crypto';
 import { SealiftError } from '../../errors.ts';
-import { badHeader } from './context.ts';
+import { badHeader, PUBLIC_KEY_NAME, u16 } from './context.ts';
 import type { MessageHeader } from './header.ts';
 import type { SignatureScheme } from './suites.ts';
-
-/** The name in the encryption context under which the public key stands: a compressed point in base64. */
-export const PUBLIC_KEY_NAME = 'aws-crypto-public-key';
 
 /** Largest footer: a signature of two integers of 384 bits and their sign bytes. */
 export const MAX_FOOTER_SIZE = 2 + 104;
@@ -23,6 +20,31 @@ const SPKI_PREFIX: Record<SignatureScheme['curve'], Buffer> = {
   prime256v1: Buffer.from('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'hex'),
   secp384r1: Buffer.from('3076301006072a8648ce3d020106052b81040022036200', 'hex'),
 };
+
+/** Takes a message's bytes in order, and signs them at their end. */
+export class SignatureMaker {
+  readonly #sign: Sign;
+  readonly #privateKey: KeyObject;
+
+  constructor({ hash }: SignatureScheme, privateKey: KeyObject) {
+    this.#sign = createSign(hash);
+    this.#privateKey = privateKey;
+  }
+
+  update(sealed: Uint8Array): void {
+    this.#sign.update(sealed);
+  }
+
+  /**
+   * The footer. To be called once. Its size is not known before: DER writes an integer in as few bytes as it takes, and
+   * every reader takes whatever size the footer says. The official JavaScript client writes what comes, as we do; the
+   * Python one signs again until it is 103 bytes, for which it needs a library that signs a hash.
+   */
+  footer(): Buffer {
+    const signature = this.#sign.sign(this.#privateKey);
+    return Buffer.concat([u16(signature.length), signature]);
+  }
+}
 
 /** Takes a message's bytes in order, and says at their end whether they are what was signed. */
 export class SignatureVerifier {
@@ -60,6 +82,12 @@ export function verifierFor(header: Pick<MessageHeader, 'suite' | 'encryptionCon
   }
   if (text === undefined) throw badHeader('its suite signs, but it has no key to verify the signature');
   return new SignatureVerifier(signature, publicKeyOf(text, signature));
+}
+
+/** A public key of this scheme as the encryption context names it: the inverse of `publicKeyOf`. */
+export function publicKeyText(publicKey: KeyObject, { curve }: SignatureScheme): string {
+  const point = publicKey.export({ format: 'der', type: 'spki' }).subarray(SPKI_PREFIX[curve].length);
+  return ECDH.convertKey(point, curve, undefined, 'base64', 'compressed') as string;
 }
 
 function publicKeyOf(text: string, { curve }: SignatureScheme): KeyObject {

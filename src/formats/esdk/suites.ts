@@ -26,7 +26,8 @@ export interface SignatureScheme {
 }
 
 const P256: SignatureScheme = { curve: 'prime256v1', hash: 'sha256' };
-const P384: SignatureScheme = { curve: 'secp384r1', hash: 'sha384' };
+/** Of the messages we sign. */
+export const P384: SignatureScheme = { curve: 'secp384r1', hash: 'sha384' };
 
 const OLD = { messageVersion: 1, messageIdSize: 16, commitmentSize: 0 } as const;
 const COMMITTING = {
@@ -37,8 +38,16 @@ const COMMITTING = {
   commitmentSize: 32,
 } as const;
 
-/** A key derived for the message, which the header commits to; no signature. All we write. */
+/** A key derived for the message, which the header commits to; no signature. What we write unless asked to sign. */
 export const COMMITTING_SUITE: Suite = { id: 0x0478, name: 'AES_256_GCM_HKDF_SHA512_COMMIT_KEY', ...COMMITTING };
+
+/** The same with a signature behind the last frame. What we write when asked to sign. */
+export const SIGNING_SUITE: Suite = {
+  id: 0x0578,
+  name: 'AES_256_GCM_HKDF_SHA512_COMMIT_KEY_ECDSA_P384',
+  ...COMMITTING,
+  signature: P384,
+};
 
 const SUITES: readonly Suite[] = [
   { id: 0x0014, name: 'AES_128_GCM_IV12_TAG16_NO_KDF', ...OLD, keySize: 16 },
@@ -72,7 +81,7 @@ const SUITES: readonly Suite[] = [
     signature: P384,
   },
   COMMITTING_SUITE,
-  { id: 0x0578, name: 'AES_256_GCM_HKDF_SHA512_COMMIT_KEY_ECDSA_P384', ...COMMITTING, signature: P384 },
+  SIGNING_SUITE,
 ];
 
 /** The suite a header names. Throws `bad-header` where no suite has this id in this message version. */

@@ -49,7 +49,7 @@ export const limits: Mutant[] = [
   {
     breaks: 'threads take their share',
     file: 'src/parts/memory.ts',
-    find: '    this.#free -= count * THREAD_SIZE;\n',
+    find: '    this.#free -= taken;\n',
     replace: '',
     test: STORIES,
     only: 'threads take their share',

@@ -128,16 +128,17 @@ export const nonces: Mutant[] = [
   {
     breaks: 'an intent is on disk before a byte of its part leaves (seen by strace)',
     file: 'src/parts/seal-part.ts',
-    find: '  await link.announce(intent);\n  if (compareOnly)',
-    replace: '  setTimeout(() => void link.announce(intent).catch(() => {}), 50);\n  if (compareOnly)',
+    find: 'const announced = await link.announce(task.visits ? { intent, sealed } : { intent });',
+    replace: `const announced: { intent: typeof intent; sealed?: typeof sealed } = { intent };
+    setTimeout(() => void link.announce({ intent }).catch(() => {}), 50);`,
     test: 'test/long/durability.test.ts',
     only: 'first socket write',
   },
   {
     breaks: 'nothing is sent that the ledger refuses',
     file: 'src/parts/seal-part.ts',
-    find: '  await link.announce(intent);\n',
-    replace: '  await link.announce(intent).catch(() => {});\n',
+    find: 'await link.announce(task.visits ? { intent, sealed } : { intent });',
+    replace: 'await link.announce(task.visits ? { intent, sealed } : { intent }).catch(() => ({ intent, sealed }));',
     test: STORIES,
     only: 'promised part has changed',
   },

@@ -1,0 +1,39 @@
+/** The order of promises and hashes, on which a resume relies. */
+import { expect, test } from 'vitest';
+import type { Intent } from '../../src/ledger/types.ts';
+import { announcePart } from '../../src/put/announce.ts';
+
+const intent: Intent = { number: 1, fingerprint: Buffer.alloc(32), sealedSize: 3, crc32: 0 };
+const sealed = () => new Uint8Array(200).subarray(0, 3);
+
+/** What happens, in order, when part `number` of two is announced and the ledger takes its time. */
+async function story(number: number): Promise<string[]> {
+  const steps: string[] = [];
+  const step = async (name: string) => {
+    await new Promise(setImmediate);
+    steps.push(name);
+  };
+  const ledger = { recordIntent: ({ footer }: Intent) => step(footer ? 'intent with footer' : 'intent') };
+  const signing = {
+    hash: (_: number, bytes: Uint8Array) => step('hash').then(() => bytes),
+    footer: () => step('footer').then(() => Buffer.from('footer')),
+  };
+  const attempt = { message: { layout: { partCount: 2 } } };
+  await announcePart(
+    ledger_(ledger),
+    attempt as never,
+    { intent: { ...intent, number }, sealed: sealed() },
+    signing as never,
+  );
+  return steps;
+}
+
+const ledger_ = (ledger: object) => ({ ledger }) as never;
+
+test('a part is hashed only once its intent is on disk', async () => {
+  expect(await story(1)).toEqual(['intent', 'hash']);
+});
+
+test('the last part is promised with its signature', async () => {
+  expect(await story(2)).toEqual(['hash', 'footer', 'intent with footer']);
+});
