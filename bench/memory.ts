@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DEFAULT_PART_SIZE } from '../src/formats/esdk/layout.ts';
-import { BASE_SIZE, laneSizeOf, THREAD_SIZE } from '../src/parts/memory.ts';
+import { BASE_SIZE, HASH_THREAD_SIZE, laneSizeOf, THREAD_SIZE } from '../src/parts/memory.ts';
 import { GiB, MiB } from '../src/units.ts';
 import { type SandboxProcess, startSandboxProcess } from '../test/support/cli.ts';
 import { writeSparseFile } from '../test/support/files.ts';
@@ -22,7 +22,7 @@ const only = process.argv[2] ?? '';
 let worst = 0;
 
 interface Row {
-  what: 'put' | 'get to a file' | 'get to a pipe';
+  what: 'put' | 'put signed' | 'get to a file' | 'get to a pipe';
   threads: number;
   lanes: number;
   partMiB: number;
@@ -41,28 +41,22 @@ function rows(): Row[] {
   const puts = [8, 16, 32, 64].flatMap((partMiB) =>
     crews.map(([threads, lanes]) => ({ what: 'put', threads, lanes, partMiB }) as const),
   );
+  const signed = crews.map(([threads, lanes]) => ({ what: 'put signed', threads, lanes, partMiB: 8 }) as const);
   const gets = (['get to a file', 'get to a pipe'] as const).flatMap((what) =>
     crews.map(([threads, lanes]) => ({ what, threads, lanes, partMiB: DEFAULT_PART_SIZE / MiB })),
   );
-  return [...puts, ...gets].filter(({ what }) => what.includes(only));
+  return [...puts, ...signed, ...gets].filter(({ what }) => what.includes(only));
 }
 
 async function peakOf(row: Row, cap: number, sandbox: SandboxProcess): Promise<number> {
   const { what, threads, lanes, partMiB } = row;
   const object = 's3://bkt/object';
   const target = join(folder, 'target');
+  const put = ['put', source, object, '--overwrite', '--fresh', '--part-size', `${partMiB}MiB`];
+  const keys = ['--kms-key', 'alias/sandbox'];
   const args = {
-    put: [
-      'put',
-      source,
-      object,
-      '--overwrite',
-      '--fresh',
-      '--part-size',
-      `${partMiB}MiB`,
-      '--kms-key',
-      'alias/sandbox',
-    ],
+    put: [...put, ...keys],
+    'put signed': [...put, ...keys, '--sign'],
     'get to a file': ['get', object, target, '--overwrite', '--fresh'],
     'get to a pipe': ['get', object, '-'],
   }[what];
@@ -85,8 +79,9 @@ try {
   console.log('what           threads  lanes   part    cap   peak   left (MiB)');
   for (const row of rows()) {
     const { what, threads, lanes, partMiB } = row;
-    const cap = BASE_SIZE + threads * THREAD_SIZE + lanes * laneSizeOf(partMiB * MiB + MiB / 8);
-    const peak = await peakOf(row, cap, what === 'put' ? discarding : keeping);
+    const base = BASE_SIZE + (what === 'put signed' ? HASH_THREAD_SIZE : 0);
+    const cap = base + threads * THREAD_SIZE + lanes * laneSizeOf(partMiB * MiB + MiB / 8);
+    const peak = await peakOf(row, cap, what.startsWith('put') ? discarding : keeping);
     worst = Math.max(worst, peak / cap);
     const counts = `${String(threads).padStart(7)} ${String(lanes).padStart(6)} ${String(partMiB).padStart(6)}`;
     console.log(`${what.padEnd(14)} ${counts}  ${inMiB(cap)}  ${inMiB(peak)}  ${inMiB(cap - peak)}`);

@@ -1,5 +1,6 @@
 /**
- * What a put of 1 GiB over HTTPS costs: sealed by us, by `aws s3 cp` without encryption, by rclone's crypt remote.
+ * What a put of 1 GiB over HTTPS costs: sealed by us, signed and not, by `aws s3 cp` without encryption, by rclone's crypt
+ * remote. `node bench/peers.ts sealift` runs only those with that word in their names.
  * `node bench/peers.ts` runs them in turn, five rounds, against a sandbox that keeps no bytes, and prints the medians of
  * each and their spread: CPU of the command and all it starts, wall time, and the peak of its largest process. The file
  * is random (the kernel zeroes pages for a sparse one at a cost of its own) and in the page cache.
@@ -26,16 +27,19 @@ interface Peer {
   env: (sandbox: SandboxProcess) => Record<string, string | undefined>;
 }
 
-const peers: Peer[] = [
-  {
-    name: 'sealift put',
-    isThere: true,
-    command: (round) => {
-      const flags = ['--kms-key', 'alias/sandbox', '--state-dir', join(folder, 'jobs')];
-      return [process.execPath, bin, 'put', source, `s3://bkt/sealift/${round}`, ...flags];
-    },
-    env: ({ env }) => env,
+const ours = (name: string, ...more: string[]): Peer => ({
+  name,
+  isThere: true,
+  command: (round) => {
+    const flags = ['--kms-key', 'alias/sandbox', '--state-dir', join(folder, 'jobs'), ...more];
+    return [process.execPath, bin, 'put', source, `s3://bkt/${name}/${round}`, ...flags];
   },
+  env: ({ env }) => env,
+});
+
+const all: Peer[] = [
+  ours('sealift put'),
+  ours('sealift put --sign', '--sign'),
   {
     name: 'aws s3 cp',
     isThere: runs('aws', '--version'),
@@ -68,6 +72,8 @@ function rcloneEnv({ env: { AWS_CA_BUNDLE, ...env } }: SandboxProcess): Record<s
     RCLONE_CONFIG_SEALED_PASSWORD: 'YA7hXoLK1Zg4ytv1lwJWV0s4xYdrqEk',
   };
 }
+
+const peers = all.filter(({ name }) => name.includes(process.argv[2] ?? ''));
 
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
