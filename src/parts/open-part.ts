@@ -46,7 +46,7 @@ export async function openPart(
 }
 
 /** The buffer that came down with the task, where it is large enough, else a new one. */
-function bufferOver({ buffer }: { buffer: ArrayBuffer | undefined }, size: number): Buffer<ArrayBuffer> {
+function bufferOver({ buffer }: { buffer: ArrayBuffer | undefined }, size: number): Buffer {
   return buffer && buffer.byteLength >= size ? Buffer.from(buffer) : Buffer.allocUnsafeSlow(size);
 }
 

@@ -27,10 +27,7 @@ export interface PartToSeal {
  * Reads and seals one part into `buffer`; `sealed` is the used part of it. Plain bytes that came from a pipe are released.
  * Throws `source-changed` where the source is not the planned file.
  */
-export async function sealInto(
-  buffer: Buffer<ArrayBuffer>,
-  input: PartToSeal,
-): Promise<{ sealed: Buffer<ArrayBuffer>; intent: Intent }> {
+export async function sealInto(buffer: Buffer, input: PartToSeal): Promise<{ sealed: Buffer; intent: Intent }> {
   const { message, source, header, part } = input;
   let offset = 0;
   if (part.isFirst) {
@@ -54,9 +51,9 @@ export async function sealInto(
  * is left in the buffer. The fingerprint stays, for it is that of the frames.
  */
 export function withFooter(
-  { intent, sealed }: { intent: Intent; sealed: Uint8Array<ArrayBuffer> },
+  { intent, sealed }: { intent: Intent; sealed: Uint8Array },
   footer: Uint8Array,
-): { intent: Intent; sealed: Uint8Array<ArrayBuffer> } {
+): { intent: Intent; sealed: Uint8Array } {
   const whole = new Uint8Array(sealed.buffer, sealed.byteOffset, sealed.length + footer.length);
   whole.set(footer, sealed.length);
   const checksum = crc32(footer, intent.crc32);

@@ -21,13 +21,11 @@ export async function sealPart(task: SealTask, store: Store, link: Link, buffers
     await link.announce({ intent });
     return await send(task, store, link, { intent, body, offset });
   }
-  let buffer = buffers.take(part.sealedSize + MAX_FOOTER_SIZE);
+  const buffer = buffers.take(part.sealedSize + MAX_FOOTER_SIZE, { isShared: task.show });
   try {
     const { intent, sealed } = await sealInto(buffer, { ...task, part });
-    const announced = await link.announce(task.visits ? { intent, sealed } : { intent });
-    if (announced.sealed) buffer = Buffer.from(announced.sealed.buffer);
-    const body = buffer.subarray(0, announced.intent.sealedSize);
-    return await send(task, store, link, { intent: announced.intent, body, offset });
+    const promised = await link.announce(task.show ? { intent, sealed } : { intent });
+    return await send(task, store, link, { intent: promised, body: buffer.subarray(0, promised.sealedSize), offset });
   } finally {
     buffers.give(buffer);
   }

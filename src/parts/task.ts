@@ -17,18 +17,14 @@ export interface ThreadData {
   limit: SharedBandwidth | undefined;
 }
 
-/** A sealed part on its visit to the hashing thread: all of its buffer moves, its bytes stand at the front. */
-export type VisitingPart = Uint8Array<ArrayBuffer>;
-
-/** An intent and, of a signed message, the part's sealed bytes: what goes up before a part is sent, and comes down again. */
+/** What goes up before a part is sent. */
 export interface Announced {
   intent: Intent;
-  sealed?: VisitingPart | undefined;
-}
-
-/** What is moved with it, up or down. */
-export function buffersOf({ sealed }: Announced): ArrayBuffer[] {
-  return sealed ? [sealed.buffer] : [];
+  /**
+   * Of a signed message, the part's sealed bytes in memory that threads share. They belong to whoever hears of them until
+   * the answer: who sealed them does not touch them meanwhile.
+   */
+  sealed?: Uint8Array | undefined;
 }
 
 /** One message: what every part of it shares. */
@@ -67,8 +63,8 @@ export interface SealTask {
   held: boolean;
   /** Seal, compare with the ledger, send nothing: for a kept part whose source has become doubtful, or that is hashed again. */
   compareOnly: boolean;
-  /** The sealed bytes go up with the intent, to be hashed; the last part comes back with the message's footer. */
-  visits: boolean;
+  /** Show the sealed bytes with the intent: they are to be hashed, or they are the last and will get a footer. */
+  show: boolean;
 }
 
 export interface OpenTask {
@@ -93,9 +89,9 @@ export type PartTask = SealTask | OpenTask;
 export interface Link {
   /**
    * Resolves once the intent is on disk, to what is there: the last part of a signed message has grown by its footer.
-   * Rejects where the ledger refuses it; nothing may be sent then, and bytes that went up are lost.
+   * Rejects where the ledger refuses it; nothing may be sent then.
    */
-  announce(part: Announced): Promise<Announced>;
+  announce(part: Announced): Promise<Intent>;
   /** Aborts when the main thread will wait no longer. */
   readonly cut: AbortSignal;
 }

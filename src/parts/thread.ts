@@ -4,6 +4,7 @@
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { SealiftError } from '../errors.ts';
+import type { Intent } from '../ledger/types.ts';
 import { Bandwidth } from '../limits/bandwidth.ts';
 import type { Retry } from '../network.ts';
 import { openStore } from '../stores/open.ts';
@@ -11,17 +12,7 @@ import type { Store } from '../stores/store.ts';
 import { BufferPool } from './buffers.ts';
 import { openPart } from './open-part.ts';
 import { sealPart } from './seal-part.ts';
-import {
-  type Announced,
-  buffersOf,
-  type Link,
-  type OpenReceipt,
-  type PartTask,
-  type Receipt,
-  type StoreAccess,
-  type TaskAnswer,
-  type ThreadData,
-} from './task.ts';
+import type { Announced, Link, OpenReceipt, PartTask, Receipt, StoreAccess, TaskAnswer, ThreadData } from './task.ts';
 
 export interface ThreadCall {
   task: PartTask;
@@ -86,11 +77,11 @@ function tellRetry(retry: Retry): void {
 class PortLink implements Link {
   readonly #port: MessagePort;
   readonly #cut = new AbortController();
-  #onAnswer: ((answer: TaskAnswer<Announced>) => void) | undefined;
+  #onAnswer: ((answer: TaskAnswer<Intent>) => void) | undefined;
 
   constructor(port: MessagePort) {
     this.#port = port;
-    port.on('message', (message: TaskAnswer<Announced> | 'cut') => {
+    port.on('message', (message: TaskAnswer<Intent> | 'cut') => {
       if (message === 'cut') this.#cut.abort();
       else this.#onAnswer?.(message);
     });
@@ -100,11 +91,11 @@ class PortLink implements Link {
     return this.#cut.signal;
   }
 
-  announce(part: Announced): Promise<Announced> {
+  announce(part: Announced): Promise<Intent> {
     return new Promise((resolve, reject) => {
       this.#onAnswer = (answer) =>
         'value' in answer ? resolve(answer.value) : reject(SealiftError.revive(answer.error));
-      this.#port.postMessage(part, buffersOf(part));
+      this.#port.postMessage(part);
     });
   }
 }

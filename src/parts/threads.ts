@@ -7,19 +7,10 @@ import { dirname, extname } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import { FixedQueue, Piscina } from 'piscina';
 import { SealiftError } from '../errors.ts';
-import type { Receipt } from '../ledger/types.ts';
+import type { Intent, Receipt } from '../ledger/types.ts';
 import type { SharedBandwidth } from '../limits/bandwidth.ts';
 import type { Retry } from '../network.ts';
-import {
-  type Announced,
-  buffersOf,
-  type Link,
-  type OpenReceipt,
-  type OpenTask,
-  type SealTask,
-  type TaskAnswer,
-  type ThreadData,
-} from './task.ts';
+import type { Announced, Link, OpenReceipt, OpenTask, SealTask, TaskAnswer, ThreadData } from './task.ts';
 
 /**
  * The heap of a thread. Parts live outside it, and what the SDK keeps is some 20 MB. A larger young generation only
@@ -71,7 +62,7 @@ export class Threads {
   async seal(task: SealTask, announce: Link['announce'], cut?: AbortSignal): Promise<Receipt> {
     return (await this.#run(task, cut, (part, reply) => {
       announce(part as Announced).then(
-        (value) => reply({ value }, buffersOf(value)),
+        (value) => reply({ value }),
         (error) => reply({ error: SealiftError.from(error).toJSON() }),
       );
     })) as Receipt;
@@ -98,17 +89,17 @@ export class Threads {
   async #run(
     task: SealTask | OpenTask,
     cut: AbortSignal | undefined,
-    onMessage: (message: unknown, reply: (answer: TaskAnswer<Announced>, moved?: ArrayBuffer[]) => void) => void,
+    onMessage: (message: unknown, reply: (answer: TaskAnswer<Intent>) => void) => void,
   ): Promise<Receipt | OpenReceipt> {
     if (cut?.aborted) throw SealiftError.interrupted(cut, 'A part that had not begun');
     const { port1, port2 } = new MessageChannel();
-    port1.on('message', (message) => onMessage(message, (answer, moved = []) => port1.postMessage(answer, moved)));
+    port1.on('message', (message) => onMessage(message, (answer) => port1.postMessage(answer)));
     const onCut = () => port1.postMessage('cut');
     cut?.addEventListener('abort', onCut);
     try {
       const answer: TaskAnswer<Receipt | OpenReceipt> = await this.#pool.run(
         { task, port: port2 },
-        { transferList: [port2, ...buffersOfTask(task)] },
+        { transferList: [port2, ...buffersOf(task)] },
       );
       if ('error' in answer) throw SealiftError.revive(answer.error);
       return answer.value;
@@ -119,7 +110,7 @@ export class Threads {
 }
 
 /** What is moved to the thread with its task. */
-function buffersOfTask(task: SealTask | OpenTask): ArrayBuffer[] {
+function buffersOf(task: SealTask | OpenTask): ArrayBuffer[] {
   if (task.kind === 'seal') return 'plain' in task.source ? [task.source.plain.buffer] : [];
   return 'buffer' in task.target && task.target.buffer ? [task.target.buffer] : [];
 }

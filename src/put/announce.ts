@@ -4,25 +4,27 @@
  * promised, and no resume can seal them otherwise than they were signed. The last one's intent waits for the footer and
  * holds it: where the ledger has that intent, the message is signed for good.
  */
+import type { Intent } from '../ledger/types.ts';
 import { withFooter } from '../parts/seal-once.ts';
 import type { Signing } from '../parts/signing.ts';
 import type { Announced } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
 import type { Attempt } from './attempt.ts';
 
-/** Resolves once the intent is on disk, to what may be sent. `signing` is undefined where nothing is left to be hashed. */
+/** Resolves to the intent as it is on disk. `signing` is undefined where nothing is left to be hashed. */
 export async function announcePart(
-  { ledger }: PutRun,
-  { message, footer }: Attempt,
+  { ledger }: Pick<PutRun, 'ledger'>,
+  { message, footer }: Pick<Attempt, 'message' | 'footer'>,
   { intent, sealed }: Announced,
-  signing: Signing | undefined,
-): Promise<Announced> {
-  if (sealed && intent.number === message.layout.partCount) {
-    const hashed = signing ? await signing.hash(intent.number, sealed) : sealed;
-    const part = withFooter({ intent, sealed: hashed }, signing ? await signing.footer() : footer!);
-    await ledger.recordIntent(part.intent);
-    return part;
+  signing: Pick<Signing, 'hash' | 'footer'> | undefined,
+): Promise<Intent> {
+  if (!sealed || intent.number < message.layout.partCount) {
+    await ledger.recordIntent(intent);
+    if (sealed) await signing!.hash(intent.number, sealed);
+    return intent;
   }
-  await ledger.recordIntent(intent);
-  return { intent, sealed: sealed && (await signing!.hash(intent.number, sealed)) };
+  await signing?.hash(intent.number, sealed);
+  const signed = withFooter({ intent, sealed }, signing ? await signing.footer() : footer!);
+  await ledger.recordIntent(signed.intent);
+  return signed.intent;
 }

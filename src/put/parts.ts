@@ -42,9 +42,9 @@ export async function sendPart(
   const { ledger, place } = run;
   const { row, message } = attempt;
   const isLast = part.number === message.layout.partCount;
-  const visits = signing !== undefined || (isLast && attempt.footer !== undefined);
+  const show = signing !== undefined || (isLast && attempt.footer !== undefined);
   const store = { settings: place.settings, credentials: await place.credentials() };
-  const task: SealTask = { kind: 'seal', store, message, header: row.header, objectKey: place.key, visits, ...part };
+  const task: SealTask = { kind: 'seal', store, message, header: row.header, objectKey: place.key, show, ...part };
   const seal = () => crew.threads.seal(task, (sealed) => announcePart(run, attempt, sealed, signing), cut);
   const receipt = await (signing ? signing.enter(part.number, seal) : seal());
   if (!part.compareOnly) await ledger.recordReceipt(receipt);

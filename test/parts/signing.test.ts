@@ -25,13 +25,7 @@ test('the signature is over the parts in order', async () => {
     fc.asyncProperty(orders, async (order) => {
       const parts = new Map(order.map((number) => [number, randomBytes(100 + number)]));
       using signing = thread.begin(privateKey);
-      const back = order.map(async (number) => {
-        const sealed = new Uint8Array(parts.get(number)!);
-        expect(await signing.hash(number, sealed)).toEqual(new Uint8Array(parts.get(number)!));
-        // It had one owner at a time.
-        expect(sealed.length).toBe(0);
-      });
-      await Promise.all(back);
+      await Promise.all(order.map((number) => signing.hash(number, parts.get(number)!)));
       const footer = await signing.footer();
       const verifier = verifierFor({ suite: SIGNING_SUITE, encryptionContext: context })!;
       for (const number of order.toSorted((a, b) => a - b)) verifier.update(parts.get(number)!);

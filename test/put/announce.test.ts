@@ -4,9 +4,8 @@ import type { Intent } from '../../src/ledger/types.ts';
 import { announcePart } from '../../src/put/announce.ts';
 
 const intent: Intent = { number: 1, fingerprint: Buffer.alloc(32), sealedSize: 3, crc32: 0 };
-const sealed = () => new Uint8Array(200).subarray(0, 3);
 
-/** What happens, in order, when part `number` of two is announced and the ledger takes its time. */
+/** What happens, in order, when part `number` of two is announced and everybody takes his time. */
 async function story(number: number): Promise<string[]> {
   const steps: string[] = [];
   const step = async (name: string) => {
@@ -15,20 +14,14 @@ async function story(number: number): Promise<string[]> {
   };
   const ledger = { recordIntent: ({ footer }: Intent) => step(footer ? 'intent with footer' : 'intent') };
   const signing = {
-    hash: (_: number, bytes: Uint8Array) => step('hash').then(() => bytes),
+    hash: () => step('hash'),
     footer: () => step('footer').then(() => Buffer.from('footer')),
   };
   const attempt = { message: { layout: { partCount: 2 } } };
-  await announcePart(
-    ledger_(ledger),
-    attempt as never,
-    { intent: { ...intent, number }, sealed: sealed() },
-    signing as never,
-  );
+  const sealed = new Uint8Array(200).subarray(0, 3);
+  await announcePart({ ledger } as never, attempt as never, { intent: { ...intent, number }, sealed }, signing);
   return steps;
 }
-
-const ledger_ = (ledger: object) => ({ ledger }) as never;
 
 test('a part is hashed only once its intent is on disk', async () => {
   expect(await story(1)).toEqual(['intent', 'hash']);

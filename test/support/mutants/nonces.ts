@@ -128,8 +128,8 @@ export const nonces: Mutant[] = [
   {
     breaks: 'an intent is on disk before a byte of its part leaves (seen by strace)',
     file: 'src/parts/seal-part.ts',
-    find: 'const announced = await link.announce(task.visits ? { intent, sealed } : { intent });',
-    replace: `const announced: { intent: typeof intent; sealed?: typeof sealed } = { intent };
+    find: 'const promised = await link.announce(task.show ? { intent, sealed } : { intent });',
+    replace: `const promised = intent;
     setTimeout(() => void link.announce({ intent }).catch(() => {}), 50);`,
     test: 'test/long/durability.test.ts',
     only: 'first socket write',
@@ -137,8 +137,8 @@ export const nonces: Mutant[] = [
   {
     breaks: 'nothing is sent that the ledger refuses',
     file: 'src/parts/seal-part.ts',
-    find: 'await link.announce(task.visits ? { intent, sealed } : { intent });',
-    replace: 'await link.announce(task.visits ? { intent, sealed } : { intent }).catch(() => ({ intent, sealed }));',
+    find: 'await link.announce(task.show ? { intent, sealed } : { intent });',
+    replace: 'await link.announce(task.show ? { intent, sealed } : { intent }).catch(() => intent);',
     test: STORIES,
     only: 'promised part has changed',
   },
