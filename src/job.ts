@@ -72,6 +72,8 @@ export interface JobResult {
   /** Of a put: what the store calls the object it has taken. */
   etag?: string | undefined;
   versionId?: string | undefined;
+  /** The message has a signature; a get has verified it. */
+  signed?: true | undefined;
 }
 
 /** How a job is stopped and heard. */
@@ -194,7 +196,7 @@ export class Progress {
   result(
     fixed: Pick<
       JobResult,
-      'command' | 'job' | 'object' | 'plainBytes' | 'sealedBytes' | 'parts' | 'etag' | 'versionId'
+      'command' | 'job' | 'object' | 'plainBytes' | 'sealedBytes' | 'parts' | 'etag' | 'versionId' | 'signed'
     >,
   ): JobResult {
     const cpu = process.cpuUsage(this.#cpu);

@@ -127,6 +127,7 @@ function resultOf({ ledger, place, progress }: PutRun): JobResult {
     parts: attempt.single ? 1 : attempt.layout.partCount,
     etag: attempt.answer?.etag,
     versionId: attempt.answer?.versionId,
+    signed: attempt.signingKey === undefined ? undefined : true,
   });
 }
 

@@ -147,7 +147,7 @@ export function objectOptions(command: Command): Command {
     .addOption(flag('--storage-class <class>', 'for example STANDARD_IA, GLACIER_IR'))
     .addOption(flag('--metadata <name=value>', 'user metadata, not encrypted; may be repeated', pairs))
     .addOption(flag('--tag <name=value>', 'object tag; may be repeated', pairs))
-    .addOption(flag('--sign', 'sign it too: read below what that costs'))
+    .addOption(flag('--sign', 'append a signature; what that costs is told below'))
     .addOption(flag('--part-size <size>', 'bytes of a part (default 8MiB, more for very large files)', size))
     .addOption(flag('--frame-size <size>', 'bytes of a frame (default 256KiB)', size));
 }

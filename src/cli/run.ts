@@ -31,13 +31,14 @@ export async function runJob(report: JobReport, job: (options: RunOptions) => Pr
 }
 
 function resultText({ from, to }: JobReport, result: JobResult, reusedBytes: number): string {
-  const { command, plainBytes, parts, partsReused, seconds, kmsCalls } = result;
+  const { command, plainBytes, parts, partsReused, seconds, kmsCalls, signed } = result;
   const kept = partsReused > 0 ? ` (${partsReused} kept from before)` : '';
   const facts = [`${formatSize(plainBytes)} in ${counted(parts, 'part')}${kept}`, timeText(seconds)];
   const movedBytes = plainBytes - reusedBytes;
   // The rate of a moment says nothing.
   if (movedBytes >= MiB) facts.push(formatRate(movedBytes / seconds));
   facts.push(counted(kmsCalls, 'KMS call'));
+  if (signed) facts.push('signed');
   return `${command === 'put' ? 'Sealed' : 'Opened'} ${from} into ${to}\n${facts.join(', ')}`;
 }
 

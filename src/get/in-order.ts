@@ -58,7 +58,9 @@ async function getMessage(run: InOrderRun): Promise<JobResult> {
   };
   if (typeof target === 'string') await intoFile(target, { overwrite: request.overwrite ?? false, write: into });
   else await into(target);
-  return progress.result({ command: 'get', job: '', object, plainBytes: progress.ackedBytes, sealedBytes, parts: 1 });
+  const signed = message.header.suite.signature && (true as const);
+  const { ackedBytes: plainBytes } = progress;
+  return progress.result({ command: 'get', job: '', object, plainBytes, sealedBytes, parts: 1, signed });
 }
 
 /** Plain bytes held at once: a piece of frames, and the last frame. How large a pipe's frames really are shows later. */

@@ -53,7 +53,7 @@ function sentParts(plot: Plot): (number | null)[] {
 test.each([0, 1, MiB - 1, MiB, MiB + 1, SIZE])('%i bytes', async (size) => {
   const plot = stage.plot(`size-${size}`, size);
   const { result } = await stage.put(plot, SIGNED);
-  expect(result.sealedBytes).toBe((await stage.stored(plot)).length);
+  expect(result).toMatchObject({ signed: true, sealedBytes: (await stage.stored(plot)).length });
   expect(await stage.shared.inspect(plot.target)).toMatchObject({ signed: true, plainBytes: size });
   await expectSigned(plot);
   await stage.expectEqual(plot);
