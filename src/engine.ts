@@ -24,6 +24,7 @@ import { Threads } from './parts/threads.ts';
 import { type PutRequest, put } from './put.ts';
 import { type ObjectUrl, parseObjectUrl } from './stores/object-url.ts';
 import { openStore, resolveStore } from './stores/open.ts';
+import { type VerifyRequest, verify } from './verify.ts';
 
 export type { Engine, EngineOptions };
 
@@ -91,6 +92,13 @@ class Workshop implements Engine {
     // Whoever reads is told.
     this.get({ ...request, target: writable }).catch(() => {});
     return readable;
+  }
+
+  verify(request: VerifyRequest): Promise<JobResult> {
+    return this.#heard(request, async () => {
+      if (typeof request.source !== 'string') checkedSource(request.source);
+      return verify(request, this.#tools);
+    });
   }
 
   inspect(source: GetRequest['source'], options: InspectOptions = {}): Promise<Inspection> {

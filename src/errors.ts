@@ -100,6 +100,7 @@ export const CODES = {
   truncated: integrity,
   'trailing-bytes': integrity,
   'object-relocated': integrity,
+  'object-unbound': integrity,
   'checksum-mismatch': integrity,
   'kms-answer-mismatch': integrity,
 } as const satisfies Record<string, number>;

@@ -8,13 +8,14 @@ import { SealiftError } from './errors.ts';
 import { toFile } from './get/file.ts';
 import { getInOrder } from './get/in-order.ts';
 import { checkFirst } from './get/job.ts';
+import { toNowhere } from './get/nowhere.ts';
 import { findObject, type SealedObject } from './get/object.ts';
 import { type ByteRange, piecesOf } from './get/pieces.ts';
 import { cannotGoOn, sinkFailed, toPipe } from './get/pipe.ts';
 import { streamOfObject, streamOfPipe } from './get/stream.ts';
 import { fillStream, type PlainStream } from './get/stream-target.ts';
 import { checkTarget } from './get/target.ts';
-import { type OpenRules, unlock } from './get/unlock.ts';
+import { checkRules, type OpenRules, unlock } from './get/unlock.ts';
 import { type JobResult, type Place, Progress, type RunOptions, type Tools } from './job.ts';
 import type { Message } from './parts/task.ts';
 
@@ -42,7 +43,7 @@ export interface GetRequest extends RunOptions, OpenRules {
 
 /** What the parts of this story share. */
 export interface GetRun {
-  request: PlainGetRequest;
+  request: PlainRequest;
   tools: Tools;
   place: Place;
   object: SealedObject;
@@ -55,8 +56,10 @@ export interface GetRun {
 /** As GetRequest, for a stream of plain bytes. */
 export type OpenRequest = Omit<GetRequest, 'target' | 'overwrite' | 'fresh' | 'memo'>;
 
-/** A get into a file, or into a function: what a stream as a target comes to. */
-export type PlainGetRequest = GetRequest & { target: string | PlainSink };
+/** What is left of a request once a stream as its target is a function: a get, or a verify, which keeps nothing. */
+export type PlainRequest =
+  | (GetRequest & { command: 'get'; target: string | PlainSink })
+  | (Omit<GetRequest, 'target'> & { command: 'verify'; target?: undefined });
 
 /**
  * Opens an object. Resolves when all of it is verified and where it was asked for. Rejects with a SealiftError; a
@@ -65,14 +68,12 @@ export type PlainGetRequest = GetRequest & { target: string | PlainSink };
 export async function get(request: GetRequest, tools: Tools): Promise<JobResult> {
   const { target, signal } = request;
   const progress = new Progress(request);
-  if (typeof target === 'string') return getWith(progress, { ...request, target }, tools);
-  if (typeof target !== 'function') {
-    return fillStream(target, signal, (sink, stop) =>
-      getWith(progress, { ...request, target: sink, signal: stop }, tools),
-    );
-  }
+  const into = (plain: string | PlainSink, stop = signal) =>
+    openSource({ ...request, command: 'get', target: plain, signal: stop }, { tools, progress });
+  if (typeof target === 'string') return into(target);
+  if (typeof target !== 'function') return fillStream(target, signal, into);
   try {
-    return await getWith(progress, { ...request, target: guarded(target) }, tools);
+    return await into(guarded(target));
   } catch (error) {
     throw cannotGoOn(error, { released: progress.ackedBytes });
   }
@@ -89,8 +90,13 @@ function guarded(sink: PlainSink): PlainSink {
   };
 }
 
-async function getWith(progress: Progress, request: PlainGetRequest, tools: Tools): Promise<JobResult> {
-  const { source, target, overwrite = false, signal } = request;
+/** Opens the source of a get or a verify; what is said of errors is for these to decide. */
+export async function openSource(
+  request: PlainRequest,
+  { tools, progress }: { tools: Tools; progress: Progress },
+): Promise<JobResult> {
+  const { command, source, target, overwrite = false, signal } = request;
+  checkRules(request);
   if (typeof source !== 'string') {
     if (typeof target === 'string') await checkTarget(target, { overwrite });
     return getInOrder({ request, tools, progress }, streamOfPipe(source, request));
@@ -108,10 +114,9 @@ async function getWith(progress: Progress, request: PlainGetRequest, tools: Tool
   progress.totalBytes = Math.max(0, range.last - range.first + 1);
 
   const run: GetRun = { request, tools, place, object, message, range, progress };
-  const job = typeof target === 'string' ? await toFile(run, target) : await toPipe(run, target);
   return progress.result({
-    command: 'get',
-    job,
+    command,
+    job: await deliver(run),
     object: place.url,
     plainBytes: progress.totalBytes,
     sealedBytes: object.info.size,
@@ -119,7 +124,14 @@ async function getWith(progress: Progress, request: PlainGetRequest, tools: Tool
   });
 }
 
-function wantedRange({ range }: GetRequest, { layout: { plainSize } }: SealedObject): ByteRange {
+/** Resolves to the id of the job that this was, '' where it was none. */
+function deliver(run: GetRun): Promise<string> {
+  const { target } = run.request;
+  if (target === undefined) return toNowhere(run);
+  return typeof target === 'string' ? toFile(run, target) : toPipe(run, target);
+}
+
+function wantedRange({ range }: PlainRequest, { layout: { plainSize } }: SealedObject): ByteRange {
   if (!range) return { first: 0, last: plainSize - 1 };
   if (range.first > range.last || range.first < 0 || range.first >= plainSize) {
     throw new SealiftError('bad-range', `Bytes ${range.first}-${range.last} are not within ${plainSize} plain bytes`, {

@@ -38,3 +38,4 @@ export type { DamagedJob, JobSummary } from './ledger/types.ts';
 export type { Retry } from './network.ts';
 export type { SealOptions } from './put/attempt.ts';
 export type { PutRequest } from './put.ts';
+export type { VerifyRequest } from './verify.ts';

@@ -1,11 +1,10 @@
 /** `inspect`: what a sealed object says about itself, to anyone, without a key. Nothing here is authenticated. */
 import { headerBytes, type MessageHeader } from './formats/esdk/header.ts';
 import type { Layout } from './formats/esdk/layout.ts';
-import { NAME_MARKER } from './formats/esdk/message-id.ts';
 import { MAX_FOOTER_SIZE } from './formats/esdk/signature.ts';
 import { findObject, layoutOfMessage } from './get/object.ts';
 import { streamOfPipe } from './get/stream.ts';
-import type { OpenRules } from './get/unlock.ts';
+import { isBound, type OpenRules } from './get/unlock.ts';
 import type { Tools } from './job.ts';
 import { keyNameOf } from './keys/raw-aes-info.ts';
 
@@ -97,7 +96,7 @@ function inspectMessage({ header, layout, size }: { header: MessageHeader; layou
     messageId: messageId.toString('hex'),
     encryptionContext,
     keys: encryptedDataKeys.map((key) => ({ provider: key.providerId, key: keyNameOf(key) })),
-    boundToName: encryptionContext[NAME_MARKER[0]] === NAME_MARKER[1],
+    boundToName: isBound(header),
     frameSize,
     frames: layout.frameCount,
     headerBytes: headerBytes(header).length,

@@ -32,7 +32,7 @@ export type JobEvent =
   | {
       type: 'start';
       job: string;
-      command: 'put' | 'get';
+      command: JobResult['command'];
       object: string;
       resumed: boolean;
       totalBytes: number;
@@ -51,8 +51,8 @@ export type JobEvent =
 
 /** What a job came to. */
 export interface JobResult {
-  command: 'put' | 'get';
-  /** Its id in the state folder. '' of a get that is no job: into a stream, or out of one. */
+  command: 'put' | 'get' | 'verify';
+  /** Its id in the state folder. '' of what is no job: a verify, a get into a stream or out of one. */
   job: string;
   /** URL. */
   object: string;

@@ -2,7 +2,7 @@
 import { addAbortSignal } from 'node:stream';
 import type { Command } from 'commander';
 import { EXIT, SealiftError } from '../errors.ts';
-import type { GetRequest, PlainSink } from '../index.ts';
+import type { GetRequest, OpenRules, PlainSink } from '../index.ts';
 import { openEngine } from './keys.ts';
 import {
   type EngineFlags,
@@ -91,19 +91,17 @@ export function addGet(program: Command, output: Output): void {
   });
 }
 
+/** What the flags demand of a message. */
+export function openRules(flags: OpenFlags): OpenRules {
+  const { allowRelocated, requireBound, commitmentPolicy } = flags;
+  const { expectContext, requiredContext, maxEncryptedDataKeys } = flags;
+  return { allowRelocated, requireBound, commitmentPolicy, expectContext, requiredContext, maxEncryptedDataKeys };
+}
+
 /** What the flags say about what is opened. */
 export function openOptions(flags: OpenFlags): Omit<GetRequest, 'source' | 'target'> {
-  const { overwrite, range, allowRelocated, commitmentPolicy } = flags;
-  const { expectContext, requiredContext, maxEncryptedDataKeys } = flags;
-  return {
-    overwrite,
-    range,
-    allowRelocated,
-    commitmentPolicy,
-    expectContext,
-    requiredContext,
-    maxEncryptedDataKeys,
-  };
+  const { overwrite, range } = flags;
+  return { overwrite, range, ...openRules(flags) };
 }
 
 /** Standard output as a sink: the next bytes are asked for when these are gone. */

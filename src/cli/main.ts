@@ -16,11 +16,13 @@ import { addPut } from './put.ts';
 import { addResume } from './resume.ts';
 import { addSandbox } from './sandbox.ts';
 import { refuseGarbled } from './utf8.ts';
+import { addVerify } from './verify.ts';
 import { versionText } from './version.ts';
 
 const COMMANDS = [
   addPut,
   addGet,
+  addVerify,
   addInspect,
   addJobs,
   addResume,

@@ -62,6 +62,7 @@ export interface OpenFlags {
   overwrite?: boolean | undefined;
   range?: { first: number; last: number } | undefined;
   allowRelocated?: boolean | undefined;
+  requireBound?: boolean | undefined;
   commitmentPolicy?: CommitmentPolicy | undefined;
   expectContext?: Record<string, string> | undefined;
   requiredContext?: Record<string, string> | undefined;
@@ -92,6 +93,7 @@ export function messageOptions(command: Command): Command {
   return command
     .optionsGroup('Message:')
     .addOption(flag('--allow-relocated', 'open an object that was sealed under another name'))
+    .addOption(flag('--require-bound', 'refuse an object that is bound to no name'))
     .addOption(flag('--expect-context <name=value>', 'refuse it without this pair in its context; repeatable', pairs))
     .addOption(
       flag('--required-context <name=value>', 'a pair it was sealed with but does not hold; repeatable', pairs),

@@ -1,4 +1,4 @@
-/** One job, from its first event to its result: what `put`, `get` and `resume` have in common. */
+/** One job, from its first event to its result: what `put`, `get`, `verify` and `resume` have in common. */
 import { EXIT } from '../errors.ts';
 import type { JobResult, RunOptions } from '../index.ts';
 import { formatDuration, formatRate, formatSize, MiB } from '../units.ts';
@@ -10,7 +10,8 @@ export interface JobReport {
   signal: AbortSignal;
   /** `/data/db.tar`, `s3://bucket/db.tar`, in the words of the user. */
   from: string;
-  to: string;
+  /** Of a verify there is none. */
+  to?: string;
   /** Tell for each part whether it is kept, and why. */
   explain?: boolean | undefined;
 }
@@ -30,6 +31,8 @@ export async function runJob(report: JobReport, job: (options: RunOptions) => Pr
   return result.warnings.length > 0 ? EXIT.warnings : EXIT.done;
 }
 
+const DONE = { put: 'Sealed', get: 'Opened', verify: 'Verified' } as const;
+
 function resultText({ from, to }: JobReport, result: JobResult, reusedBytes: number): string {
   const { command, plainBytes, parts, partsReused, seconds, kmsCalls, signed } = result;
   const kept = partsReused > 0 ? ` (${partsReused} kept from before)` : '';
@@ -39,7 +42,7 @@ function resultText({ from, to }: JobReport, result: JobResult, reusedBytes: num
   if (movedBytes >= MiB) facts.push(formatRate(movedBytes / seconds));
   facts.push(counted(kmsCalls, 'KMS call'));
   if (signed) facts.push('signed');
-  return `${command === 'put' ? 'Sealed' : 'Opened'} ${from} into ${to}\n${facts.join(', ')}`;
+  return `${DONE[command]} ${from}${to === undefined ? '' : ` into ${to}`}\n${facts.join(', ')}`;
 }
 
 function timeText(seconds: number): string {

@@ -8,6 +8,7 @@ import type { CacheStats } from '../keys/cache.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { DamagedJob, JobSummary } from '../ledger/ledger.ts';
 import type { PutRequest } from '../put.ts';
+import type { VerifyRequest } from '../verify.ts';
 import type { KmsKeyring, MultiKeyring } from './keys.ts';
 
 /** How an engine works, for all of its jobs. */
@@ -90,6 +91,14 @@ export interface Engine extends AsyncDisposable {
    * console.log((await response.bytes()).length);
    */
   open(request: OpenRequest): ReadableStream<Uint8Array>;
+  /**
+   * Opens all of an object and keeps nothing. Rejects with whatever a get of it would.
+   *
+   * @example
+   * const { plainBytes } = await engine.verify({ source: 's3://backups/2026/db.tar', requireBound: true });
+   * console.log(plainBytes);
+   */
+  verify(request: VerifyRequest): Promise<JobResult>;
   /**
    * What an object says about itself. Needs no key, verifies nothing.
    *

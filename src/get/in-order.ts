@@ -7,7 +7,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { SealiftError } from '../errors.ts';
 import { headerBytes } from '../formats/esdk/header.ts';
 import { MessageOpener } from '../formats/esdk/open-message.ts';
-import type { PlainGetRequest, PlainSink } from '../get.ts';
+import type { PlainRequest, PlainSink } from '../get.ts';
 import type { JobResult, Progress, Tools } from '../job.ts';
 import { laneSizeOf } from '../parts/memory.ts';
 import { targetError } from '../parts/open-part.ts';
@@ -19,7 +19,7 @@ import { createTemporary, publish, removeTemporary, temporaryPathFor } from './t
 import { type Unlocked, unlock } from './unlock.ts';
 
 export interface InOrderRun {
-  request: PlainGetRequest;
+  request: PlainRequest;
   tools: Tools;
   progress: Progress;
   message: MessageStream;
@@ -37,19 +37,19 @@ export async function getInOrder(
     using _pipe = message.pipe;
     return await getMessage({ ...run, message });
   } catch (error) {
-    if (SealiftError.from(error).code === 'interrupted') throw stopped(progress.ackedBytes, toFile);
+    if (SealiftError.from(error).code === 'interrupted') throw stopped(request, progress.ackedBytes);
     throw toFile ? cannotGoOn(error, { released: 'nothing' }) : error;
   }
 }
 
 async function getMessage(run: InOrderRun): Promise<JobResult> {
   const { request, tools, progress, message } = run;
-  const { target, range } = request;
+  const { command, target, range } = request;
   if (range && message.header.suite.signature) throw noRanges();
   const unlocked = await unlock(message.header, message.at, tools, { ...request, onCall: progress.countKmsCall });
   const object = message.at.url;
   progress.totalBytes = message.layout?.plainSize ?? 0;
-  progress.emit({ type: 'start', job: '', command: 'get', object, resumed: false, totalBytes: progress.totalBytes });
+  progress.emit({ type: 'start', job: '', command, object, resumed: false, totalBytes: progress.totalBytes });
 
   using _ticket = await tools.budget.take(laneSizeOf(heldSize(message)));
   let sealedBytes = 0;
@@ -57,10 +57,10 @@ async function getMessage(run: InOrderRun): Promise<JobResult> {
     sealedBytes = await openInto(sink, run, unlocked);
   };
   if (typeof target === 'string') await intoFile(target, { overwrite: request.overwrite ?? false, write: into });
-  else await into(target);
+  else await into(target ?? nowhere);
   const signed = message.header.suite.signature && (true as const);
   const { ackedBytes: plainBytes } = progress;
-  return progress.result({ command: 'get', job: '', object, plainBytes, sealedBytes, parts: 1, signed });
+  return progress.result({ command, job: '', object, plainBytes, sealedBytes, parts: 1, signed });
 }
 
 /** Plain bytes held at once: a piece of frames, and the last frame. How large a pipe's frames really are shows later. */
@@ -100,6 +100,9 @@ async function openInto(
   if (request.range && position <= range.first) throw noSuchBytes(range, position);
   return sealedBytes;
 }
+
+/** The sink of a verify. */
+const nowhere: PlainSink = async () => {};
 
 /** The wanted ones among plain bytes that begin at `position`. */
 function within({ first, last }: ByteRange, plain: Buffer, position: number): Buffer {
@@ -147,9 +150,9 @@ function noSuchBytes({ first, last }: ByteRange, plainSize: number): SealiftErro
   });
 }
 
-function stopped(released: number, toFile: boolean): SealiftError {
-  const what = toFile ? 'nothing is kept' : `${released} verified bytes were written out`;
+function stopped({ command, target }: PlainRequest, released: number): SealiftError {
+  const what = typeof target === 'function' ? `${released} verified bytes were written out` : 'nothing is kept';
   return new SealiftError('interrupted', `Interrupted: ${what}`, {
-    hint: 'A get of a signed message, or from a pipe, cannot be resumed. Run it again.',
+    hint: `A ${command} of a signed message, or from a pipe, cannot be resumed. Run it again.`,
   });
 }

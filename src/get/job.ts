@@ -1,6 +1,6 @@
 /** Which job a get into a file belongs to: its own unfinished one, or a new one. */
 import { SealiftError } from '../errors.ts';
-import type { GetRequest, GetRun } from '../get.ts';
+import type { GetRun, PlainRequest } from '../get.ts';
 import type { Tools } from '../job.ts';
 import { forgetJob, isUnfinished } from '../jobs.ts';
 import { type JobRow, jobIdOf, Ledger } from '../ledger/ledger.ts';
@@ -16,7 +16,12 @@ type Names = Pick<JobRow, 'source' | 'target'>;
  * made: that job looks itself.
  */
 export async function checkFirst(
-  { source, target, overwrite = false, fresh }: GetRequest & { source: string; target: string },
+  {
+    source,
+    target,
+    overwrite = false,
+    fresh,
+  }: Pick<PlainRequest, 'overwrite' | 'fresh'> & { source: string; target: string },
   tools: Tools,
 ): Promise<void> {
   try {
@@ -53,7 +58,7 @@ export async function openJob({ request, place, tools }: GetRun, target: string)
 }
 
 /** What was opened of another range would have to be thrown away: that is the user's to say. */
-function refuseOtherRange({ range }: GetRequest, { options }: JobRow): void {
+function refuseOtherRange({ range }: PlainRequest, { options }: JobRow): void {
   const begun = (options.fixed as { range: string }).range;
   const asked = rangeText(range);
   if (asked === begun) return;

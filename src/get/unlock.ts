@@ -25,6 +25,16 @@ export interface OpenRules {
   maxEncryptedDataKeys?: number | undefined;
   /** Open an object whose message is bound to another name than it has now. */
   allowRelocated?: boolean | undefined;
+  /** Refuse an object whose message is bound to no name: any other writer's, and whatever came before Sealift. */
+  requireBound?: boolean | undefined;
+}
+
+/** What can be said of the rules before anything is opened. Throws `bad-option`. */
+export function checkRules({ allowRelocated, requireBound }: OpenRules): void {
+  if (!allowRelocated || !requireBound) return;
+  throw new SealiftError('bad-option', '--require-bound and --allow-relocated contradict each other', {
+    hint: 'Leave one of them away.',
+  });
 }
 
 export interface Unlocked {
@@ -41,8 +51,8 @@ export interface FoundAt {
 }
 
 /**
- * Unwraps the data key and authenticates the header with it. Throws `commitment-policy`, `context-mismatch` before the
- * keyring is asked; wrong-key and what else keyrings throw; bad-header; and `object-relocated` where the message says
+ * Unwraps the data key and authenticates the header with it. Throws `commitment-policy`, `object-unbound`, `context-mismatch`
+ * before the keyring is asked; wrong-key and what else keyrings throw; bad-header; and `object-relocated` where the message says
  * that it is bound to a name, and was found under another or under none.
  */
 export async function unlock(
@@ -53,6 +63,7 @@ export async function unlock(
 ): Promise<Unlocked> {
   const { suite, messageId, encryptedDataKeys } = header;
   checkMayRead(suite, rules.commitmentPolicy ?? DEFAULT_COMMITMENT_POLICY);
+  if (rules.requireBound && !isBound(header)) throw unbound(at);
   const verifier = verifierFor(header);
   const { encryptionContext, unstored } = contextOf(header, rules);
 
@@ -95,9 +106,20 @@ function mismatch(name: string, wanted: string, found: string | undefined): Seal
   });
 }
 
+/** The message says that it is bound to a name. */
+export function isBound({ encryptionContext }: MessageHeader): boolean {
+  const [name, value] = NAME_MARKER;
+  return encryptionContext[name] === value;
+}
+
+function unbound({ url }: FoundAt): SealiftError {
+  return new SealiftError('object-unbound', `${url} is not bound to its name: it could be any other object`, {
+    hint: 'Another program wrote it. If you expect that, leave --require-bound away.',
+  });
+}
+
 function checkName(header: MessageHeader, { url, objectKey }: FoundAt, { allowRelocated }: OpenRules): void {
-  const isBound = header.encryptionContext[NAME_MARKER[0]] === NAME_MARKER[1];
-  if (!isBound || allowRelocated) return;
+  if (!isBound(header) || allowRelocated) return;
   if (objectKey === undefined) {
     throw new SealiftError(
       'object-relocated',

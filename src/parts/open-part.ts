@@ -1,5 +1,5 @@
 /**
- * The life of one part on its way down: fetch, open, write. Bytes are written only after every frame they come from
+ * The life of one part on its way down: fetch, open, write where there is a file to write. Bytes are written only after every frame they come from
  * has been verified. A fetch that breaks is tried again from the start of the part; nothing else is.
  */
 import { open } from 'node:fs/promises';
@@ -25,23 +25,24 @@ export async function openPart(
   buffers: BufferPool,
   cut?: AbortSignal,
 ): Promise<OpenReceipt> {
+  const { target } = task;
   const { layout } = task.message;
   const frameOffset = (task.firstFrame - 1) * layout.frameSize;
   const size = Math.min(task.lastFrame * layout.frameSize, layout.plainSize) - frameOffset;
-  const pooled = 'path' in task.target;
-  const plain = 'path' in task.target ? buffers.take(size) : bufferOver(task.target, size);
+  const plain = 'buffer' in target ? bufferOver(target, size) : buffers.take(size);
   try {
     await fetchAndOpen(task, store, plain, cut);
     const first = Math.max(task.range.first - frameOffset, 0);
     const wanted = plain.subarray(first, Math.max(first, Math.min(task.range.last + 1 - frameOffset, size)));
-    if ('path' in task.target) {
-      await writeAt(task.target.path, wanted, frameOffset + first - task.range.first);
+    if ('path' in target) {
+      await writeAt(target.path, wanted, frameOffset + first - task.range.first);
       return { plainSize: wanted.length, crc32: crc32(wanted) };
     }
+    if ('nowhere' in target) return { plainSize: wanted.length };
     if (first > 0) plain.copyWithin(0, first, first + wanted.length);
     return { plainSize: wanted.length, plain: plain.buffer as ArrayBuffer };
   } finally {
-    if (pooled) buffers.give(plain);
+    if (!('buffer' in target)) buffers.give(plain);
   }
 }
 

@@ -79,8 +79,8 @@ export interface OpenTask {
   lastFrame: number;
   /** Plain bytes wanted, inclusive; bytes of the frames outside are dropped. `last` < `first` wants none. */
   range: { first: number; last: number };
-  /** Where the opened bytes go: into a file at their place in the range, or up to the main thread. */
-  target: { path: string } | { buffer: ArrayBuffer | undefined };
+  /** Where the opened bytes go: into a file at their place in the range, up to the main thread, or nowhere. */
+  target: { path: string } | { buffer: ArrayBuffer | undefined } | { nowhere: true };
 }
 
 export type PartTask = SealTask | OpenTask;

@@ -76,7 +76,7 @@ export class Threads {
       plain = buffer as ArrayBuffer;
       arrived.resolve();
     })) as OpenReceipt;
-    if ('path' in task.target) return receipt;
+    if (!('buffer' in task.target)) return receipt;
     await arrived.promise;
     return { ...receipt, plain };
   }

@@ -134,6 +134,7 @@ describe('help', () => {
     expect(listed).toEqual([
       'put',
       'get',
+      'verify',
       'inspect',
       'jobs',
       'resume',

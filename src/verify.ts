@@ -1,0 +1,23 @@
+/**
+ * `verify`: all of a sealed object is fetched, opened and thrown away. What it resolves to, a `get` would have given back;
+ * whatever a `get` refuses, it rejects with.
+ */
+import { cannotGoOn } from './get/pipe.ts';
+import type { OpenRules } from './get/unlock.ts';
+import { type GetRequest, openSource } from './get.ts';
+import { type JobResult, Progress, type RunOptions, type Tools } from './job.ts';
+
+/** What is to be opened. */
+export interface VerifyRequest extends RunOptions, OpenRules {
+  /** `s3://bucket/key` or `file:///path`; or a message's bytes in order, as from a pipe. */
+  source: GetRequest['source'];
+}
+
+/** Writes nothing, and keeps no job: one that was interrupted starts again. */
+export async function verify(request: VerifyRequest, tools: Tools): Promise<JobResult> {
+  try {
+    return await openSource({ ...request, command: 'verify' }, { tools, progress: new Progress(request) });
+  } catch (error) {
+    throw cannotGoOn(error, { released: 'nothing' });
+  }
+}
