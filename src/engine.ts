@@ -16,6 +16,7 @@ import { type Cancelled, cancelJob } from './jobs.ts';
 import type { CacheStats } from './keys/cache.ts';
 import { type DamagedJob, type JobSummary, Ledger } from './ledger/ledger.ts';
 import { openStateDir } from './ledger/state-dir.ts';
+import { Allowance, type LaneChange } from './limits/allowance.ts';
 import { Bandwidth, limitBandwidth, type SharedBandwidth } from './limits/bandwidth.ts';
 import type { Retry } from './network.ts';
 import { defaultMaxMemory, laneSizeOf, MemoryBudget, pipeLaneSizeOf, planMemory } from './parts/memory.ts';
@@ -54,6 +55,8 @@ class Workshop implements Engine {
   #threads: Threads | undefined;
   #hashThread: HashThread | undefined;
   #pruned = false;
+  /** Times a store has asked for fewer requests. */
+  #slowDowns = 0;
   /** What the jobs that run are told of requests made again. */
   readonly #retryListeners = new Set<(retry: Retry) => void>();
 
@@ -70,7 +73,7 @@ class Workshop implements Engine {
       keyring: this.#keys,
       place: (url) => this.#place(url),
       plan: (needs) => this.#plan(needs),
-      crew: (needs) => this.#crew(needs, budget),
+      crew: (needs, onChange) => this.#crew(needs, { budget, onChange }),
       budget,
     };
   }
@@ -142,6 +145,11 @@ class Workshop implements Engine {
     }
   }
 
+  readonly #tellStoreRetry = (retry: Retry): void => {
+    if (retry.throttled) this.#slowDowns++;
+    this.#tellRetry(retry);
+  };
+
   readonly #tellRetry = (retry: Retry): void => {
     for (const listener of this.#retryListeners) listener(retry);
   };
@@ -178,7 +186,7 @@ class Workshop implements Engine {
     const { pathStyle, allowHttp, expectedBucketOwner } = this.#options;
     const { settings, credentials } = await resolveStore(object, { pathStyle, allowHttp, expectedBucketOwner });
     const bandwidth = this.#limit && new Bandwidth(this.#limit);
-    const store = await openStore(settings, { credentials, onRetry: this.#tellRetry, bandwidth });
+    const store = await openStore(settings, { credentials, onRetry: this.#tellStoreRetry, bandwidth });
     return { settings, credentials, store };
   }
 
@@ -191,18 +199,27 @@ class Workshop implements Engine {
     return { plan: planMemory(request, laneSize), held, laneSize };
   }
 
-  async #crew(needs: LaneNeeds, budget: MemoryBudget): Promise<Crew> {
+  async #crew(
+    needs: LaneNeeds,
+    { budget, onChange }: { budget: MemoryBudget; onChange: (change: LaneChange) => void },
+  ): Promise<Crew> {
     const planned = this.#plan(needs);
-    const { threadCount, laneCount } = planned.plan;
+    const { threadCount, lanes } = planned.plan;
     if (!this.#threads) {
       budget.startThreads(threadCount);
-      this.#threads = new Threads({ count: threadCount, laneCount, onRetry: this.#tellRetry, limit: this.#limit });
+      this.#threads = new Threads({
+        count: threadCount,
+        laneCount: lanes.most,
+        onRetry: this.#tellStoreRetry,
+        limit: this.#limit,
+      });
     }
     if (needs.signed && !this.#hashThread) {
       budget.startHashThread();
       this.#hashThread = new HashThread();
     }
-    return { ...planned, threads: this.#threads, budget, hashThread: this.#hashThread };
+    const allowance = new Allowance(lanes, { slowDowns: () => this.#slowDowns, onChange });
+    return { ...planned, threads: this.#threads, budget, lanes: allowance, hashThread: this.#hashThread };
   }
 }
 

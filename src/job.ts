@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Keyring } from './keys/keyring.ts';
+import type { Allowance, LaneChange } from './limits/allowance.ts';
 import type { Retry } from './network.ts';
 import type { MemoryBudget, MemoryPlan } from './parts/memory.ts';
 import type { HashThread } from './parts/signing.ts';
@@ -44,6 +45,8 @@ export type JobEvent =
   | { type: 'part'; number: number; size: number; kept: boolean; reason: string }
   /** A request to S3 or KMS failed and is being made again. Jobs that share an engine all hear of it. */
   | ({ type: 'retry' } & Retry)
+  /** More or fewer parts are in flight from now on: the server asked for it, or the measured throughput did. */
+  | ({ type: 'lanes' } & LaneChange)
   /** The object is started again under a new key. */
   | { type: 'restart'; reason: string }
   /** Something the user should know; the result counts it and the command exits 3. */
@@ -113,8 +116,11 @@ export interface Tools {
   stateDir: string;
   keyring: Keyring;
   place: (url: string) => Promise<Place>;
-  /** Threads, lanes and the budget for an object's parts. Starts the threads on first use. Throws as `plan` does. */
-  crew: (needs: LaneNeeds) => Promise<Crew>;
+  /**
+   * Threads, lanes and the budget for an object's parts. Starts the threads on first use. `onChange` hears when other
+   * numbers of lanes are found to be better. Throws as `plan` does.
+   */
+  crew: (needs: LaneNeeds, onChange: (change: LaneChange) => void) => Promise<Crew>;
   /** How `crew` would do it, with nothing started. Throws `memory-too-small`. */
   plan: (needs: LaneNeeds) => CrewPlan;
   /** Tickets for parts handled on the main thread. */
@@ -143,6 +149,8 @@ export interface CrewPlan {
 export interface Crew extends CrewPlan {
   threads: Threads;
   budget: MemoryBudget;
+  /** How many lanes there may be. Whatever moves a part's bytes is measured by it. */
+  lanes: Allowance;
   /** Where it was needed. */
   hashThread?: HashThread | undefined;
 }
@@ -171,6 +179,8 @@ export class Progress {
   readonly countKmsCall = (): void => {
     this.#kmsCalls++;
   };
+
+  readonly tellLanes = (change: LaneChange): void => this.emit({ type: 'lanes', ...change });
 
   readonly warn = (message: string): void => this.emit({ type: 'warning', message });
 

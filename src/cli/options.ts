@@ -118,7 +118,7 @@ export function workOptions(command: Command): Command {
     .optionsGroup('Work:')
     .addOption(flag('--max-memory <size>', 'resident memory of the process at most (default 512MiB)', size))
     .addOption(flag('--threads <n>', 'threads that seal, open, send and fetch', count))
-    .addOption(flag('--lanes <n>', 'parts in flight at most, over all threads', count))
+    .addOption(flag('--lanes <n>', 'parts in flight over all threads; unless given it adapts', count))
     .addOption(flag('--bwlimit <rate>', 'sealed bytes a second at most, for example 10MiB/s', byteRate));
 }
 
@@ -166,7 +166,7 @@ export function outputOptions(command: Command): Command {
     .optionsGroup('Output:')
     .addOption(flag('--json', 'JSON lines on standard output'))
     .addOption(flag('-q, --quiet', 'only warnings and errors'))
-    .addOption(flag('-v, --verbose', 'requests made again, and stacks of errors'));
+    .addOption(flag('-v, --verbose', 'requests made again, changes of lanes, and stacks of errors'));
 }
 
 /** Whether a switch's variable turns it on. Commander alone would take `0` for "on". */

@@ -15,6 +15,7 @@ const THROTTLED_SHOWN_MS = 2000;
 const BAR_WIDTH = 24;
 
 type PartEvent = Extract<JobEvent, { type: 'part' }>;
+type LanesEvent = Extract<JobEvent, { type: 'lanes' }>;
 
 /** Bytes that moved in this run, at a moment. */
 interface Sample {
@@ -63,6 +64,9 @@ export class ProgressReport implements Disposable {
       case 'retry':
         if (event.throttled) this.#throttledMs = performance.now();
         this.#output.detail(`${event.call} is tried again: ${event.reason}.`);
+        break;
+      case 'lanes':
+        this.#output.detail(lanesText(event));
         break;
       case 'restart':
         this.#ackedBytes = this.reusedBytes = 0;
@@ -115,6 +119,17 @@ export class ProgressReport implements Disposable {
     this.#output.say(`${names} (${size}): ${first.kept ? 'kept' : 'to do'}, ${first.reason}.`);
     this.#alike = [];
   }
+}
+
+/** `The server asks to slow down: 16 → 8 parts at once.` */
+function lanesText({ from, to, reason }: LanesEvent): string {
+  const why = {
+    'slow-down': 'The server asks to slow down',
+    latency: 'Parts take twice the time',
+    recovery: 'The server keeps up again',
+    throughput: to > from ? 'More goes through so' : 'Fewer do as well',
+  };
+  return `${why[reason]}: ${from} → ${to} parts at once.`;
 }
 
 /** Bytes a second over the window, 0 where there is nothing to tell yet. */

@@ -21,7 +21,7 @@ export interface EngineOptions {
   maxMemory?: number | undefined;
   /** Threads that seal, open, send and fetch. Default: what cores and memory allow. */
   threads?: number | undefined;
-  /** Parts in flight at most, over all threads. */
+  /** Parts in flight, over all threads. Default: what turns out to be best, within memory. */
   lanes?: number | undefined;
   /**
    * Bytes a second at most, both ways together, over all jobs and threads of this engine: sealed bytes on their way to

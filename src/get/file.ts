@@ -163,7 +163,7 @@ async function fetchPieces(
   // Whether or not all pieces came, those that did are recorded before the ledger is closed.
   return await runLanes({
     items: pieces,
-    count: opener.laneCount,
+    lanes: opener.lanes,
     stop: request.signal,
     work: async (piece, cut) => {
       using _ticket = await opener.ticket();

@@ -17,7 +17,7 @@ export async function toNowhere(run: GetRun): Promise<string> {
   const opener = await openerFor(run, pieces.length);
   const complete = await runLanes({
     items: pieces,
-    count: opener.laneCount,
+    lanes: opener.lanes,
     stop: request.signal,
     // Nothing of it can be gone on with: pieces in flight are of no use to anybody.
     graceMs: 0,

@@ -8,7 +8,7 @@ import type { OpenReceipt, OpenTask } from '../parts/task.ts';
 import type { Piece } from './pieces.ts';
 
 export interface Opener {
-  laneCount: number;
+  lanes: { readonly count: number };
   /** Memory for one piece. Whoever opens one holds a ticket until nothing of the piece is in memory any more. */
   ticket: () => Promise<Disposable>;
   /** Opens a piece, until `cut`. */
@@ -20,13 +20,13 @@ export interface Opener {
  * where memory has no room for one piece: a foreign object's frames, or its single block, may be of any size.
  */
 export async function openerFor(run: GetRun, pieceCount: number): Promise<Opener> {
-  const { place, tools, message } = run;
+  const { place, tools, message, progress } = run;
   const pieceSize = partOf(message.layout, 1).plainSize;
   if (pieceCount <= 1) {
     const size = laneSizeOf(pieceSize);
     tools.budget.check(size);
     return {
-      laneCount: 1,
+      lanes: { count: 1 },
       ticket: () => tools.budget.take(size),
       open: async (piece, target, cut) => {
         const buffers = new BufferPool();
@@ -38,11 +38,14 @@ export async function openerFor(run: GetRun, pieceCount: number): Promise<Opener
       },
     };
   }
-  const { plan, budget, laneSize, threads } = await tools.crew({ partSize: pieceSize });
+  const { lanes, budget, laneSize, threads } = await tools.crew({ partSize: pieceSize }, progress.tellLanes);
   return {
-    laneCount: plan.laneCount,
+    lanes,
     ticket: () => budget.take(laneSize),
-    open: async (piece, target, cut) => threads.open(await taskFor(run, piece, target), cut),
+    async open(piece, target, cut) {
+      const task = await taskFor(run, piece, target);
+      return lanes.measure(piece.plainSize, () => threads.open(task, cut));
+    },
   };
 }
 

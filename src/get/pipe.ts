@@ -37,7 +37,7 @@ export async function toPipe(run: GetRun, sink: PlainSink): Promise<string> {
 
   const complete = await runLanes({
     items: pieces.entries(),
-    count: opener.laneCount,
+    lanes: opener.lanes,
     stop: request.signal,
     // Nothing of it can be gone on with: pieces in flight are of no use to anybody.
     graceMs: 0,

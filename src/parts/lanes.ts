@@ -1,5 +1,6 @@
 /**
- * The one concurrency primitive: n lanes pull work from an iterator, each taking the next item only when it has room.
+ * The one concurrency primitive: lanes pull work from an iterator, each taking the next item only when it has room. How
+ * many there may be is asked again whenever an item is done: a lane beyond that ends, and one that is missing begins.
  * The first failure, or `stop`, ends the pulling; work in flight is waited for, because it may already have effects
  * that the ledger must hear of. After `stop` that wait has an end: somebody wants to leave.
  */
@@ -15,8 +16,8 @@ const CUT_MS = 2_000;
 export interface LanesOptions<T> {
   /** What comes asynchronously is asked for in turn. Whatever an item holds is its work's to give back. */
   items: Iterable<T> | AsyncIterable<T>;
-  /** Items in flight at most. */
-  count: number;
+  /** Items in flight at most; may change while the work goes on, and is never less than one. */
+  lanes: { readonly count: number };
   /** Once aborted no new item is taken. In-flight work goes on. */
   stop?: AbortSignal | undefined;
   /** How long work in flight may go on after `stop`. */
@@ -30,30 +31,43 @@ export interface LanesOptions<T> {
  * flight has settled by then, unless even cutting it did not help.
  */
 export async function runLanes<T>(options: LanesOptions<T>): Promise<boolean> {
-  const { items, count, stop, graceMs = GRACE_MS, work } = options;
+  const { items, lanes, stop, graceMs = GRACE_MS, work } = options;
   const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   const cut = new AbortController();
   const done = new AbortController();
+  const all = Promise.withResolvers<void>();
+  let laneCount = 0;
   let failure: { error: unknown } | undefined;
   let exhausted = false;
 
+  const isOpen = () => !failure && !stop?.aborted && !exhausted;
+
   async function lane(): Promise<void> {
-    while (!failure && !stop?.aborted) {
+    while (isOpen() && laneCount <= lanes.count) {
       try {
         const next = await iterator.next();
-        if (next.done) {
-          exhausted = true;
-          return;
-        }
-        await work(next.value, cut.signal);
+        if (next.done) exhausted = true;
+        else await work(next.value, cut.signal);
       } catch (error) {
         failure ??= { error };
       }
+      beginMissing();
+    }
+    laneCount--;
+    if (laneCount === 0) all.resolve();
+  }
+
+  function beginMissing(): void {
+    while (isOpen() && laneCount < lanes.count) {
+      laneCount++;
+      void lane();
     }
   }
 
-  const all = Promise.all(Array.from({ length: count }, lane)).finally(() => done.abort());
-  await Promise.race([all, cutAfterGrace({ stop, graceMs, cut, done: done.signal })]);
+  beginMissing();
+  if (laneCount === 0) all.resolve();
+  await Promise.race([all.promise, cutAfterGrace({ stop, graceMs, cut, done: done.signal })]);
+  done.abort();
   const error = failure?.error;
   // A real failure counts, whatever was cut beside it; a failure by cutting is the interruption itself.
   if (failure && !(cut.signal.aborted && isInterruption(error))) throw error;

@@ -5,6 +5,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { SealiftError } from '../errors.ts';
+import type { LaneRange } from '../limits/allowance.ts';
 import { formatSize, MiB } from '../units.ts';
 
 /** The main thread with the SDK's S3 and KMS clients, the ledger, and its garbage; a long job has some more of that. */
@@ -18,7 +19,10 @@ const LANE_FACTOR = 1.5;
 
 const DEFAULT_MAX_MEMORY = 512 * MiB;
 const MAX_THREAD_COUNT = 8;
-const DEFAULT_LANES_PER_THREAD = 3;
+/** Enough to keep a thread busy on a short line; more are begun where they gain something. */
+const FIRST_LANES_PER_THREAD = 3;
+/** A longer line than the world has needs no more; and each has a connection of its own. */
+const MOST_LANES_PER_THREAD = 16;
 
 /** What a lane with a part of `partSize` sealed bytes takes from the budget. */
 export function laneSizeOf(partSize: number): number {
@@ -57,8 +61,8 @@ export interface MemoryPlan {
   /** There is a hashing thread. */
   signs?: boolean | undefined;
   threadCount: number;
-  /** Parts in flight at most, over all threads. */
-  laneCount: number;
+  /** Parts in flight, over all threads: exactly so many where the user has said so. */
+  lanes: LaneRange;
 }
 
 /** The cap where the user names none: 512 MiB, or three quarters of a smaller container. */
@@ -81,16 +85,18 @@ export function planMemory(request: MemoryRequest, laneSize: number): MemoryPlan
     threadCount--;
 
   const room = Math.floor((maxMemory - need(threadCount, 0)) / laneSize);
-  const laneCount = request.laneCount ?? Math.min(threadCount * DEFAULT_LANES_PER_THREAD, room);
+  const most = request.laneCount ?? Math.min(threadCount * MOST_LANES_PER_THREAD, room);
+  const start = request.laneCount ?? Math.min(threadCount * FIRST_LANES_PER_THREAD, room);
   const least = need(threadCount, Math.max(request.laneCount ?? 1, 1));
-  if (laneCount < 1 || laneCount > room) {
+  if (most < 1 || most > room) {
     throw new SealiftError(
       'memory-too-small',
       `${formatSize(maxMemory)} of memory is too little: the least that works is ${Math.ceil(least / MiB)} MiB`,
       { hint: `Give --max-memory ${Math.ceil(least / MiB)}MiB or more, or fewer --threads and --lanes.` },
     );
   }
-  return { maxMemory, signs: request.signs, threadCount, laneCount };
+  const lanes = { least: request.laneCount ?? 1, start, most };
+  return { maxMemory, signs: request.signs, threadCount, lanes };
 }
 
 /** Hands out the bytes that the process and its threads leave, first come first served. */

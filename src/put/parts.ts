@@ -46,7 +46,9 @@ export async function sendPart(
   const store = { settings: place.settings, credentials: await place.credentials() };
   const task: SealTask = { kind: 'seal', store, message, header: row.header, objectKey: place.key, show, ...part };
   const seal = () => crew.threads.seal(task, (sealed) => announcePart(run, attempt, sealed, signing), cut);
-  const receipt = await (signing ? signing.enter(part.number, seal) : seal());
+  const { sealedSize } = partOf(message.layout, part.number);
+  const moved = () => (part.compareOnly ? seal() : crew.lanes.measure(sealedSize, seal));
+  const receipt = await (signing ? signing.enter(part.number, moved) : moved());
   if (!part.compareOnly) await ledger.recordReceipt(receipt);
 }
 
@@ -71,7 +73,7 @@ export async function sendParts(
   try {
     return await runLanes({
       items: partsToDo(run, attempt),
-      count: crew.plan.laneCount,
+      lanes: crew.lanes,
       stop: request.signal,
       work: (part, cut) =>
         send(part, cut).catch((error) => {

@@ -61,7 +61,7 @@ async function sealPipe(run: PutRun, reader: PipeReader): Promise<WriteAnswer> {
     });
   if (first.isLast) return await sendHeld(run, await begin(), first);
 
-  const crew = await tools.crew(needsOf(longest, run.request));
+  const crew = await tools.crew(needsOf(longest, run.request), progress.tellLanes);
   const attempt = await begin();
   const uploadId = await createUpload(run, attempt);
   const ended = await sendPieces(run, attempt, { first, pieces, reader, uploadId, crew });
@@ -137,9 +137,14 @@ async function sendPieces(
     }
   }
 
-  const lanes = { items: all(), count: crew.plan.laneCount, work: send };
   // Nothing of it can be gone on with: parts in flight are of no use to anybody.
-  const complete = await runLanes({ ...lanes, stop: run.request.signal, graceMs: 0 });
+  const complete = await runLanes({
+    items: all(),
+    lanes: crew.lanes,
+    work: send,
+    stop: run.request.signal,
+    graceMs: 0,
+  });
   if (!complete) throw interrupted(run);
   return ended!;
 }

@@ -69,7 +69,7 @@ describe('lanes', () => {
     const cuts: string[] = [];
     const lanes = runLanes({
       items: ['slow', 'never begun'],
-      count: 1,
+      lanes: { count: 1 },
       stop: stop.signal,
       graceMs: 200,
       work: (item, cut) =>
@@ -91,7 +91,7 @@ describe('lanes', () => {
     const stop = new AbortController();
     const lanes = runLanes({
       items: ['fails', 'is cut'],
-      count: 2,
+      lanes: { count: 2 },
       stop: stop.signal,
       graceMs: 50,
       work: async (item, cut) => {
@@ -108,7 +108,7 @@ describe('lanes', () => {
     const ended: number[] = [];
     const lanes = runLanes({
       items: [1, 2, 3, 4],
-      count: 2,
+      lanes: { count: 2 },
       work: async (item) => {
         if (item === 1) throw new Error('first');
         await sleep(20);

@@ -11,7 +11,7 @@ import { Threads } from '../../src/parts/threads.ts';
 import { resolveS3Settings } from '../../src/stores/aws-settings.ts';
 import { S3Store } from '../../src/stores/s3.ts';
 import { MiB } from '../../src/units.ts';
-import { BUCKET, keyring, openStage, type Plot, type Stage } from '../support/stage.ts';
+import { BUCKET, fixedLanes, keyring, openStage, type Plot, type Stage } from '../support/stage.ts';
 
 const PIECE_SIZE = 8 * MiB;
 
@@ -40,14 +40,18 @@ async function toolsWith({ ticketCount, laneCount }: { ticketCount: number; lane
   const budget = new MemoryBudget({ maxMemory });
   budget.startThreads(1);
   const plan = ({ partSize }: LaneNeeds) => {
-    return { plan: { maxMemory, threadCount: 1, laneCount }, held: true, laneSize: laneSizeOf(partSize) };
+    return {
+      plan: { maxMemory, threadCount: 1, lanes: { least: 1, start: laneCount, most: laneCount } },
+      held: true,
+      laneSize: laneSizeOf(partSize),
+    };
   };
   return {
     stateDir: '',
     keyring,
     place: async (url) => ({ url, key: url.split('/').at(-1)!, store, ...settings }),
     plan,
-    crew: async (needs) => ({ ...plan(needs), threads, budget }),
+    crew: async (needs) => ({ ...plan(needs), threads, budget, lanes: fixedLanes(laneCount) }),
     budget,
   };
 }

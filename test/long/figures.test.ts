@@ -84,7 +84,7 @@ describe('KMS at 200 calls a second, a key for every object', () => {
     await using engine = createEngine({ keyring, keyReuse: 'off', stateDir: join(folder, 'jobs') });
     await runLanes({
       items: Array(OBJECT_COUNT).keys(),
-      count: 32,
+      lanes: { count: 32 },
       work: async (index) => void (await engine.put({ source, target: `s3://bkt/${run}/${index}` })),
     });
     const calls = sandbox.log().slice(before);

@@ -21,11 +21,11 @@ describe('the least that an error names works, and a MiB less does not', () => {
   test.each([8 * MiB, 45 * MiB, 4 * GiB])('for parts of %i bytes on threads', async (partSize) => {
     const plan = (maxMemory: number) => () => planMemory({ maxMemory }, laneSizeOf(partSize));
     const least = leastNamed(plan(BASE_SIZE));
-    const { threadCount, laneCount } = plan(least)();
+    const { threadCount, lanes } = plan(least)();
     expect(leastNamed(plan(least - MiB))).toBe(least);
     const budget = new MemoryBudget({ maxMemory: least });
     budget.startThreads(threadCount);
-    for (let lane = 0; lane < laneCount; lane++) await budget.take(laneSizeOf(partSize));
+    for (let lane = 0; lane < lanes.most; lane++) await budget.take(laneSizeOf(partSize));
   });
 });
 

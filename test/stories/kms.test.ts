@@ -44,7 +44,7 @@ test(`${OBJECT_COUNT} small puts of one engine cost one call`, async () => {
   await using engine = newEngine();
   await runLanes({
     items: Array(OBJECT_COUNT).keys(),
-    count: 16,
+    lanes: { count: 16 },
     work: async (index) => {
       const { kmsCalls } = await engine.put({ source, target: `s3://bkt/many/${index}` });
       counted += kmsCalls;

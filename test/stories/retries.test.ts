@@ -50,8 +50,12 @@ test('a job hears of its requests to KMS and S3, from threads too, and other job
 test('a command tells machines, and with -v people', async () => {
   sandbox.setFaults(FAULTS);
   const env = { ...sandbox.env, SEALIFT_STATE_DIR: join(folder, 'state') };
-  const put = await run(['put', source, 's3://bucket/told', '--kms-key', sandbox.kmsKeyId, '--json', '-v'], { env });
+  const put = await run(
+    ['put', source, 's3://bucket/told', '--kms-key', sandbox.kmsKeyId, '--max-memory', '512MiB', '--json', '-v'],
+    { env },
+  );
   expect(put.lines.filter(({ type }) => type === 'retry')).toEqual(RETRIES);
   expect(put.stderr).toMatch(/^GenerateDataKey is tried again: KMS .*ThrottlingException.*\.$/m);
   expect(put.stderr).toMatch(/^UploadPart is tried again: .*\.$/m);
+  expect(put.stderr).toMatch(/^The server asks to slow down: \d+ → \d+ parts at once\.$/m);
 });

@@ -15,7 +15,7 @@ import { parseObjectUrl } from '../../src/stores/object-url.ts';
 import { S3Store } from '../../src/stores/s3.ts';
 import { MiB } from '../../src/units.ts';
 import { start } from '../support/cli.ts';
-import { attemptOf, BUCKET, keyring, openStage, PART_SIZE, type Stage } from '../support/stage.ts';
+import { attemptOf, BUCKET, fixedLanes, keyring, openStage, PART_SIZE, type Stage } from '../support/stage.ts';
 
 let stage: Stage;
 beforeAll(async () => {
@@ -35,7 +35,7 @@ describe('a ticket is taken before anything is read', () => {
     const { settings, credentials } = await resolveS3Settings({ bucket: BUCKET });
     const store = new S3Store({ settings, credentials });
     const plan = ({ partSize }: LaneNeeds) => ({
-      plan: { maxMemory: MAX_MEMORY, threadCount: 1, laneCount: 1 },
+      plan: { maxMemory: MAX_MEMORY, threadCount: 1, lanes: { least: 1, start: 1, most: 1 } },
       held: true,
       laneSize: laneSizeOf(partSize),
     });
@@ -44,7 +44,7 @@ describe('a ticket is taken before anything is read', () => {
       keyring,
       place: async (url) => ({ url, key: parseObjectUrl(url).key, store, settings, credentials }),
       plan,
-      crew: async (needs) => ({ ...plan(needs), threads, budget }),
+      crew: async (needs) => ({ ...plan(needs), threads, budget, lanes: fixedLanes(1) }),
       budget,
     };
     // From now on the thread is there, and what it does it does within milliseconds.

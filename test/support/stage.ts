@@ -15,6 +15,7 @@ import { decodeHeader, type MessageHeader } from '../../src/formats/esdk/header.
 import type { JobEvent, JobResult } from '../../src/job.ts';
 import { rawAesKeyring } from '../../src/keys/raw-aes.ts';
 import { type AttemptRow, jobIdOf, Ledger } from '../../src/ledger/ledger.ts';
+import { Allowance } from '../../src/limits/allowance.ts';
 import type { PutRequest } from '../../src/put.ts';
 import type { RequestRecord } from '../../src/sandbox/log.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
@@ -145,6 +146,11 @@ export async function openStage(): Promise<Stage> {
     },
   };
   return stage;
+}
+
+/** So many lanes, whatever happens. */
+export function fixedLanes(count: number): Allowance {
+  return new Allowance({ least: count, start: count, most: count }, { slowDowns: () => 0, onChange: () => {} });
 }
 
 /** The current attempt of a plot's put, with its header read. */
