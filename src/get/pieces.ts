@@ -27,7 +27,8 @@ export interface Piece {
 export function piecesOf({ message: { layout }, range }: { message: { layout: Layout }; range: ByteRange }): Piece[] {
   const covering = range.last < range.first ? { firstFrame: 1, lastFrame: 1 } : framesCovering(layout, range);
   const lastFrame = range.last >= layout.plainSize - 1 ? layout.frameCount : covering.lastFrame;
-  const partNumberOf = (frame: number) => Math.ceil(frame / layout.partFrameCount);
+  // An empty final frame lies in the last part.
+  const partNumberOf = (frame: number) => Math.min(layout.partCount, Math.ceil(frame / layout.partFrameCount));
 
   const pieces: Piece[] = [];
   for (let number = partNumberOf(covering.firstFrame); number <= partNumberOf(lastFrame); number++) {

@@ -59,8 +59,8 @@ export interface SealRequest {
   objectKey?: string;
   encryptionContext?: Record<string, string>;
   encryptedDataKeys?: EncryptedDataKey[];
-  /** Seal as some other writers do: an empty final frame after full ones. */
-  emptyFinalFrame?: boolean;
+  /** Seal as some other writers do: the final frame may be full, where we write an empty one behind it. */
+  fullFinalFrame?: boolean;
 }
 
 export function sealMessage(request: SealRequest): SomeMessage {
@@ -77,7 +77,10 @@ export function sealMessage(request: SealRequest): SomeMessage {
   });
   const bytes = headerBytes(header);
   const headerSize = bytes.length;
-  const frameCount = Math.max(1, Math.ceil(plain.length / frameSize)) + (request.emptyFinalFrame ? 1 : 0);
+  const { length } = plain;
+  const frameCount = request.fullFinalFrame
+    ? Math.max(1, Math.ceil(length / frameSize))
+    : Math.floor(length / frameSize) + 1;
   // Number, nonce and tag of every frame; the last has a mark and its size too.
   const sealedSize = headerSize + frameCount * 32 + 8 + plain.length;
   const layout = layoutOfObject({ sealedSize, frameSize, headerSize, partSize });

@@ -118,12 +118,21 @@ function noSuchMessage(sealedSize: number): SealiftError {
   });
 }
 
-/** Fills in what follows from the rest. */
+/**
+ * How many frames we write: the last one is never full. Where the plain bytes fill whole frames an empty one ends the
+ * message, because AWS's Python client before version 4, and its command line to this day, refuse a full final frame.
+ */
+export function frameCountFor({ plainSize, frameSize }: { plainSize: number; frameSize: number }): number {
+  return Math.floor(plainSize / frameSize) + 1;
+}
+
+/** Fills in what follows from the rest. An empty final frame lies in the part of the frame before it. */
 export function layoutOf(input: Omit<Layout, 'partCount' | 'sealedSize'>): Layout {
-  const { plainSize, headerSize, frameCount } = input;
+  const { plainSize, frameSize, headerSize, frameCount } = input;
+  const endsEmpty = frameCount > 1 && plainSize === (frameCount - 1) * frameSize;
   return {
     ...input,
-    partCount: partsFor(input, frameCount),
+    partCount: partsFor(input, endsEmpty ? frameCount - 1 : frameCount),
     sealedSize: headerSize + frameCount * FRAME_OVERHEAD + lastOverhead(input) + plainSize,
   };
 }
@@ -140,7 +149,7 @@ export function partOf(layout: Layout, number: number): Part {
   }
   const index = number - 1;
   const firstFrame = framesIn(layout, index) + 1;
-  const lastFrame = Math.min(layout.frameCount, framesIn(layout, number));
+  const lastFrame = number === layout.partCount ? layout.frameCount : framesIn(layout, number);
   const frames = frameRange(layout, { firstFrame, lastFrame });
   const isFirst = index === 0;
   return {

@@ -10,6 +10,7 @@ import {
   DEFAULT_PART_SIZE,
   FINAL_OVERHEAD,
   FRAME_OVERHEAD,
+  frameCountFor,
   type Layout,
   layoutOf,
   MAX_FRAME_COUNT,
@@ -52,18 +53,19 @@ export function planLayout(input: Cut & { plainSize: number; partSize?: number |
   if (!Number.isSafeInteger(plainSize) || plainSize < 0) {
     throw new RangeError(`plainSize: expected a size in whole bytes, got ${plainSize}`);
   }
-  const frameCount = Math.max(1, Math.ceil(plainSize / frameSize));
+  const frameCount = frameCountFor({ plainSize, frameSize });
   if (frameCount > MAX_FRAME_COUNT) {
     throw new SealiftError(
       'too-many-frames',
       `${bytes(plainSize)} are more than ${MAX_FRAME_COUNT} frames of ${bytes(frameSize)}`,
       {
-        hint: `The least --frame-size that works is ${Math.ceil(plainSize / MAX_FRAME_COUNT)} bytes.`,
+        hint: `The least --frame-size that works is ${Math.floor(plainSize / MAX_FRAME_COUNT) + 1} bytes.`,
       },
     );
   }
   const mostFrames = maxPartFrameCount({ frameSize, headerSize });
-  const leastFrames = Math.ceil(frameCount / MAX_PART_COUNT);
+  const fullFrames = Math.ceil(plainSize / frameSize);
+  const leastFrames = Math.ceil(fullFrames / MAX_PART_COUNT);
   if (leastFrames > mostFrames) {
     throw new SealiftError('too-many-parts', `${bytes(plainSize)} are more than one object can hold`, {
       hint: `With this frame size an object holds up to ${bytes(maxPlainSize({ frameSize, headerSize }))}.`,
@@ -73,7 +75,7 @@ export function planLayout(input: Cut & { plainSize: number; partSize?: number |
     partSize === undefined
       ? Math.min(
           mostFrames,
-          Math.max(Math.ceil(DEFAULT_PART_SIZE / frameSize), Math.ceil(frameCount / COMFORTABLE_PART_COUNT)),
+          Math.max(Math.ceil(DEFAULT_PART_SIZE / frameSize), Math.ceil(fullFrames / COMFORTABLE_PART_COUNT)),
         )
       : checkedPartFrameCount({ partSize, frameSize, leastFrames, mostFrames });
   return layoutOf({ plainSize, frameSize, headerSize, frameCount, partFrameCount });
@@ -98,7 +100,7 @@ export function planPipe(
   });
   const mostPartFrames = Math.max(first, Math.min(mostFrames, Math.floor(mostPartSize / frameSize)));
   const reachOf = (partFrameCount: number) =>
-    Math.min(MAX_FRAME_COUNT, framesIn({ partFrameCount, mostPartFrames }, MAX_PART_COUNT)) * frameSize;
+    Math.min(MAX_FRAME_COUNT - 1, framesIn({ partFrameCount, mostPartFrames }, MAX_PART_COUNT)) * frameSize;
   let partFrameCount = first;
   while (reachOf(partFrameCount) < expectedSize && partFrameCount < mostPartFrames) {
     partFrameCount = Math.min(2 * partFrameCount, mostPartFrames);
@@ -115,7 +117,7 @@ export function planPipe(
     plainSize,
     frameSize,
     headerSize,
-    frameCount: plainSize / frameSize,
+    frameCount: frameCountFor({ plainSize, frameSize }),
     partFrameCount,
     mostPartFrames,
   });
@@ -124,7 +126,7 @@ export function planPipe(
 /** A pipe's layout once its end is known: all parts before that are as they were. */
 export function endedAt(longest: Layout, plainSize: number): Layout {
   const { frameSize } = longest;
-  return layoutOf({ ...longest, plainSize, frameCount: Math.max(1, Math.ceil(plainSize / frameSize)) });
+  return layoutOf({ ...longest, plainSize, frameCount: frameCountFor({ plainSize, frameSize }) });
 }
 
 function checkedPartFrameCount(input: {
@@ -152,15 +154,16 @@ function checkedPartFrameCount(input: {
   return frames;
 }
 
-/** The most frames a part can have wherever it stands: with the header in front, a final frame and a signature behind. */
+/** The most full frames a part can have wherever it stands: a header in front, an empty final frame and a signature behind. */
 function maxPartFrameCount({ frameSize, headerSize }: Cut): number {
-  return Math.floor((MAX_PART_SIZE - headerSize - FINAL_OVERHEAD - MAX_FOOTER_SIZE) / (frameSize + FRAME_OVERHEAD));
+  const others = headerSize + FRAME_OVERHEAD + FINAL_OVERHEAD + MAX_FOOTER_SIZE;
+  return Math.floor((MAX_PART_SIZE - others) / (frameSize + FRAME_OVERHEAD));
 }
 
 /** The most plain bytes one object can hold. */
 export function maxPlainSize({ frameSize, headerSize }: Cut): number {
-  const frames = Math.min(MAX_FRAME_COUNT, MAX_PART_COUNT * maxPartFrameCount({ frameSize, headerSize }));
-  return frames * frameSize;
+  const inParts = MAX_PART_COUNT * maxPartFrameCount({ frameSize, headerSize }) * frameSize;
+  return Math.min(inParts, MAX_FRAME_COUNT * frameSize - 1);
 }
 
 /** Exact, for sizes a person may type back. */
