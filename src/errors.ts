@@ -59,6 +59,7 @@ export const CODES = {
   // The store.
   'object-not-found': failed,
   'object-changed': failed,
+  'object-archived': failed,
   'bucket-not-found': failed,
   'access-denied': failed,
   'wrong-region': failed,

@@ -9,6 +9,7 @@ import { headerBytes } from '../formats/esdk/header.ts';
 import type { GetRun } from '../get.ts';
 import { leaveJob } from '../leave.ts';
 import type { DownloadRow, Ledger, WrittenPiece } from '../ledger/ledger.ts';
+import { mtimeOf } from '../mtime.ts';
 import { runLanes } from '../parts/lanes.ts';
 import { openJob } from './job.ts';
 import { type Opener, openerFor } from './open.ts';
@@ -37,7 +38,9 @@ export async function toFile(run: GetRun, target: string): Promise<string> {
       const download = await takeUp(run, ledger, target, pieces.length);
       const todo = await piecesToFetch(run, ledger, download, pieces);
       if (!(await fetchPieces(run, ledger, download, { pieces: todo, opener }))) throw interrupted(target);
-      await publish(download.tempPath, target, { overwrite });
+      // A part of the source has no time of its own.
+      const time = run.request.range ? undefined : mtimeOf(run.object.info);
+      await publish(download.tempPath, target, { overwrite, time, warn: run.progress.warn });
     }
     ledger.finish('done');
     return ledger.job.id;

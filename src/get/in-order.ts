@@ -15,7 +15,7 @@ import { MiB } from '../units.ts';
 import type { ByteRange } from './pieces.ts';
 import { cannotGoOn } from './pipe.ts';
 import type { MessageStream } from './stream.ts';
-import { createTemporary, publish, removeTemporary, temporaryPathFor } from './target.ts';
+import { createTemporary, publish, removeTemporary, type SourceTime, temporaryPathFor } from './target.ts';
 import { type Unlocked, unlock } from './unlock.ts';
 
 export interface InOrderRun {
@@ -56,7 +56,9 @@ async function getMessage(run: InOrderRun): Promise<JobResult> {
   const into = async (sink: PlainSink) => {
     sealedBytes = await openInto(sink, run, unlocked);
   };
-  if (typeof target === 'string') await intoFile(target, { overwrite: request.overwrite ?? false, write: into });
+  const { warn } = progress;
+  const { overwrite = false } = request;
+  if (typeof target === 'string') await intoFile(target, { overwrite, time: message.mtime, warn, write: into });
   else await into(target ?? nowhere);
   const signed = message.header.suite.signature && (true as const);
   const { ackedBytes: plainBytes } = progress;
@@ -112,7 +114,7 @@ function within({ first, last }: ByteRange, plain: Buffer, position: number): Bu
 /** Writes a file under a random name, and gives it its own once `write` has resolved. */
 async function intoFile(
   target: string,
-  { overwrite, write }: { overwrite: boolean; write: (sink: PlainSink) => Promise<void> },
+  { write, ...options }: { overwrite: boolean; write: (sink: PlainSink) => Promise<void> } & SourceTime,
 ): Promise<void> {
   const tempPath = temporaryPathFor(target);
   await createTemporary(tempPath, { target, size: 0 });
@@ -123,7 +125,7 @@ async function intoFile(
     } finally {
       await file.close();
     }
-    await publish(tempPath, target, { overwrite });
+    await publish(tempPath, target, options);
   } catch (error) {
     await removeTemporary({ tempPath });
     throw error;

@@ -8,8 +8,10 @@ import { decodeHeader, headerBytes, type MessageHeader } from '../formats/esdk/h
 import type { Layout } from '../formats/esdk/layout.ts';
 import { release } from '../formats/release.ts';
 import type { Place } from '../job.ts';
+import { mtimeOf } from '../mtime.ts';
 import { PipeSource } from '../parts/pipe-source.ts';
 import type { SealedObject } from './object.ts';
+import type { SourceTime } from './target.ts';
 import type { FoundAt, OpenRules } from './unlock.ts';
 
 export interface MessageStream {
@@ -19,6 +21,8 @@ export interface MessageStream {
   layout?: Layout | undefined;
   /** Sealed bytes behind the header, where known. */
   bodySize?: number | undefined;
+  /** The time its source had, where it was kept. */
+  mtime?: SourceTime['time'];
   /** The bytes behind the header. Each chunk is good until the next one is asked for. */
   body: AsyncIterable<Uint8Array>;
   /** The pipe it comes through, to be let go whether its body was read or not. */
@@ -38,6 +42,7 @@ export function streamOfObject(place: Place, object: SealedObject, signal: Abort
     header,
     layout,
     bodySize: info.size - headerSize,
+    mtime: mtimeOf(info),
     body: readOn(place, object, { first: headerSize, last: info.size - 1 }, signal),
   };
 }

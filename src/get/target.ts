@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
-import { type FileHandle, link, lstat, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, link, lstat, open, rename, rm, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { SealiftError } from '../errors.ts';
 import { targetError } from '../parts/open-part.ts';
@@ -40,6 +40,12 @@ async function statsOf(path: string, target: string): Promise<BigIntStats | unde
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw targetError(target, error as NodeJS.ErrnoException);
   }
+}
+
+/** The time a file's source had, as `utimes` takes it, and who is told where the file cannot have it. */
+export interface SourceTime {
+  time: number | Date | undefined;
+  warn: (message: string) => void;
 }
 
 /** A random name beside the target. The target's own is not in it: that may be as long as a name can be. */
@@ -83,10 +89,19 @@ export async function syncFile(path: string): Promise<void> {
 }
 
 /**
- * Gives the verified file its name, and puts both on the disk. Without `overwrite` the name is taken by a hard link,
+ * Gives the verified file its source's time and its name, and puts all on the disk. Without `overwrite` the name is taken by a hard link,
  * which fails where another file has appeared meanwhile; a rename would replace it.
  */
-export async function publish(temporary: string, target: string, { overwrite }: { overwrite: boolean }): Promise<void> {
+export async function publish(
+  temporary: string,
+  target: string,
+  { overwrite, time, warn }: { overwrite: boolean } & Partial<SourceTime>,
+): Promise<void> {
+  if (time !== undefined) {
+    await utimes(temporary, new Date(), time).catch(({ message }: Error) => {
+      warn?.(`${target} could not be given its modification time, and is there with all its bytes: ${message}`);
+    });
+  }
   await withHandle(temporary, 'r+', (file) => file.sync());
   try {
     if (overwrite) await rename(temporary, target);

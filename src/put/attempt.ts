@@ -13,6 +13,7 @@ import { DEFAULT_FRAME_SIZE, planLayout } from '../formats/esdk/plan.ts';
 import { COMMITTING_SUITE, SIGNING_SUITE } from '../formats/esdk/suites.ts';
 import type { LaneNeeds, Tools } from '../job.ts';
 import type { AttemptRow, SourceIdentity } from '../ledger/types.ts';
+import { MTIME_METADATA, mtimeText } from '../mtime.ts';
 import { laneSizeOf } from '../parts/memory.ts';
 import type { Message } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
@@ -63,7 +64,7 @@ export interface Attempt {
 /** The header's size is known only with its keys; this much is assumed when a plan is checked before they are made. */
 export const TYPICAL_HEADER_SIZE = 1024;
 
-const OUR_METADATA = ['mtime', ID_METADATA];
+const OUR_METADATA = [MTIME_METADATA, ID_METADATA];
 
 /**
  * Plans the object, looks at the target, makes the message key and header, and records all of it. Throws usage errors,
@@ -76,7 +77,7 @@ export async function beginAttempt(run: PutRun, source: SourceIdentity): Promise
   const typical = planLayout({ ...plan, headerSize: TYPICAL_HEADER_SIZE });
   if (!goesWhole(typical, tools)) checkMemory(tools, needsOf(typical, request));
   run.progress.totalBytes = source.size;
-  const intended = await intend(run, { mtime: mtimeText(source.mtimeNs) });
+  const intended = await intend(run, { [MTIME_METADATA]: mtimeText(source.mtimeNs) });
   return await startAttempt(run, intended, {
     source,
     plainSize: source.size,
@@ -192,11 +193,4 @@ function headersFor(request: SealOptions, ours: Readonly<Record<string, string>>
   const headers = { metadata, contentType, storageClass, tags };
   checkHeaders(headers);
   return headers;
-}
-
-/** Modification time as rclone keeps it: seconds since the epoch with nine decimals. */
-function mtimeText(mtimeNs: string): string {
-  const negative = mtimeNs.startsWith('-');
-  const digits = mtimeNs.slice(negative ? 1 : 0).padStart(10, '0');
-  return `${negative ? '-' : ''}${digits.slice(0, -9)}.${digits.slice(-9)}`;
 }

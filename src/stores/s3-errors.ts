@@ -44,6 +44,8 @@ interface Failure extends Error {
   $response?: { headers?: Record<string, string> };
   /** The region that S3 expected, in AuthorizationHeaderMalformed. */
   Region?: string;
+  /** Where the object is, in InvalidObjectState. */
+  StorageClass?: string;
 }
 
 const START_OVER = 'Run the same command again: it starts the object over, under a new key.';
@@ -70,7 +72,6 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
   EntityTooLarge: ['store-error', 'The store takes no part or object of this size: give a smaller --part-size.'],
   EntityTooSmall: ['store-error', 'S3 wants parts of at least 5 MiB: give a larger --part-size.'],
   InvalidPart: ['store-error', 'The parts in the store are not those that were sent. Run it again with --fresh.'],
-  InvalidObjectState: ['store-error', 'The object is archived. Restore it first: aws s3api restore-object --help.'],
 };
 
 /** Any error of a call to S3. One that is ours already passes as it is. */
@@ -110,6 +111,7 @@ function judge(failure: Failure, context: CallContext): Verdict | undefined {
   return (
     judgeRegion(failure, status, context) ??
     judgeCondition(failure, status, context) ??
+    judgeArchive(failure, context) ??
     BY_NAME[failure.name] ??
     (status === undefined ? judgeNetwork(failure) : judgeStatus(failure, status, context))
   );
@@ -146,6 +148,25 @@ function judgeCondition(
   return 'ifMatch' in condition
     ? ['target-changed', 'The object was changed by someone else since the start. Look at it before you go on.']
     : ['target-exists', 'Choose another name, or replace the object with --overwrite.'];
+}
+
+/** What is archived has to be asked for, and comes hours later. */
+function judgeArchive({ name, StorageClass }: Failure, { url }: CallContext): Verdict | undefined {
+  if (name !== 'InvalidObjectState') return undefined;
+  const [, bucket = '', key = ''] = /^s3:\/\/([^/]*)\/(.*)$/s.exec(url) ?? [];
+  // An object that S3 has archived by itself comes back for good.
+  const request = StorageClass === 'INTELLIGENT_TIERING' ? "'{}'" : 'Days=7';
+  const command = `aws s3api restore-object --bucket ${bucket} --key ${shellWord(key)} --restore-request ${request}`;
+  const where = StorageClass === undefined ? 'an archive' : `the storage class ${StorageClass}`;
+  return [
+    'object-archived',
+    `It is in ${where}. Restore it, which may take hours, and then run the same command again: \`${command}\`.`,
+  ];
+}
+
+/** A text as one word of a shell. */
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function judgeStatus(failure: Failure, status: number, { call }: CallContext): Verdict {

@@ -178,7 +178,12 @@ describe('an error of S3', () => {
     ],
     ['an object replaced', read, s3Says(412, 'PreconditionFailed'), { code: 'object-changed' }],
     ['a range past the end', read, s3Says(416, 'InvalidRange'), { code: 'bad-range' }],
-    ['an archived object', read, s3Says(403, 'InvalidObjectState'), { code: 'store-error', hint: /restore-object/ }],
+    [
+      'an archived object',
+      read,
+      s3Says(403, 'InvalidObjectState'),
+      { code: 'object-archived', hint: /restore-object/ },
+    ],
     ['too much metadata', put, s3Says(400, 'MetadataTooLarge'), { code: 'metadata-too-large' }],
     ['too large a body', sendPart, s3Says(400, 'EntityTooLarge'), { code: 'store-error', hint: /--part-size/ }],
     ['too small a part', complete, s3Says(400, 'EntityTooSmall'), { code: 'store-error', hint: /--part-size/ }],

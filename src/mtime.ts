@@ -1,0 +1,25 @@
+/**
+ * A source's modification time, as it is kept with an object: in user metadata, as rclone writes and reads it, in seconds
+ * since 1970 with up to nine decimals. Metadata is not authenticated, so it is good for a file's time and nothing else.
+ */
+import type { ObjectInfo } from './stores/store.ts';
+
+export const MTIME_METADATA = 'mtime';
+
+/** As metadata has it. */
+export function mtimeText(mtimeNs: string): string {
+  const negative = mtimeNs.startsWith('-');
+  const digits = mtimeNs.slice(negative ? 1 : 0).padStart(10, '0');
+  return `${negative ? '-' : ''}${digits.slice(0, -9)}.${digits.slice(-9)}`;
+}
+
+/**
+ * What Node's `utimes` takes, or undefined where the metadata hold no time. Seconds are a double, which tells the time to
+ * a fraction of a microsecond. Node takes a negative number for "now", but not a Date before 1970: that has milliseconds.
+ */
+export function mtimeOf({ metadata }: Pick<ObjectInfo, 'metadata'>): number | Date | undefined {
+  const text = metadata[MTIME_METADATA];
+  if (text === undefined || !/^-?\d{1,11}(\.\d{1,9})?$/.test(text)) return undefined;
+  const seconds = Number(text);
+  return seconds < 0 ? new Date(seconds * 1000) : seconds;
+}
