@@ -66,18 +66,20 @@ interface Case {
   records: string;
   key: string;
   target: string;
+  /** Of its put, beyond those that all have. */
+  flags: string[];
 }
 
-function newCase(name: string): Case {
+function newCase(name: string, flags: string[] = []): Case {
   const state = join(folder, `state-${name}`);
   const records = join(folder, `records-${name}`);
   mkdirSync(records);
-  return { state, records, key: `crash/${name}`, target: `s3://bkt/crash/${name}` };
+  return { state, records, key: `crash/${name}`, target: `s3://bkt/crash/${name}`, flags };
 }
 
-function putArgs({ state, target }: Case): string[] {
+function putArgs({ state, target, flags }: Case): string[] {
   const keys = ['--kms-key', sandbox.kmsKeyId];
-  return ['put', source, target, ...keys, '--lanes', String(LANE_COUNT), '--state-dir', state, '--json'];
+  return ['put', source, target, ...keys, ...flags, '--lanes', String(LANE_COUNT), '--state-dir', state, '--json'];
 }
 
 /** Starts a put, kills it some time after `ackedParts` parts were acknowledged, and says how many were by then. */
@@ -119,9 +121,12 @@ function bytesAgain({ key }: Case): number {
 }
 
 describe(`kill -9 of a ${SIZE / MiB} MiB put`, () => {
-  test(`${KILL_COUNT} random moments`, async () => {
-    for (let index = 0; index < KILL_COUNT; index++) {
-      const one = newCase(`random-${index}`);
+  test.each([
+    { kind: 'plain', count: KILL_COUNT, flags: [] },
+    { kind: 'signed', count: DISASTER_COUNT, flags: ['--sign'] },
+  ])('$count random moments, $kind', async ({ kind, count, flags }) => {
+    for (let index = 0; index < count; index++) {
+      const one = newCase(`${kind}-${index}`, flags);
       const ackedParts = await killedPut(one, randomMoment());
       const resumed = await resume(one);
       expect(resumed.last!.partsReused).toBeGreaterThanOrEqual(ackedParts);

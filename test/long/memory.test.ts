@@ -76,6 +76,11 @@ describe('a sandbox that keeps no bytes', () => {
     const one = (before.cpuSeconds + after.cpuSeconds) / 2;
     expect(sixteen.cpuSeconds / 16).toBeLessThan(one * CPU_TOLERANCE);
   });
+
+  test('signed put of 2 GiB within 256 MiB', async () => {
+    const { args, ...rest } = put(2 * GiB, 256 * MiB);
+    await within({ args: [...args, '--sign'], ...rest }, sandbox);
+  });
 });
 
 describe('a pipe', () => {

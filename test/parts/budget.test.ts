@@ -1,6 +1,13 @@
 /** The budget of memory: what is refused for good, what waits, and what threads take from it. */
 import { describe, expect, test } from 'vitest';
-import { BASE_SIZE, laneSizeOf, MemoryBudget, planMemory, THREAD_SIZE } from '../../src/parts/memory.ts';
+import {
+  BASE_SIZE,
+  HASH_THREAD_SIZE,
+  laneSizeOf,
+  MemoryBudget,
+  planMemory,
+  THREAD_SIZE,
+} from '../../src/parts/memory.ts';
 import { GiB, KiB, MiB } from '../../src/units.ts';
 import { errorOf } from '../formats/message.ts';
 
@@ -18,13 +25,18 @@ describe('the least that an error names works, and a MiB less does not', () => {
     expect(leastNamed(room(least - MiB))).toBe(least);
   });
 
-  test.each([8 * MiB, 45 * MiB, 4 * GiB])('for parts of %i bytes on threads', async (partSize) => {
-    const plan = (maxMemory: number) => () => planMemory({ maxMemory }, laneSizeOf(partSize));
+  test.each([
+    { partSize: 8 * MiB, signs: false },
+    { partSize: 45 * MiB, signs: true },
+    { partSize: 4 * GiB, signs: false },
+  ])('for parts of $partSize bytes on threads, signed: $signs', async ({ partSize, signs }) => {
+    const plan = (maxMemory: number) => () => planMemory({ maxMemory, signs }, laneSizeOf(partSize));
     const least = leastNamed(plan(BASE_SIZE));
     const { threadCount, lanes } = plan(least)();
     expect(leastNamed(plan(least - MiB))).toBe(least);
     const budget = new MemoryBudget({ maxMemory: least });
     budget.startThreads(threadCount);
+    if (signs) budget.startHashThread();
     for (let lane = 0; lane < lanes.most; lane++) await budget.take(laneSizeOf(partSize));
   });
 });
@@ -52,4 +64,6 @@ test('threads leave less: who waits for more is refused, who waits for enough ge
   first[Symbol.dispose]();
   (await enough)[Symbol.dispose]();
   expect(leastNamed(() => budget.check(90 * MiB))).toBe(BASE_SIZE + THREAD_SIZE + 90 * MiB);
+  budget.startHashThread();
+  expect(leastNamed(() => budget.check(50 * MiB))).toBe(BASE_SIZE + THREAD_SIZE + HASH_THREAD_SIZE + 50 * MiB);
 });

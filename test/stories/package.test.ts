@@ -39,12 +39,13 @@ afterAll(() => rmSync(folder, { recursive: true }));
 test('the installed command puts and gets, with its threads', async () => {
   const script = `
     sealift put source s3://bkt/object --kms-key alias/sandbox --state-dir jobs --json &&
+    sealift put source s3://bkt/signed --kms-key alias/sandbox --state-dir jobs --json --sign &&
     sealift get s3://bkt/object target --state-dir jobs --json`;
   const stdout = await runIn(app, 'sealift', 'sandbox', '--https', '--bucket', 'bkt', '--', 'sh', '-c', script);
   const results = stdout.split('\n').filter((line) => line.startsWith('{"type":"result"'));
   // Three parts: a single one would have started no thread.
   const expected = { plainBytes: SIZE, parts: 3, kmsCalls: 1 };
-  expect(results.map((line) => JSON.parse(line))).toMatchObject([expected, expected]);
+  expect(results.map((line) => JSON.parse(line))).toMatchObject([expected, { ...expected, signed: true }, expected]);
   expect(await sha256Of(join(app, 'target'))).toBe(await sha256Of(join(app, 'source')));
 });
 

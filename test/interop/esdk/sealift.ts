@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { KmsKeyring } from '../../../src/engine/keys.ts';
 import { MIN_FRAME_SIZE } from '../../../src/formats/esdk/plan.ts';
+import { SIGNING_SUITE } from '../../../src/formats/esdk/suites.ts';
 import {
   type CommitmentPolicy,
   createEngine,
@@ -19,12 +20,16 @@ import { measure } from '../../support/measure.ts';
 import { type Answer, type Cell, COMMITTING, type Job, type Key, type Keys, type Peer } from './cells.ts';
 import { inTurn } from './javascript.ts';
 
-/** What we write. */
-const WRITTEN_SUITES = [0x0478];
+/** What we write: without a signature, and with one. */
+const WRITTEN_SUITES = [COMMITTING, SIGNING_SUITE.id];
 const bin = join(import.meta.dirname, '../../../src/cli/bin.ts');
 
 function writes({ suite, frameSize }: Cell): boolean {
   return WRITTEN_SUITES.includes(suite) && frameSize >= MIN_FRAME_SIZE;
+}
+
+function isSigned({ suite }: Pick<Cell, 'suite'>): boolean {
+  return suite === SIGNING_SUITE.id;
 }
 
 /** Old messages need the lax policy; the others must open under the strict one. */
@@ -45,7 +50,7 @@ export function sealiftPeer(keys: Keys, folder: string): Peer {
     const sealed = pathToFileURL(job.sealed).href;
     if (job.do === 'write') {
       const { plain: source, context, frameSize } = job;
-      await engine.put({ source, target: sealed, context, frameSize, overwrite: true });
+      await engine.put({ source, target: sealed, context, frameSize, sign: isSigned(job), overwrite: true });
       return { error: null };
     }
     const asObject = await read(engine, sealed, job);
@@ -107,6 +112,7 @@ export function sealiftCommandPeer(keys: Keys, folder: string, isTried: (cell: C
     if (job.do === 'write') {
       const pairs = context.flatMap((pair) => ['--context', pair]);
       const options = ['--frame-size', String(job.frameSize), '--overwrite', ...pairs, ...flags];
+      if (isSigned(job)) options.push('--sign');
       await sealift(['put', job.plain, pathToFileURL(job.sealed).href, ...options]);
       return { error: null };
     }
