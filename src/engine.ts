@@ -20,6 +20,7 @@ import { Allowance, type LaneChange } from './limits/allowance.ts';
 import { Bandwidth, limitBandwidth, type SharedBandwidth } from './limits/bandwidth.ts';
 import type { Retry } from './network.ts';
 import { defaultMaxMemory, laneSizeOf, MemoryBudget, pipeLaneSizeOf, planMemory } from './parts/memory.ts';
+import { checkedStream } from './parts/pipe-source.ts';
 import { HashThread } from './parts/signing.ts';
 import { Threads } from './parts/threads.ts';
 import { type PutRequest, put } from './put.ts';
@@ -55,6 +56,7 @@ class Workshop implements Engine {
   #threads: Threads | undefined;
   #hashThread: HashThread | undefined;
   #pruned = false;
+  #isClosed = false;
   /** Times a store has asked for fewer requests. */
   #slowDowns = 0;
   /** What the jobs that run are told of requests made again. */
@@ -79,21 +81,19 @@ class Workshop implements Engine {
   }
 
   put(request: PutRequest): Promise<JobResult> {
-    return this.#heard(request, async () => put({ ...request, source: checkedSource(request.source) }, this.#tools));
+    return this.#heard(request, async () => put({ ...request, source: filed(request.source) }, this.#tools));
   }
 
   get(request: GetRequest): Promise<JobResult> {
-    return this.#heard(request, async () => {
-      const { source, target } = request;
-      if (typeof source !== 'string') checkedSource(source);
-      return get({ ...request, target: typeof target === 'string' ? resolve(target) : target }, this.#tools);
-    });
+    const { target } = request;
+    const absolute = typeof target === 'string' ? resolve(target) : target;
+    return this.#heard(request, () => get({ ...request, target: absolute }, this.#tools));
   }
 
   open(request: OpenRequest): ReadableStream<Uint8Array> {
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
-    // Whoever reads is told.
-    this.get({ ...request, target: writable }).catch(() => {});
+    // Whoever reads is told, also of what happens before the stream is taken up. Afterwards it is locked, and told already.
+    this.get({ ...request, target: writable }).catch((error) => writable.abort(error).catch(() => {}));
     return readable;
   }
 
@@ -105,7 +105,7 @@ class Workshop implements Engine {
   }
 
   inspect(source: GetRequest['source'], options: InspectOptions = {}): Promise<Inspection> {
-    return inspect(source, this.#tools, options);
+    return this.#coded(() => inspect(source, this.#tools, options));
   }
 
   jobs(): (JobSummary | DamagedJob)[] {
@@ -117,7 +117,7 @@ class Workshop implements Engine {
   }
 
   cancel(id: string, { onEvent }: Pick<RunOptions, 'onEvent'> = {}): Promise<Cancelled> {
-    return cancelJob(this.#tools, id, (message) => onEvent?.({ type: 'warning', message }));
+    return this.#coded(() => cancelJob(this.#tools, id, (message) => onEvent?.({ type: 'warning', message })));
   }
 
   keyStats(): CacheStats {
@@ -125,6 +125,7 @@ class Workshop implements Engine {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     // Keys are zeroed whatever becomes of the threads.
     await Promise.allSettled([this.#threads?.close(), this.#hashThread?.close(), this.#keys.close()]);
     for (const place of this.#places.values()) (await place.catch(() => undefined))?.store.close();
@@ -139,9 +140,19 @@ class Workshop implements Engine {
     const listener = (retry: Retry) => onEvent?.({ type: 'retry', ...retry });
     this.#retryListeners.add(listener);
     try {
-      return await job();
+      return await this.#coded(job);
     } finally {
       this.#retryListeners.delete(listener);
+    }
+  }
+
+  /** Every call: none after the end, and what it rejects with has a code. */
+  async #coded<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      if (this.#isClosed) throw new SealiftError('usage', 'The engine is closed', { hint: 'Make another one.' });
+      return await call();
+    } catch (error) {
+      throw SealiftError.from(error);
     }
   }
 
@@ -224,12 +235,8 @@ class Workshop implements Engine {
 }
 
 /** A stream as it is, and a path so that it says the same wherever its job is gone on with. */
-function checkedSource(source: PutRequest['source']): PutRequest['source'] {
-  if (typeof source === 'string') return resolve(source);
-  if (typeof source?.[Symbol.asyncIterator] === 'function') return source;
-  throw new SealiftError('bad-option', 'The source is neither a path nor a stream of bytes', {
-    hint: 'Give a string, a Node or Web stream, or an async iterable of Uint8Array. Of a Blob that is blob.stream(), of bytes new Blob([bytes]).stream().',
-  });
+function filed(source: PutRequest['source']): PutRequest['source'] {
+  return typeof source === 'string' ? resolve(source) : checkedStream(source);
 }
 
 function fits(plan: () => unknown): boolean {

@@ -97,7 +97,7 @@ export interface RunOptions {
    * }
    */
   signal?: AbortSignal | undefined;
-  /** Is called at once, and is to return at once. */
+  /** Is called at once, and is to return at once. Where it throws the job fails. */
   onEvent?: ((event: JobEvent) => void) | undefined;
 }
 

@@ -11,8 +11,9 @@ export class PipeSource implements Disposable {
   #stopped: { reason: unknown } | undefined;
   #giveUp: (reason: unknown) => void = () => {};
 
+  /** Throws `bad-option`. */
   constructor(source: AsyncIterable<Uint8Array>) {
-    this.#iterator = source[Symbol.asyncIterator]();
+    this.#iterator = checkedStream(source)[Symbol.asyncIterator]();
   }
 
   /**
@@ -56,6 +57,14 @@ export class PipeSource implements Disposable {
       this.#iterator.next().then(resolve, (error) => reject(sourceFailed(error)));
     });
   }
+}
+
+/** Throws `bad-option` where it is no stream: not every program is checked by a compiler. */
+export function checkedStream(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  if (typeof source?.[Symbol.asyncIterator] === 'function') return source;
+  throw new SealiftError('bad-option', 'The source is neither a string nor a stream of bytes', {
+    hint: 'Give a Node or Web stream, or an async iterable of Uint8Array. Of a Blob that is blob.stream(), of bytes new Blob([bytes]).stream().',
+  });
 }
 
 function checkedBytes(chunk: unknown): Uint8Array {

@@ -24,6 +24,8 @@ const BUCKET = /^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$/i;
 
 /** Throws `bad-url`. The inverse of `formatObjectUrl`. */
 export function parseObjectUrl(text: string): ObjectUrl {
+  // Not every program is checked by a compiler.
+  if (typeof text !== 'string') throw badUrl(text, 'it is not a string');
   if (text.startsWith('s3://')) return parseS3Url(text);
   if (text.startsWith('file://')) return parseFileUrl(text);
   throw badUrl(text, 'it does not start with s3:// or file:///');

@@ -189,7 +189,9 @@ describe('a source', () => {
     const refusal = { code: 'bad-option', exit: 2, hint: expect.stringContaining('blob.stream()') };
     const put = { source: source as Readable, target: `s3://${BUCKET}/none` };
     await expect(stage.shared.put(put)).rejects.toMatchObject(refusal);
-    expect(await failed(new PassThrough(), { source: source as Readable })).toMatchObject(refusal);
+    const target = new PassThrough();
+    expect(await failed(target, { source: source as Readable })).toMatchObject(refusal);
+    expect(target.destroyed).toBe(true);
   });
 
   test('may be what a Blob or a Web stream gives', async () => {
@@ -221,6 +223,26 @@ describe('a source', () => {
     expect(await sha256Of(plot.back)).toBe(hash);
     expect(stage.shared.job(job)).toMatchObject({ target: plot.back });
   });
+});
+
+test('what makes no sense is refused with a code, also where no compiler looked', async () => {
+  const nothing = undefined as unknown as string;
+  const { shared } = stage;
+  const calls = [
+    () => shared.put({ source: plot.source, target: nothing }),
+    () => shared.get({ source: plot.target, target: nothing }),
+    () => shared.inspect(42 as unknown as string),
+    () => shared.cancel('put-none'),
+  ];
+  for (const call of calls) await expect(call()).rejects.toMatchObject({ name: 'SealiftError', exit: 2 });
+});
+
+test('an engine that is closed says so', async () => {
+  const engine = stage.engine(plot);
+  await engine.close();
+  const closed = { code: 'usage', message: 'The engine is closed' };
+  await expect(engine.put({ source: plot.source, target: plot.target })).rejects.toMatchObject(closed);
+  await expect(new Response(engine.open({ source: plot.target })).bytes()).rejects.toMatchObject(closed);
 });
 
 test('a signal that has aborted before ends every call, and nothing was sent', async () => {
