@@ -98,10 +98,7 @@ class Workshop implements Engine {
   }
 
   verify(request: VerifyRequest): Promise<JobResult> {
-    return this.#heard(request, async () => {
-      if (typeof request.source !== 'string') checkedSource(request.source);
-      return verify(request, this.#tools);
-    });
+    return this.#heard(request, () => verify(request, this.#tools));
   }
 
   inspect(source: GetRequest['source'], options: InspectOptions = {}): Promise<Inspection> {
