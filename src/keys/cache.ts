@@ -149,10 +149,10 @@ class DataKeyCache implements CachingKeyring {
 function cacheId(
   use: string,
   keyringId: string,
-  { encryptionContext }: KeyringRequest,
+  { encryptionContext, contentAlgorithm = '' }: KeyringRequest,
   encryptedDataKeys: readonly EncryptedDataKey[],
 ): string {
-  const fields: (string | Buffer)[] = [use, keyringId, encodeContext(encryptionContext)];
+  const fields: (string | Buffer)[] = [use, keyringId, contentAlgorithm, encodeContext(encryptionContext)];
   for (const { providerId, providerInfo, ciphertext } of encryptedDataKeys) {
     fields.push(providerId, providerInfo, ciphertext);
   }

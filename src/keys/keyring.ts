@@ -23,6 +23,11 @@ export interface SealingMaterials extends Disposable {
 export interface KeyringRequest {
   /** Bound to every wrapped copy: must be equal when sealing and opening. */
   encryptionContext: Readonly<Record<string, string>>;
+  /**
+   * For an object of the S3 Encryption Client, the algorithm that seals its bytes: the data key is wrapped as that client
+   * does, bound to the algorithm and under one wrapping key alone.
+   */
+  contentAlgorithm?: string | undefined;
   /** Plain bytes of the object the data key is for, where known: a data-key cache bounds what one key seals. */
   plainSize?: number | undefined;
   signal?: AbortSignal | undefined;

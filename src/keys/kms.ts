@@ -6,6 +6,9 @@
  *     provider info  the key's ARN, as KMS answered it
  *     ciphertext     KMS's CiphertextBlob
  *
+ * Those of the S3 Encryption Client do not name their key: KMS is asked about the keys that were named, or, where none
+ * was, about whichever wrapped it.
+ *
  * KMS is a witness, not an oracle: its answers must name the key that was asked for and hold as many bytes.
  */
 import { DecryptCommand, EncryptCommand, type EncryptCommandOutput, GenerateDataKeyCommand } from '@aws-sdk/client-kms';
@@ -18,6 +21,8 @@ import type { DataKey, KeyringRequest, OpenKeyRequest, SealingMaterials, Wrappin
 import { type DiscoveryFilter, inRegion, isKeyArn, isSameKey, passes } from './kms-arn.ts';
 import { callKms, type KmsAccess } from './kms-calls.ts';
 import type { KmsQuestion } from './kms-errors.ts';
+import { checkOneKey, isWrappedBy, s3ecCopy } from './s3ec-wrapping.ts';
+import { wrongKey } from './wrong-key.ts';
 
 const PROVIDER_ID = 'aws-kms';
 
@@ -59,13 +64,14 @@ class KmsKeyring implements WrappingKeyring {
   }
 
   async makeDataKey(request: KeyringRequest): Promise<SealingMaterials> {
-    const { encryptionContext } = request;
+    const { encryptionContext, contentAlgorithm } = request;
     const [keyId, ...otherKeyIds] = this.#keyIds;
     if (keyId === undefined) {
       throw new SealiftError('no-key', 'No KMS key was named to make the data key with', {
         hint: 'Give --kms-key with a key id, a key ARN or an alias.',
       });
     }
+    if (contentAlgorithm !== undefined) checkOneKey(this.#keyIds.length);
     const command = new GenerateDataKeyCommand({
       KeyId: keyId,
       NumberOfBytes: DATA_KEY_SIZE,
@@ -74,7 +80,7 @@ class KmsKeyring implements WrappingKeyring {
     });
     const asked = { operation: 'GenerateDataKey', keyId } as const;
     const answer = await callKms(this.#access, asked, (client, options) => client.send(command, options), request);
-    const first = wrappedCopy(asked, answer);
+    const first = wrappedCopy(asked, answer, request);
     const dataKey = takePlaintext(asked, answer.Plaintext, DATA_KEY_SIZE);
     try {
       return sealingMaterials(dataKey, [first, ...(await this.#wrapUnder(otherKeyIds, dataKey, request))]);
@@ -90,10 +96,9 @@ class KmsKeyring implements WrappingKeyring {
 
   openDataKey(request: OpenKeyRequest): Promise<DataKey> {
     const { encryptedDataKeys } = request;
-    const attempts = encryptedDataKeys.flatMap((wrapped) => {
-      const keyId = this.#keyToAsk(wrapped);
-      return keyId === undefined ? [] : [() => this.#unwrap(wrapped, keyId, request)];
-    });
+    const attempts = encryptedDataKeys.flatMap((wrapped) =>
+      this.#keysToAsk(wrapped).map((keyId) => () => this.#unwrap(wrapped, keyId, request)),
+    );
     const tried = this.#keyIds.length === 0 ? 'AWS KMS' : `the KMS key ${this.#keyIds.join(', ')}`;
     return firstToOpen(attempts, { encryptedDataKeys, tried });
   }
@@ -113,13 +118,12 @@ class KmsKeyring implements WrappingKeyring {
       ...this.#grants,
     });
     const asked = { operation: 'Encrypt', keyId } as const;
-    return wrappedCopy(
-      asked,
-      await callKms(this.#access, asked, (client, options) => client.send(command, options), request),
-    );
+    const answer = await callKms(this.#access, asked, (client, options) => client.send(command, options), request);
+    return wrappedCopy(asked, answer, request);
   }
 
-  async #unwrap(wrapped: EncryptedDataKey, keyId: string, request: OpenKeyRequest): Promise<DataKey> {
+  /** Without `keyId` KMS finds the key itself. */
+  async #unwrap(wrapped: EncryptedDataKey, keyId: string | undefined, request: OpenKeyRequest): Promise<DataKey> {
     const { encryptionContext, dataKeySize = DATA_KEY_SIZE } = request;
     const command = new DecryptCommand({
       KeyId: keyId,
@@ -127,14 +131,25 @@ class KmsKeyring implements WrappingKeyring {
       EncryptionContext: encryptionContext,
       ...this.#grants,
     });
-    const asked = { operation: 'Decrypt', keyId } as const;
+    const asked = { operation: 'Decrypt', keyId: keyId ?? 'without a key id' } as const;
     const answer = await callKms(this.#access, asked, (client, options) => client.send(command, options), request);
-    checkKeyId(asked, answer.KeyId);
+    const arn = checkKeyId(asked, answer.KeyId);
+    if (keyId === undefined && this.#discovery && !passes(arn, this.#discovery)) {
+      answer.Plaintext?.fill(0);
+      throw wrongKey({ encryptedDataKeys: [wrapped], tried: `${arn}, which is not to be used` });
+    }
     return takePlaintext(asked, answer.Plaintext, dataKeySize);
   }
 
-  /** The ARN to ask KMS about for a wrapped copy, undefined where the copy is for none of our keys. */
-  #keyToAsk(wrapped: EncryptedDataKey): string | undefined {
+  /** The keys to ask KMS about for a wrapped copy: none where it is for none of ours, undefined for any. */
+  #keysToAsk(wrapped: EncryptedDataKey): readonly (string | undefined)[] {
+    if (isWrappedBy('kms+context', wrapped)) return this.#keyIds.length > 0 ? this.#keyIds : [undefined];
+    const arn = this.#arnToAsk(wrapped);
+    return arn === undefined ? [] : [arn];
+  }
+
+  /** As `#keysToAsk`, for a copy that names its key. */
+  #arnToAsk(wrapped: EncryptedDataKey): string | undefined {
     const arn = arnOf(wrapped);
     if (wrapped.providerId !== PROVIDER_ID || !isKeyArn(arn)) return undefined;
     const named = this.#keyIds.find((keyId) => isSameKey(keyId, arn));
@@ -152,14 +167,13 @@ function arnOf(wrapped: EncryptedDataKey): string {
 function wrappedCopy(
   asked: KmsQuestion,
   answer: Pick<EncryptCommandOutput, 'KeyId' | 'CiphertextBlob'>,
+  { contentAlgorithm }: KeyringRequest,
 ): EncryptedDataKey {
   const arn = checkKeyId(asked, answer.KeyId);
   if (!answer.CiphertextBlob?.length) throw mismatch(asked, 'it holds no wrapped data key');
-  return {
-    providerId: PROVIDER_ID,
-    providerInfo: Buffer.from(arn),
-    ciphertext: Buffer.from(answer.CiphertextBlob),
-  };
+  const ciphertext = Buffer.from(answer.CiphertextBlob);
+  if (contentAlgorithm !== undefined) return s3ecCopy('kms+context', ciphertext);
+  return { providerId: PROVIDER_ID, providerInfo: Buffer.from(arn), ciphertext };
 }
 
 /** The ARN in an answer; it must be the one asked for, where that was an ARN. */

@@ -5,6 +5,7 @@ import type { EncryptedDataKey } from '../formats/esdk/header.ts';
 import { firstToOpen } from './attempts.ts';
 import { sealingMaterials } from './data-key.ts';
 import type { DataKey, Keyring, KeyringRequest, OpenKeyRequest, SealingMaterials, WrappingKeyring } from './keyring.ts';
+import { checkOneKey } from './s3ec-wrapping.ts';
 
 /** `keyrings` has at least one. */
 export function multiKeyring(keyrings: readonly WrappingKeyring[]): Keyring {
@@ -22,6 +23,7 @@ class MultiKeyring implements Keyring {
   }
 
   async makeDataKey(request: KeyringRequest): Promise<SealingMaterials> {
+    if (request.contentAlgorithm !== undefined) checkOneKey(this.#keyrings.length);
     const [first, ...others] = this.#keyrings;
     const made = await first!.makeDataKey(request);
     try {

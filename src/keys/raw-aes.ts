@@ -16,6 +16,7 @@ import { copyDataKey, randomDataKey, sealingMaterials } from './data-key.ts';
 import type { DataKey, KeyringRequest, OpenKeyRequest, SealingMaterials, WrappingKeyring } from './keyring.ts';
 import { decodeRawAesInfo, encodeRawAesInfo, IV_SIZE, TAG_SIZE } from './raw-aes-info.ts';
 import { badRawKey, checkRawNames, type RawKeyNames } from './raw-names.ts';
+import { isWrappedBy, unwrapUnderAes, wrapUnderAes } from './s3ec-wrapping.ts';
 import { wrongKey } from './wrong-key.ts';
 
 /** An AES key by its name. */
@@ -61,7 +62,11 @@ class RawAesKeyring implements WrappingKeyring {
     return sealingMaterials(dataKey, await this.wrapDataKey(dataKey, request));
   }
 
-  async wrapDataKey(dataKey: DataKey, { encryptionContext }: KeyringRequest): Promise<EncryptedDataKey[]> {
+  async wrapDataKey(
+    dataKey: DataKey,
+    { encryptionContext, contentAlgorithm }: KeyringRequest,
+  ): Promise<EncryptedDataKey[]> {
+    if (contentAlgorithm !== undefined) return [wrapUnderAes(this.#key, dataKey, contentAlgorithm)];
     const iv = freshRandom(IV_SIZE);
     const cipher = createCipheriv(gcmOf(this.#key), this.#key, iv, { authTagLength: TAG_SIZE });
     cipher.setAAD(encodeContext(encryptionContext));
@@ -71,16 +76,31 @@ class RawAesKeyring implements WrappingKeyring {
   }
 
   async openDataKey(request: OpenKeyRequest): Promise<DataKey> {
-    const { encryptedDataKeys, encryptionContext, dataKeySize = DATA_KEY_SIZE } = request;
+    const { encryptedDataKeys } = request;
     const reasons: string[] = [];
     for (const wrapped of encryptedDataKeys) {
-      const iv = this.#ivOf(wrapped, dataKeySize);
-      if (!iv) continue;
-      const dataKey = this.#unwrap(wrapped.ciphertext, iv, encryptionContext);
-      if (dataKey) return dataKey;
-      reasons.push('it bears this name, but the key is another, or the object was changed');
+      const opened = this.#open(wrapped, request);
+      if (typeof opened === 'object') return opened;
+      if (opened !== undefined) reasons.push(opened);
     }
     throw wrongKey({ encryptedDataKeys, tried: `the raw AES key ${this.#namespace} / ${this.#name}`, reasons });
+  }
+
+  /** The data key, or why there is none; undefined where the copy is for another wrapping key. */
+  #open(wrapped: EncryptedDataKey, request: KeyringRequest & { dataKeySize?: number | undefined }) {
+    const { encryptionContext, contentAlgorithm = '', dataKeySize = DATA_KEY_SIZE } = request;
+    if (isWrappedBy('AES/GCM', wrapped)) {
+      return (
+        unwrapUnderAes(this.#key, wrapped, contentAlgorithm) ??
+        'it was wrapped under another AES key, or the object was changed'
+      );
+    }
+    const iv = this.#ivOf(wrapped, dataKeySize);
+    if (!iv) return undefined;
+    return (
+      this.#unwrap(wrapped.ciphertext, iv, encryptionContext) ??
+      'it bears this name, but the key is another, or the object was changed'
+    );
   }
 
   /** Undefined where the copy is for another wrapping key. */

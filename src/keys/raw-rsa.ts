@@ -24,6 +24,7 @@ import { DATA_KEY_SIZE } from '../formats/esdk/keys.ts';
 import { copyDataKey, randomDataKey, sealingMaterials } from './data-key.ts';
 import type { DataKey, KeyringRequest, OpenKeyRequest, SealingMaterials, WrappingKeyring } from './keyring.ts';
 import { badRawKey, checkRawNames, type RawKeyNames } from './raw-names.ts';
+import { isWrappedBy, unwrapUnderRsa, wrapUnderRsa } from './s3ec-wrapping.ts';
 import { wrongKey } from './wrong-key.ts';
 
 export const RSA_PADDINGS = ['oaep-sha1', 'oaep-sha256', 'oaep-sha384', 'oaep-sha512', 'pkcs1'] as const;
@@ -97,33 +98,49 @@ class RawRsaKeyring implements WrappingKeyring {
     return sealingMaterials(dataKey, await this.wrapDataKey(dataKey, request));
   }
 
-  async wrapDataKey(dataKey: DataKey, _request: KeyringRequest): Promise<EncryptedDataKey[]> {
+  async wrapDataKey(dataKey: DataKey, { contentAlgorithm }: KeyringRequest): Promise<EncryptedDataKey[]> {
     if (this.#padding === 'pkcs1') {
       throw new SealiftError('bad-option', `The RSA key ${this.#names.name} is for PKCS#1 v1.5, which only opens`, {
         hint: 'Seal with a padding of OAEP: oaep-sha256 suits every reader.',
       });
     }
     const { publicKey } = this.#keys;
+    if (contentAlgorithm !== undefined) return [wrapUnderRsa(publicKey, dataKey, contentAlgorithm)];
     const ciphertext = publicEncrypt({ key: publicKey, ...oaep(this.#padding) }, dataKey.bytes);
     return [{ providerId: this.#names.namespace, providerInfo: Buffer.from(this.#names.name), ciphertext }];
   }
 
-  async openDataKey({ encryptedDataKeys, dataKeySize = DATA_KEY_SIZE }: OpenKeyRequest): Promise<DataKey> {
+  async openDataKey(request: OpenKeyRequest): Promise<DataKey> {
     const { namespace, name } = this.#names;
+    const { encryptedDataKeys } = request;
     const reasons: string[] = [];
-    for (const { providerId, providerInfo, ciphertext } of encryptedDataKeys) {
-      if (providerId !== namespace || !providerInfo.equals(Buffer.from(name))) continue;
-      const opened = this.#unwrap(ciphertext, dataKeySize);
-      if (typeof opened !== 'string') return opened;
-      reasons.push(opened);
+    for (const wrapped of encryptedDataKeys) {
+      const opened = this.#open(wrapped, request);
+      if (typeof opened === 'object') return opened;
+      if (opened !== undefined) reasons.push(opened);
     }
     throw wrongKey({ encryptedDataKeys, tried: `the raw RSA key ${namespace} / ${name}`, reasons });
   }
 
-  /** The data key, or why there is none. */
-  #unwrap(ciphertext: Buffer, size: number): DataKey | string {
+  /** The data key, or why there is none; undefined where the copy is for another wrapping key. */
+  #open(wrapped: EncryptedDataKey, request: OpenKeyRequest): DataKey | string | undefined {
+    const { namespace, name } = this.#names;
+    const { contentAlgorithm = '', dataKeySize = DATA_KEY_SIZE } = request;
     const { privateKey } = this.#keys;
+    const isS3ec = isWrappedBy('RSA-OAEP-SHA1', wrapped);
+    if (!isS3ec && !(wrapped.providerId === namespace && wrapped.providerInfo.equals(Buffer.from(name)))) {
+      return undefined;
+    }
     if (!privateKey) return 'only its public half is here, which seals';
+    if (!isS3ec) return this.#unwrap(privateKey, wrapped.ciphertext, dataKeySize);
+    return (
+      unwrapUnderRsa(privateKey, wrapped, contentAlgorithm) ??
+      'it was wrapped under another RSA key, or the object was changed'
+    );
+  }
+
+  /** The data key, or why there is none. */
+  #unwrap(privateKey: KeyObject, ciphertext: Buffer, size: number): DataKey | string {
     let plain: Buffer;
     try {
       plain =

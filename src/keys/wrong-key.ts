@@ -3,6 +3,7 @@
  */
 import { SealiftError } from '../errors.ts';
 import type { EncryptedDataKey } from '../formats/esdk/header.ts';
+import { PROVIDER_ID as S3EC_PROVIDER_ID } from '../formats/s3ec/wrapping.ts';
 import { keyNameOf } from './raw-aes-info.ts';
 
 export function wrongKey(options: {
@@ -25,5 +26,6 @@ export function wrongKey(options: {
 /** What a wrapped copy says about its wrapping key. The message says it, so what is not plain text is not printed. */
 function nameOf(wrapped: EncryptedDataKey): string {
   const name = keyNameOf(wrapped);
+  if (wrapped.providerId === S3EC_PROVIDER_ID) return `the key that wrapped it by ${name}, which it does not name`;
   return (wrapped.providerId === 'aws-kms' ? name : `${wrapped.providerId} / ${name}`).replace(/[^\x20-\x7e]/g, '?');
 }
