@@ -100,7 +100,10 @@ test('there are examples, in the source and in README', () => {
   expect(examples.some(({ at }) => at.startsWith('README'))).toBe(true);
 });
 
-test('the compiler takes every example', async () => {
+/** On a machine that has others to serve. */
+const TIMEOUT_MS = 120_000;
+
+test('the compiler takes every example', { timeout: TIMEOUT_MS }, async () => {
   const options = {
     typeRoots: [join(root, 'node_modules/@types')],
     allowImportingTsExtensions: true,
@@ -113,7 +116,7 @@ test('the compiler takes every example', async () => {
   await node(join(root, 'node_modules/typescript/bin/tsc'), '-p', config);
 });
 
-test('every example runs to its end', async () => {
+test('every example runs to its end', { timeout: TIMEOUT_MS }, async () => {
   const runner = join(scratch.folder, 'programs/all.mjs');
   const lines = files.map((file, position) => {
     const { at } = examples[position]!;
