@@ -104,6 +104,29 @@ describe('lanes', () => {
     await expect(lanes).rejects.toMatchObject({ code: 'bad-frame' });
   });
 
+  test('there are as many as may be, however that changes', async () => {
+    const lanes = { count: 2 };
+    const flying: number[] = [];
+    const seen: number[] = [];
+    await runLanes({
+      items: [2, 2, 4, 4, 4, 1, 1, 1, 1, 1, 1, 3, 3, 3, 3],
+      lanes,
+      work: async (count) => {
+        flying.push(count);
+        await sleep(1);
+        // What is in flight when fewer are allowed may end; what is allowed beyond that begins at once.
+        lanes.count = count;
+        seen.push(flying.length);
+        flying.pop();
+      },
+    });
+    expect(seen).toHaveLength(15);
+    expect(flying).toEqual([]);
+    expect(Math.max(...seen)).toBe(4);
+    expect(seen.slice(8, 11)).toEqual([1, 1, 1]);
+    expect(seen.slice(12)).toEqual([3, 2, 1]);
+  });
+
   test('the first failure ends the pulling and waits for what is in flight', async () => {
     const ended: number[] = [];
     const lanes = runLanes({
