@@ -25,7 +25,8 @@ export async function sealPart(task: SealTask, store: Store, link: Link, buffers
   try {
     const { intent, sealed } = await sealInto(buffer, { ...task, part });
     const promised = await link.announce(task.show ? { intent, sealed } : { intent });
-    return await send(task, store, link, { intent: promised, body: buffer.subarray(0, promised.sealedSize), offset });
+    const body = Buffer.from(sealed.buffer, sealed.byteOffset, promised.sealedSize);
+    return await send(task, store, link, { intent: promised, body, offset });
   } finally {
     buffers.give(buffer);
   }

@@ -106,6 +106,24 @@ describe('reuse', () => {
     }
   });
 
+  it('is not for those who ask for a key of their own: nothing of it is kept', async () => {
+    const slow = slowKeyring();
+    const cache = cachingKeyring(slow.keyring);
+    const request = { encryptionContext: { a: '1' }, cacheable: false };
+    const made = await cache.makeDataKey(request);
+    await cache.makeDataKey(request);
+    made[Symbol.dispose]();
+    // The caller has the only copy: what was made is what was given away.
+    expect(slow.given[0]!.bytes).toEqual(ZERO);
+    const { encryptedDataKeys } = made;
+    await cache.openDataKey({ ...request, encryptedDataKeys });
+    await cache.openDataKey({ ...request, encryptedDataKeys });
+    expect(cache.stats()).toEqual({ hits: 0, misses: 4 });
+    expect(slow.calls).toBe(4);
+    cache.close();
+    await expect(async () => cache.makeDataKey(request)).rejects.toMatchObject({ code: 'interrupted' });
+  });
+
   it('gives every caller bytes of his own', async () => {
     const slow = slowKeyring();
     const { make } = cacheOver(slow.keyring);
