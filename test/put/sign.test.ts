@@ -26,6 +26,8 @@ const officialKeyring = new RawAesKeyringNode({
 });
 
 const SIGNED = { partSize: PART_SIZE, frameSize: MiB, sign: true };
+/** Three parts, of which the last is a byte. */
+const SHORT = 2 * PART_SIZE + 1;
 /** Part 1 is acknowledged, part 2 is promised and does not arrive: there is no signature yet. */
 const PART_2_FAILS = 'UploadPart(part=2):*=500';
 /** The last part is promised, with the signature in it. */
@@ -60,7 +62,7 @@ test.each([0, 1, MiB - 1, MiB, MiB + 1, SIZE])('%i bytes', async (size) => {
 });
 
 test('of a pipe of several parts, and of one', async () => {
-  for (const size of [2 * PART_SIZE + 1, 1000]) {
+  for (const size of [SHORT, 1000]) {
     const plot = stage.plot(`pipe-${size}`, size);
     async function* source() {
       yield readFileSync(plot.source);
@@ -71,7 +73,7 @@ test('of a pipe of several parts, and of one', async () => {
 });
 
 test('of parts in flight together, by jobs that share one thread and the memory of two lanes', async () => {
-  const plots = ['a', 'b'].map((name) => stage.plot(`together-${name}`, 2 * PART_SIZE + 1));
+  const plots = ['a', 'b'].map((name) => stage.plot(`together-${name}`, SHORT));
   await using engine = stage.engine(plots[0]!, { threads: 1, lanes: 2, maxMemory: 222 * MiB });
   await Promise.all(plots.map(({ source, target }) => engine.put({ ...SIGNED, source, target })));
   for (const plot of plots) await expectSigned(plot);
@@ -79,7 +81,7 @@ test('of parts in flight together, by jobs that share one thread and the memory 
 
 describe('a resumed put', () => {
   test('hashes the kept part again, sends only the others, and signs', async () => {
-    const plot = stage.plot('resumed');
+    const plot = stage.plot('resumed', SHORT);
     await stage.failedPut(plot, PART_2_FAILS, 'store-unavailable', SIGNED);
     const { uploadId } = attemptOf(plot);
     const { result, events } = await stage.put(plot, SIGNED);
@@ -91,7 +93,7 @@ describe('a resumed put', () => {
   });
 
   test('sends the signature that was promised, whatever it signs anew', async () => {
-    const plot = stage.plot('promised');
+    const plot = stage.plot('promised', SHORT);
     await stage.failedPut(plot, PART_3_FAILS.replace('500', 'lose-answer'), 'store-unavailable', SIGNED);
     const before = await stage.partEtags(plot, attemptOf(plot).uploadId!);
     // Compared with its intent, and sent again.
@@ -105,7 +107,7 @@ describe('a resumed put', () => {
   });
 
   test('finds the object where only the answer to Complete was lost', async () => {
-    const plot = stage.plot('answered');
+    const plot = stage.plot('answered', SHORT);
     const lost = 'CompleteMultipartUpload:*=lose-answer; HeadObject:2-3=500';
     await stage.failedPut(plot, lost, 'store-unavailable', SIGNED);
     const { result } = await stage.put(plot, SIGNED);
@@ -117,9 +119,9 @@ describe('a resumed put', () => {
     ['kept', PART_2_FAILS, 0],
     ['signed', PART_3_FAILS, 2],
   ])('starts over where a %s part has changed behind its times', async (name, faults, index) => {
-    const plot = stage.plot(`changed-${name}`);
+    const plot = stage.plot(`changed-${name}`, SHORT);
     await stage.failedPut(plot, faults, 'store-unavailable', SIGNED);
-    changeQuietly(plot.source, [index * PART_SIZE + 5]);
+    changeQuietly(plot.source, [index * PART_SIZE]);
     const before = attemptOf(plot);
     // All parts in flight: those behind the changed one wait for it to be hashed, and must hear that it never will be.
     await using engine = stage.engine(plot, { threads: 1, lanes: 3 });
@@ -144,7 +146,7 @@ describe('refused', () => {
   });
 
   test('a context that names a public key itself, and an unfinished job that was not begun so', async () => {
-    const plot = stage.plot('refused');
+    const plot = stage.plot('refused', SHORT);
     const context = { 'aws-crypto-public-key': 'mine' };
     await expect(stage.put(plot, { ...SIGNED, context })).rejects.toMatchObject({ code: 'bad-context' });
     await stage.failedPut(plot, PART_2_FAILS, 'store-unavailable');
@@ -153,7 +155,7 @@ describe('refused', () => {
 });
 
 test('the signing key is nowhere in the state folder, but sealed', async () => {
-  const plot = stage.plot('secret');
+  const plot = stage.plot('secret', SHORT);
   await stage.failedPut(plot, PART_2_FAILS, 'store-unavailable', SIGNED);
   const { signingKey = '' } = attemptOf(plot);
   // What an elliptic curve's key is known by, wherever one stands in plain.
