@@ -18,6 +18,7 @@ import { type DamagedJob, type JobSummary, Ledger } from './ledger/ledger.ts';
 import { openStateDir } from './ledger/state-dir.ts';
 import { Allowance, type LaneChange } from './limits/allowance.ts';
 import { Bandwidth, limitBandwidth, type SharedBandwidth } from './limits/bandwidth.ts';
+import { type Listing, type ListOptions, list } from './list.ts';
 import type { Retry } from './network.ts';
 import { defaultMaxMemory, laneSizeOf, MemoryBudget, pipeLaneSizeOf, planMemory } from './parts/memory.ts';
 import { checkedStream } from './parts/pipe-source.ts';
@@ -105,6 +106,10 @@ class Workshop implements Engine {
     return this.#coded(() => inspect(source, this.#tools, options));
   }
 
+  list(prefix: string, options: ListOptions = {}): AsyncGenerator<Listing, void> {
+    return list(prefix, async (place) => (await this.#shared(place)).store, options);
+  }
+
   jobs(): (JobSummary | DamagedJob)[] {
     return Ledger.list(this.#stateDir());
   }
@@ -177,6 +182,12 @@ class Workshop implements Engine {
   async #place(url: string): Promise<Place> {
     const object = parseObjectUrl(url);
     const { key } = object;
+    const { store, settings, credentials } = await this.#shared(object);
+    return { url: store.url(key), key, store, settings, credentials };
+  }
+
+  /** What all objects of a bucket or a directory share. */
+  #shared(object: ObjectUrl): Promise<Omit<Place, 'url' | 'key'>> {
     // A directory's path begins with a slash or a drive, as no bucket's name does.
     const holder = 'bucket' in object ? object.bucket : object.directory;
     let shared = this.#places.get(holder);
@@ -186,8 +197,7 @@ class Workshop implements Engine {
       // What failed once may succeed when it is asked for again.
       shared.catch(() => this.#places.delete(holder));
     }
-    const { store, settings, credentials } = await shared;
-    return { url: store.url(key), key, store, settings, credentials };
+    return shared;
   }
 
   async #openStore(object: ObjectUrl): Promise<Omit<Place, 'url' | 'key'>> {

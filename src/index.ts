@@ -35,6 +35,7 @@ export type { DiscoveryFilter } from './keys/kms-arn.ts';
 export { type RawAesKey, rawAesKeyring } from './keys/raw-aes.ts';
 export { type RawRsaKey, type RsaPadding, rawRsaKeyring } from './keys/raw-rsa.ts';
 export type { DamagedJob, JobSummary } from './ledger/types.ts';
+export type { Listing, ListingState, ListOptions } from './list.ts';
 export type { Retry } from './network.ts';
 export type { SealOptions } from './put/attempt.ts';
 export type { PutRequest } from './put.ts';

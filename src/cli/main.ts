@@ -8,6 +8,7 @@ import { addGet } from './get.ts';
 import { addInspect } from './inspect.ts';
 import { addJobs } from './jobs.ts';
 import { addKeygen } from './keygen.ts';
+import { addLs } from './ls.ts';
 import { addMan } from './man.ts';
 import { isOn } from './options.ts';
 import { Output, type OutputFlags } from './output.ts';
@@ -24,6 +25,7 @@ const COMMANDS = [
   addGet,
   addVerify,
   addInspect,
+  addLs,
   addJobs,
   addResume,
   addCancel,

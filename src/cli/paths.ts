@@ -21,6 +21,13 @@ export function objectAt(text: string): string {
   return /^\w+:\/\//.test(text) ? text : pathToFileURL(resolve(text)).href;
 }
 
+/** The objects that a person names by how they begin: a bare path is a file's, and a directory's stands for all in it. */
+export function prefixAt(text: string): string {
+  if (/^\w+:\/\//.test(text)) return text;
+  const path = resolve(text);
+  return pathToFileURL(isDirectory(path) ? join(path, sep) : path).href;
+}
+
 /** The object a file goes into: a DEST that ends in a slash stands for the folder, as in `cp`. */
 export function objectFor(source: string, dest: string): string {
   if (!dest.endsWith('/')) return dest;

@@ -7,6 +7,7 @@ import type { Cancelled } from '../jobs.ts';
 import type { CacheStats } from '../keys/cache.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { DamagedJob, JobSummary } from '../ledger/ledger.ts';
+import type { Listing, ListOptions } from '../list.ts';
 import type { PutRequest } from '../put.ts';
 import type { VerifyRequest } from '../verify.ts';
 import type { KmsKeyring, MultiKeyring } from './keys.ts';
@@ -107,6 +108,16 @@ export interface Engine extends AsyncDisposable {
    * console.log(plainBytes, keys.map(({ key }) => key), encryptionContext);
    */
   inspect(source: GetRequest['source'], options?: InspectOptions): Promise<Inspection>;
+  /**
+   * The objects under a prefix, with the sizes of what was sealed, while they are being fetched. Needs no key, verifies
+   * nothing.
+   *
+   * @example
+   * for await (const { object, ...listing } of engine.list('s3://backups/2026/')) {
+   *   if (listing.type === 'object') console.log(object, listing.state, listing.plainBytes);
+   * }
+   */
+  list(prefix: string, options?: ListOptions): AsyncGenerator<Listing, void>;
   /**
    * All jobs of the state folder, oldest first.
    *

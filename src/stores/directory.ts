@@ -11,6 +11,7 @@ import { rm } from 'node:fs/promises';
 import { SealiftError } from '../errors.ts';
 import { KiB } from '../units.ts';
 import { createFile, directoryError } from './directory-files.ts';
+import { listDirectory } from './directory-list.ts';
 import { newHiddenPath, type ObjectPlace, placeOf } from './directory-names.ts';
 import { openObject, publish, readHeaders } from './directory-object.ts';
 import { completeUpload, createUpload, listParts, listUploads, removeUpload, sendPart } from './directory-upload.ts';
@@ -19,6 +20,8 @@ import { checkHeaders } from './s3-fields.ts';
 import type {
   CallOptions,
   CompletedUpload,
+  ListedObject,
+  ListedPrefix,
   ObjectHeaders,
   ObjectInfo,
   ObjectStream,
@@ -131,6 +134,19 @@ export class DirectoryStore implements Store {
       const bytes = { first: range.first, last: Math.min(range.last, size - 1) };
       return { objectSize: size, etag, [Symbol.asyncIterator]: () => readSlices(place, file, bytes, options) };
     });
+  }
+
+  async *list(prefix: string, options: CallOptions = {}): AsyncIterable<ListedObject | ListedPrefix> {
+    // The directory itself is what is asked about, so an error names it and no object.
+    const place = { directory: this.#directory, name: '', path: this.#directory, url: this.url(prefix) };
+    try {
+      for await (const entry of listDirectory(this.#directory, prefix)) {
+        if (options.signal?.aborted) throw SealiftError.interrupted(options.signal, `List ${place.url}`);
+        yield entry;
+      }
+    } catch (thrown) {
+      throw directoryError(thrown, 'List', place);
+    }
   }
 
   /** Nothing is kept open between calls. */

@@ -8,6 +8,8 @@ import { isPartBody } from './sliced-body.ts';
 import type {
   CallOptions,
   CompletedUpload,
+  ListedObject,
+  ListedPrefix,
   ObjectHeaders,
   ObjectInfo,
   ObjectStream,
@@ -64,6 +66,13 @@ export class LimitedStore implements Store {
 
   listParts(key: string, uploadId: string, options?: CallOptions): AsyncIterable<StoredPart> {
     return this.#store.listParts(key, uploadId, options);
+  }
+
+  list(
+    prefix: string,
+    options?: CallOptions & { recursive?: boolean | undefined },
+  ): AsyncIterable<ListedObject | ListedPrefix> {
+    return this.#store.list(prefix, options);
   }
 
   listUploads(key: string, options?: CallOptions): AsyncIterable<{ uploadId: string; initiated: Date }> {

@@ -24,11 +24,23 @@ const BUCKET = /^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$/i;
 
 /** Throws `bad-url`. The inverse of `formatObjectUrl`. */
 export function parseObjectUrl(text: string): ObjectUrl {
+  return parse(text, { whole: true });
+}
+
+function parse(text: string, options: { whole: boolean }): ObjectUrl {
   // Not every program is checked by a compiler.
   if (typeof text !== 'string') throw badUrl(text, 'it is not a string');
-  if (text.startsWith('s3://')) return parseS3Url(text);
-  if (text.startsWith('file://')) return parseFileUrl(text);
+  if (text.startsWith('s3://')) return parseS3Url(text, options);
+  if (text.startsWith('file://')) return parseFileUrl(text, options);
   throw badUrl(text, 'it does not start with s3:// or file:///');
+}
+
+/**
+ * The beginning of objects' URLs: as `parseObjectUrl`, but the key may be cut short anywhere, or be missing. What follows
+ * a directory's last slash is the beginning of a name. Throws `bad-url`.
+ */
+export function parsePrefixUrl(text: string): ObjectUrl {
+  return parse(text, { whole: false });
 }
 
 /** The inverse of `parseObjectUrl`. */
@@ -36,18 +48,18 @@ export function formatObjectUrl(url: ObjectUrl): string {
   return 'bucket' in url ? `s3://${url.bucket}/${url.key}` : fileUrlOf(resolve(url.directory, url.key));
 }
 
-function parseS3Url(text: string): ObjectUrl {
+function parseS3Url(text: string, { whole }: { whole: boolean }): ObjectUrl {
   const [, bucket = '', key = ''] = /^s3:\/\/([^/]*)\/?(.*)$/s.exec(text)!;
   if (!BUCKET.test(bucket) || bucket.includes('..')) {
     throw badUrl(text, `${JSON.stringify(bucket)} is not a bucket name: 3 to 63 letters, digits, dots and hyphens`);
   }
-  if (key === '') throw badUrl(text, 'the key is missing');
+  if (key === '' && whole) throw badUrl(text, 'the key is missing');
   if (!key.isWellFormed()) throw badUrl(text, 'the key is not valid Unicode');
   if (Buffer.byteLength(key) > MAX_KEY_SIZE) throw badUrl(text, `the key is longer than ${MAX_KEY_SIZE} bytes`);
   return { bucket, key };
 }
 
-function parseFileUrl(text: string): ObjectUrl {
+function parseFileUrl(text: string, { whole: isWhole }: { whole: boolean }): ObjectUrl {
   const [, host = '', path = ''] = /^file:\/\/([^/]*)(.*)$/s.exec(text)!;
   if (host !== '' && host !== 'localhost') {
     throw badUrl(
@@ -57,7 +69,10 @@ function parseFileUrl(text: string): ObjectUrl {
   }
   if (/[?#]/.test(path)) throw badUrl(text, 'a question mark in a name is written %3F, a hash sign %23');
   const decoded = decodePath(text, path);
-  if (decoded.endsWith('/')) throw badUrl(text, "the file's name is missing");
+  if (decoded.endsWith('/')) {
+    if (isWhole) throw badUrl(text, "the file's name is missing");
+    return { directory: resolve(decoded), key: '' };
+  }
   const whole = resolve(decoded);
   const key = basename(whole);
   const problem = problemWith(key);

@@ -21,6 +21,7 @@ const PERMISSIONS = {
   AbortMultipartUpload: 's3:AbortMultipartUpload',
   ListParts: 's3:ListMultipartUploadParts',
   ListMultipartUploads: 's3:ListBucketMultipartUploads',
+  ListObjectsV2: 's3:ListBucket',
 } as const;
 
 export type S3Call = keyof typeof PERMISSIONS;

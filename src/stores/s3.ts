@@ -15,6 +15,7 @@ import {
   HeadBucketCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
+  ListObjectsV2Command,
   ListPartsCommand,
   PutObjectCommand,
   type S3Client,
@@ -37,6 +38,7 @@ import {
   headerFields,
   required,
 } from './s3-fields.ts';
+import { readListing } from './s3-listing.ts';
 import { openS3Stream } from './s3-stream.ts';
 import type {
   CallOptions,
@@ -214,6 +216,14 @@ export class S3Store implements Store {
     });
     const answer = await this.#send('GetObject', key, options, command);
     return openS3Stream(answer, { range, url: this.url(key), signal: options.signal });
+  }
+
+  list(prefix: string, options: CallOptions & { recursive?: boolean | undefined } = {}) {
+    const { Bucket, ExpectedBucketOwner } = this.#object('');
+    return readListing({ prefix, recursive: options.recursive }, (page) => {
+      const command = new ListObjectsV2Command({ Bucket, ExpectedBucketOwner, ...page });
+      return this.#send('ListObjectsV2', prefix, options, command);
+    });
   }
 
   close(): void {

@@ -74,6 +74,20 @@ export interface CompletedUpload {
   condition: WriteCondition;
 }
 
+/** An object as a listing has it. */
+export interface ListedObject {
+  key: string;
+  size: number;
+  lastModified?: Date | undefined;
+  /** Undefined for S3's standard class. */
+  storageClass?: string | undefined;
+}
+
+/** All keys that begin with this and go on behind a slash, which it ends with. */
+export interface ListedPrefix {
+  prefix: string;
+}
+
 export interface CallOptions {
   signal?: AbortSignal | undefined;
 }
@@ -134,6 +148,15 @@ export interface Store {
     range: { first: number; last: number },
     options?: CallOptions & { ifMatch?: string | undefined; versionId?: string | undefined },
   ): Promise<ObjectStream>;
+
+  /**
+   * Objects whose keys begin with `prefix`, in the order of their keys, fetched page by page as they are asked for. Keys
+   * with a slash behind `prefix` are told as their common beginning, unless `recursive`; a directory knows no others.
+   */
+  list(
+    prefix: string,
+    options?: CallOptions & { recursive?: boolean | undefined },
+  ): AsyncIterable<ListedObject | ListedPrefix>;
 
   /** Lets sockets go. */
   close(): void;

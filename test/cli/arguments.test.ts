@@ -136,6 +136,7 @@ describe('help', () => {
       'get',
       'verify',
       'inspect',
+      'ls',
       'jobs',
       'resume',
       'cancel',

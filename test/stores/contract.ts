@@ -343,6 +343,38 @@ export function storeContract(name: string, makeStore: () => Promise<StoreUnderT
       });
     });
 
+    describe('list', () => {
+      const prefix = 'listed é+%20 ';
+      const keys = ['1', '10', '2', 'a b', '\u{e000}', '\u{1f600}'].map((name) => `${prefix}${name}`);
+
+      beforeAll(async () => {
+        for (const key of [...keys].reverse()) await put(store, key, Buffer.from(key));
+        if (!under.flat) for (const name of ['d/1', 'd/e/2']) await put(store, `${prefix}${name}`, Buffer.from(name));
+        await store.createUpload(`${prefix}unfinished`, { metadata: {} });
+      });
+
+      it('tells the objects of a prefix in the order of their bytes, and no others', async () => {
+        const listed = await collect(store.list(prefix));
+        const objects = listed.filter((entry) => 'key' in entry);
+        expect(objects.map(({ key, size }) => ({ key, size }))).toEqual(
+          keys.map((key) => ({ key, size: Buffer.byteLength(key) })),
+        );
+        for (const { lastModified } of objects) {
+          expect(Math.abs(Date.now() - lastModified!.getTime())).toBeLessThan(60_000);
+        }
+        expect(await collect(store.list(`${prefix}1`))).toHaveLength(2);
+        expect(await collect(store.list('no such thing'))).toEqual([]);
+      });
+
+      it('tells what lies behind a slash once, or each of it', async () => {
+        if (under.flat) return;
+        const prefixes = (await collect(store.list(prefix))).filter((entry) => 'prefix' in entry);
+        expect(prefixes).toEqual([{ prefix: `${prefix}d/` }]);
+        const all = await collect(store.list(`${prefix}d`, { recursive: true }));
+        expect(all).toMatchObject([{ key: `${prefix}d/1` }, { key: `${prefix}d/e/2` }]);
+      });
+    });
+
     it('every call stops with its signal', async () => {
       const signal = AbortSignal.abort();
       const key = newKey();
@@ -355,6 +387,7 @@ export function storeContract(name: string, makeStore: () => Promise<StoreUnderT
         sendPart: () => store.sendPart(key, part, { signal }),
         listParts: () => collect(store.listParts(key, 'x', { signal })),
         listUploads: () => collect(store.listUploads(key, { signal })),
+        list: () => collect(store.list('', { signal })),
         completeUpload: () => store.completeUpload(key, sent, { signal }),
         abortUpload: () => store.abortUpload(key, 'x', { signal }),
         read: () => store.read(key, { first: 0, last: 9 }, { signal }) as Promise<ObjectStream>,
