@@ -20,19 +20,30 @@ const HEAP_LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 32 };
 /** The one thread that hashes, for all messages that are being signed. */
 export class HashThread {
   readonly #worker = new Worker(workerUrl(), { resourceLimits: HEAP_LIMITS });
+  #cause: unknown;
+  #isOver = false;
 
   constructor() {
-    // What it cannot do, the messages' ports tell: they close when it ends.
-    this.#worker.on('error', () => {});
+    this.#worker.on('error', (error) => {
+      this.#cause = error;
+    });
+    this.#worker.on('exit', () => {
+      this.#isOver = true;
+    });
     this.#worker.unref();
   }
 
   /** Begins a message. Dispose of it when it is signed, or will never be. */
   begin(privateKey: KeyObject): Signing {
     const { port1, port2 } = new MessageChannel();
+    const signing = new Signing(port1);
+    const stop = () => signing.stop(new SealiftError('internal', 'The hashing thread ended', { cause: this.#cause }));
+    // Where the thread ends its end of the port closes, and ours with it.
+    port1.on('close', stop);
+    if (this.#isOver) stop();
     const call: HashCall = { port: port2, privateKey };
     this.#worker.postMessage(call, [port2]);
-    return new Signing(port1);
+    return signing;
   }
 
   async close(): Promise<void> {
@@ -51,7 +62,6 @@ export class Signing implements Disposable {
   constructor(port: MessagePort) {
     this.#port = port;
     port.on('message', (answer: HashAnswer) => this.#answer?.resolve(answer));
-    port.on('close', () => this.stop(new SealiftError('internal', 'The hashing thread ended')));
   }
 
   /** Starts `task` once those of all parts before have started, so that none waits for a thread that waits for it. */

@@ -76,6 +76,8 @@ test('a thread that ends stops its messages', async () => {
   const waiting = signing.hash(2, new Uint8Array(1));
   await other.close();
   await expect(waiting).rejects.toMatchObject({ code: 'internal' });
+  using late = other.begin(privateKey);
+  await expect(late.hash(1, new Uint8Array(1))).rejects.toMatchObject({ code: 'internal' });
 });
 
 test('a turn that nobody waited for is there for who comes later', async () => {
