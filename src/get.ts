@@ -9,7 +9,7 @@ import { toFile } from './get/file.ts';
 import { getInOrder } from './get/in-order.ts';
 import { checkFirst } from './get/job.ts';
 import { toNowhere } from './get/nowhere.ts';
-import { findObject, type SealedObject } from './get/object.ts';
+import { findObject, refuseVersion, type SealedObject } from './get/object.ts';
 import { type ByteRange, piecesOf } from './get/pieces.ts';
 import { cannotGoOn, sinkFailed, toPipe } from './get/pipe.ts';
 import { streamOfObject, streamOfPipe } from './get/stream.ts';
@@ -33,6 +33,8 @@ export interface GetRequest extends RunOptions, OpenRules {
   target: string | PlainSink | PlainStream;
   /** Plain bytes, both ends inclusive; `last` may be past the end. All of them where absent. */
   range?: ByteRange | undefined;
+  /** Of an S3 bucket with versions: this one of the object, instead of the newest. */
+  versionId?: string | undefined;
   /** Replace a file that exists. */
   overwrite?: boolean | undefined;
   /** Forget an unfinished job of the same object and target, and start again. */
@@ -98,6 +100,7 @@ export async function openSource(
   const { command, source, target, overwrite = false, signal } = request;
   checkRules(request);
   if (typeof source !== 'string') {
+    refuseVersion(request);
     if (typeof target === 'string') await checkTarget(target, { overwrite });
     return getInOrder({ request, tools, progress }, streamOfPipe(source, request));
   }

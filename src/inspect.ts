@@ -2,7 +2,7 @@
 import { headerBytes, type MessageHeader } from './formats/esdk/header.ts';
 import type { Layout } from './formats/esdk/layout.ts';
 import { MAX_FOOTER_SIZE } from './formats/esdk/signature.ts';
-import { findObject, layoutOfMessage } from './get/object.ts';
+import { findObject, layoutOfMessage, refuseVersion } from './get/object.ts';
 import { streamOfPipe } from './get/stream.ts';
 import { isBound, type OpenRules } from './get/unlock.ts';
 import type { Tools } from './job.ts';
@@ -41,7 +41,11 @@ export interface Inspection {
 }
 
 /** When to refuse a message, and when to stop. */
-export type InspectOptions = Pick<OpenRules, 'maxEncryptedDataKeys'> & { signal?: AbortSignal | undefined };
+export type InspectOptions = Pick<OpenRules, 'maxEncryptedDataKeys'> & {
+  /** Of an S3 bucket with versions: this one of the object, instead of the newest. */
+  versionId?: string | undefined;
+  signal?: AbortSignal | undefined;
+};
 
 /** Of a pipe all is read, to know how large the message is. */
 export async function inspect(
@@ -49,7 +53,10 @@ export async function inspect(
   tools: Tools,
   options: InspectOptions = {},
 ): Promise<Inspection> {
-  if (typeof source !== 'string') return inspectPipe(source, options);
+  if (typeof source !== 'string') {
+    refuseVersion(options);
+    return inspectPipe(source, options);
+  }
   const place = await tools.place(source);
   const { info, header, layout } = await findObject(place, options);
   return {

@@ -11,6 +11,8 @@ import { type JobResult, Progress, type RunOptions, type Tools } from './job.ts'
 export interface VerifyRequest extends RunOptions, OpenRules {
   /** `s3://bucket/key` or `file:///path`; or a message's bytes in order, as from a pipe. */
   source: GetRequest['source'];
+  /** Of an S3 bucket with versions: this one of the object, instead of the newest. */
+  versionId?: string | undefined;
 }
 
 /** Writes nothing, and keeps no job: one that was interrupted starts again. */

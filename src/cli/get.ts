@@ -100,8 +100,8 @@ export function openRules(flags: OpenFlags): OpenRules {
 
 /** What the flags say about what is opened. */
 export function openOptions(flags: OpenFlags): Omit<GetRequest, 'source' | 'target'> {
-  const { overwrite, range } = flags;
-  return { overwrite, range, ...openRules(flags) };
+  const { overwrite, range, versionId } = flags;
+  return { overwrite, range, versionId, ...openRules(flags) };
 }
 
 /** Standard output as a sink: the next bytes are asked for when these are gone. */

@@ -3,7 +3,15 @@ import type { Command } from 'commander';
 import type { Inspection } from '../index.ts';
 import { formatSize } from '../units.ts';
 import { openEngine } from './keys.ts';
-import { type EngineFlags, flagsOf, maxKeysOption, type OpenFlags, outputOptions, storeOptions } from './options.ts';
+import {
+  type EngineFlags,
+  flagsOf,
+  maxKeysOption,
+  type OpenFlags,
+  outputOptions,
+  storeOptions,
+  versionOption,
+} from './options.ts';
 import { columns, type Output } from './output.ts';
 import { objectAt } from './paths.ts';
 import { stopOnSignals } from './signals.ts';
@@ -22,14 +30,15 @@ export function addInspect(program: Command, output: Output): void {
     .description('Shows what a sealed object says about itself. Needs no key, verifies nothing.')
     .argument('<object>', 's3://bucket/key, file:///path, a bare path, or - for standard input')
     .addHelpText('after', EXAMPLES)
+    .addOption(versionOption())
     .addOption(maxKeysOption());
   for (const add of [storeOptions, outputOptions]) add(command);
   command.action(async (object: string) => {
     const flags = flagsOf<EngineFlags & OpenFlags>(command);
     await using engine = await openEngine(flags, 'none');
-    const { maxEncryptedDataKeys } = flags;
+    const { maxEncryptedDataKeys, versionId } = flags;
     const source = object === '-' ? process.stdin : objectAt(object);
-    const inspection = await engine.inspect(source, { signal: stopOnSignals(output), maxEncryptedDataKeys });
+    const inspection = await engine.inspect(source, { signal: stopOnSignals(output), maxEncryptedDataKeys, versionId });
     output.json({ type: 'result', command: 'inspect', ...inspection });
     output.print(inspectionText(inspection));
   });

@@ -63,6 +63,7 @@ export interface OpenFlags {
   range?: { first: number; last: number } | undefined;
   allowRelocated?: boolean | undefined;
   requireBound?: boolean | undefined;
+  versionId?: string | undefined;
   commitmentPolicy?: CommitmentPolicy | undefined;
   expectContext?: Record<string, string> | undefined;
   requiredContext?: Record<string, string> | undefined;
@@ -92,6 +93,7 @@ export function openKeyOptions(command: Command): Command {
 export function messageOptions(command: Command): Command {
   return command
     .optionsGroup('Message:')
+    .addOption(versionOption())
     .addOption(flag('--allow-relocated', 'open an object that was sealed under another name'))
     .addOption(flag('--require-bound', 'refuse an object that is bound to no name'))
     .addOption(flag('--expect-context <name=value>', 'refuse it without this pair in its context; repeatable', pairs))
@@ -107,6 +109,10 @@ function policyOption(): Option {
     '--commitment-policy <name>',
     `${COMMITMENT_POLICIES.join(', ')}: the first (default) refuses old messages`,
   ).choices(COMMITMENT_POLICIES);
+}
+
+export function versionOption(): Option {
+  return flag('--version-id <id>', 'of an S3 bucket with versions: this one of the object');
 }
 
 export function maxKeysOption(): Option {

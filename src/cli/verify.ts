@@ -47,7 +47,7 @@ export function addVerify(program: Command, output: Output): void {
     if (fromPipe) addAbortSignal(signal, process.stdin);
     try {
       process.exitCode = await runJob({ output, signal, from: fromPipe ? 'standard input' : object }, (run) =>
-        engine.verify({ source, ...openRules(flags), ...run }),
+        engine.verify({ source, versionId: flags.versionId, ...openRules(flags), ...run }),
       );
     } finally {
       // What is left unread would keep the process here.

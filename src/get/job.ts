@@ -5,7 +5,6 @@ import type { Tools } from '../job.ts';
 import { forgetJob, isUnfinished } from '../jobs.ts';
 import { type JobRow, jobIdOf, Ledger } from '../ledger/ledger.ts';
 import { formatObjectUrl, parseObjectUrl } from '../stores/object-url.ts';
-import type { ByteRange } from './pieces.ts';
 import { checkTarget } from './target.ts';
 
 /** What a job's id follows from: the object's URL as a place has it, and the file's absolute path. */
@@ -36,7 +35,7 @@ export async function checkFirst(
 
 /**
  * Opens the unfinished ledger of this object and target, or makes a new one; holds its lock until disposed of. Throws
- * `options-differ` where another range was begun, `target-exists`, and the ledger's own errors.
+ * `options-differ` where another range or version was begun, `target-exists`, and the ledger's own errors.
  */
 export async function openJob({ request, place, tools }: GetRun, target: string): Promise<Ledger> {
   const names = { source: place.url, target };
@@ -53,22 +52,23 @@ export async function openJob({ request, place, tools }: GetRun, target: string)
       throw error;
     }
   }
-  const options = { fixed: { range: rangeText(request.range) }, memo: request.memo ?? {} };
+  const options = { fixed: { range: wantedText(request) }, memo: request.memo ?? {} };
   return Ledger.create(tools.stateDir, { command: 'get', ...names, options });
 }
 
 /** What was opened of another range would have to be thrown away: that is the user's to say. */
-function refuseOtherRange({ range }: PlainRequest, { options }: JobRow): void {
+function refuseOtherRange(request: PlainRequest, { options }: JobRow): void {
   const begun = (options.fixed as { range: string }).range;
-  const asked = rangeText(range);
+  const asked = wantedText(request);
   if (asked === begun) return;
   throw new SealiftError('options-differ', `The unfinished job of this target was begun ${begun}, not ${asked}`, {
-    hint: 'Leave the range as it was to go on with that job, or give --fresh to start again.',
+    hint: 'Leave that as it was to go on with that job, or give --fresh to start again.',
   });
 }
 
-function rangeText(range: ByteRange | undefined): string {
-  return range ? `with --range ${range.first}-${range.last}` : 'without --range';
+function wantedText({ range, versionId }: PlainRequest): string {
+  const text = range ? `with --range ${range.first}-${range.last}` : 'without --range';
+  return versionId === undefined ? text : `${text}, of version ${versionId}`;
 }
 
 function idOf(names: Names): string {

@@ -22,20 +22,32 @@ export interface SealedObject {
   layout: Layout;
 }
 
-type FindOptions = Pick<OpenRules, 'maxEncryptedDataKeys'> & { signal?: AbortSignal | undefined };
+type FindOptions = Pick<OpenRules, 'maxEncryptedDataKeys'> & {
+  versionId?: string | undefined;
+  signal?: AbortSignal | undefined;
+};
 
 /** Finds the object and reads its header: all that can be known without a key. Throws object-not-found, not-sealed, bad-header. */
 export async function findObject(place: Place, options: FindOptions = {}): Promise<SealedObject> {
-  const { signal } = options;
-  const info = await place.store.head(place.key, { signal });
+  const { signal, versionId } = options;
+  const info = await place.store.head(place.key, { signal, versionId });
   if (!info) {
-    throw new SealiftError('object-not-found', `There is no object ${place.url}`, {
+    const what = versionId === undefined ? 'object' : `version ${versionId} of the object`;
+    throw new SealiftError('object-not-found', `There is no ${what} ${place.url}`, {
       hint: 'Check bucket and key; keys are case-sensitive and have no leading slash.',
     });
   }
   const header = await readHeader(place, info, options);
   const tail = header.suite.signature ? await readTail(place, info, signal) : undefined;
   return { info, header, layout: layoutOfMessage({ url: place.url, header, size: info.size, tail }) };
+}
+
+/** For a source that is a pipe. Throws `bad-option`. */
+export function refuseVersion({ versionId }: Pick<FindOptions, 'versionId'>): void {
+  if (versionId === undefined) return;
+  throw new SealiftError('bad-option', 'What comes through a pipe has no versions', {
+    hint: 'Leave --version-id away, or name the object.',
+  });
 }
 
 /** The last bytes, in which the footer of a signed message is. */

@@ -236,10 +236,19 @@ export class S3Store implements Store {
   }
 
   /** A refused HEAD has no body that says why. A GET is refused for the same reason, and has one. */
-  async #explain(refusal: unknown, key: string, options: CallOptions): Promise<unknown> {
+  async #explain(
+    refusal: unknown,
+    key: string,
+    options: CallOptions & { versionId?: string | undefined },
+  ): Promise<unknown> {
     if (!hasCode(refusal, 'access-denied') && !hasCode(refusal, 'store-error')) return refusal;
     try {
-      const answer = await this.#send('HeadObject', key, options, new GetObjectCommand(this.#object(key)));
+      const answer = await this.#send(
+        'HeadObject',
+        key,
+        options,
+        new GetObjectCommand({ ...this.#object(key), VersionId: options.versionId }),
+      );
       (answer.Body as IncomingMessage | undefined)?.destroy();
       return refusal;
     } catch (explained) {

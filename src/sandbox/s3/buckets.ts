@@ -45,6 +45,19 @@ export function deleteBucket(call: Call, s3: S3): Answer {
   return { status: 204 };
 }
 
+/** Versions can be turned on here, and not be suspended again. */
+export async function putBucketVersioning(call: Call, s3: S3): Promise<Answer> {
+  const { Status } = await receiveXml(call, 'VersioningConfiguration', { digest: 'optional' });
+  if (Status !== 'Enabled') throw new S3Error('NotImplemented');
+  s3.catalog.versions.turnOn(call.bucket);
+  return {};
+}
+
+export function getBucketVersioning(call: Call, s3: S3): Answer {
+  const Status = s3.catalog.versions.isOn(call.bucket) ? 'Enabled' : undefined;
+  return { body: writeXml('VersioningConfiguration', { Status }, NAMESPACE) };
+}
+
 export function headBucket(_call: Call, s3: S3): Answer {
   return { headers: { 'x-amz-bucket-region': s3.region, 'x-amz-access-point-alias': 'false' } };
 }

@@ -39,16 +39,29 @@ export interface S3 {
   readonly minPartSize: number;
 }
 
-/** The object a call is about. */
-export function findObject(call: Call, s3: S3): StoredObject {
-  // Buckets of the sandbox have no versions; the one there is has the id `null` (userguide/versioning-workflows.html).
-  const versionId = call.query.get('versionId');
-  if (versionId !== null && versionId !== 'null') {
-    throw new S3Error('NoSuchVersion', undefined, { fields: { Key: call.key, VersionId: versionId } });
+/** The object a call is about, or the version of it (userguide/DeleteMarker.html: a marker is 405, behind one is 404). */
+export function findObject({ bucket, key, query }: Call, { catalog }: S3): StoredObject {
+  const versionId = query.get('versionId');
+  const marker = { headers: { 'x-amz-delete-marker': 'true' } };
+  if (versionId === null) {
+    const object = catalog.object(bucket, key);
+    if (object) return object;
+    throw new S3Error('NoSuchKey', undefined, {
+      fields: { Key: key },
+      ...(catalog.versions.isMarked(bucket, key) ? marker : {}),
+    });
   }
-  const object = s3.catalog.object(call.bucket, call.key);
-  if (object === undefined) throw new S3Error('NoSuchKey', undefined, { fields: { Key: call.key } });
-  return object;
+  const version = catalog.versions.find(bucket, key, versionId);
+  if (version === undefined) {
+    throw new S3Error('NoSuchVersion', undefined, { fields: { Key: key, VersionId: versionId } });
+  }
+  if (version === 'deleted') throw new S3Error('MethodNotAllowed', undefined, marker);
+  return version;
+}
+
+/** Of an object that was just written, or is being read. */
+export function versionHeader(object: StoredObject | undefined): Record<string, string | undefined> {
+  return { 'x-amz-version-id': object?.versionId };
 }
 
 export function quoted(etag: string): string {

@@ -11,6 +11,7 @@ import type { Attributes } from './attributes.ts';
 import type { Algorithm, Checksum, ChecksumType } from './checksums.ts';
 import { Database } from './database.ts';
 import type { BlobRange } from './storage.ts';
+import { VERSIONS_SCHEMA, Versions } from './versions.ts';
 
 export interface StoredPart {
   readonly number: number;
@@ -36,6 +37,8 @@ export interface StoredObject {
   /** Undefined for objects that came in one request. */
   readonly partCount: number | undefined;
   readonly attributes: Attributes;
+  /** Undefined where its bucket had no versions when it came. */
+  readonly versionId?: string;
 }
 
 export interface StoredUpload {
@@ -63,10 +66,12 @@ const SCHEMA = `
 
 export class Catalog {
   readonly #db: Database;
+  readonly versions: Versions;
 
   /** `path` is a file, or `:memory:`. */
   constructor(path: string) {
-    this.#db = new Database(path, SCHEMA);
+    this.#db = new Database(path, SCHEMA + VERSIONS_SCHEMA);
+    this.versions = new Versions(this.#db);
   }
 
   close(): void {
@@ -88,7 +93,8 @@ export class Catalog {
   }
 
   hasObjects(bucket: string): boolean {
-    return this.#db.get('SELECT 1 FROM objects WHERE bucket = ? LIMIT 1', bucket) !== undefined;
+    const current = this.#db.get('SELECT 1 FROM objects WHERE bucket = ? LIMIT 1', bucket);
+    return current !== undefined || !this.versions.isEmpty(bucket);
   }
 
   /** Drops an empty bucket with its uploads. */
@@ -97,6 +103,7 @@ export class Catalog {
     const blobs = uploads.flatMap(({ id }) => this.#dropContent(id));
     this.#db.run('DELETE FROM uploads WHERE bucket = ?', bucket);
     this.#db.run('DELETE FROM buckets WHERE name = ?', bucket);
+    this.versions.dropBucket(bucket);
     return blobs;
   }
 
@@ -134,10 +141,11 @@ export class Catalog {
   /** Changes what is known of an object, not its bytes. */
   updateObject(bucket: string, object: StoredObject): void {
     this.#db.run(
-      'UPDATE objects SET record = ? WHERE bucket = ? AND key = ?',
+      'UPDATE objects SET record = ? WHERE bucket = ? AND key = ? AND content = ?',
       JSON.stringify(object),
       bucket,
       object.key,
+      object.content,
     );
   }
 
@@ -148,9 +156,21 @@ export class Catalog {
     return this.#dropContent(row.content as string);
   }
 
+  /** Removes a version for good. */
+  deleteVersion(bucket: string, key: string, id: string): string[] {
+    return this.#db.together(() => {
+      const content = this.versions.remove(bucket, key, id);
+      return content === undefined ? [] : this.#dropContent(content);
+    });
+  }
+
   #setObject(bucket: string, object: StoredObject): string[] {
-    const dropped = this.deleteObject(bucket, object.key);
-    this.#db.run('INSERT INTO objects VALUES (?, ?, ?, ?)', bucket, object.key, object.content, JSON.stringify(object));
+    const { key, content } = object;
+    const versioned = this.versions.isOn(bucket);
+    if (versioned) this.versions.retire(bucket, this.object(bucket, key));
+    const dropped = this.deleteObject(bucket, key);
+    const record = JSON.stringify(versioned ? { ...object, versionId: randomUUID() } : object);
+    this.#db.run('INSERT INTO objects VALUES (?, ?, ?, ?)', bucket, key, content, record);
     return dropped;
   }
 

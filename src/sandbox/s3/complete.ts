@@ -1,7 +1,7 @@
 /** CompleteMultipartUpload: everything a client may state about the whole is checked before the object appears. */
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { type Answer, type Call, quoted, type S3, unquoted } from './call.ts';
+import { type Answer, type Call, quoted, type S3, unquoted, versionHeader } from './call.ts';
 import type { StoredPart, StoredUpload } from './catalog.ts';
 import {
   ALGORITHMS,
@@ -39,7 +39,7 @@ export async function completeMultipartUpload(call: Call, s3: S3): Promise<Answe
   const object = { key, size, etag, modified: Date.now(), checksum, partCount: parts.length, attributes };
   s3.storage.remove(s3.catalog.completeUpload(bucket, object, { id: upload.id, parts }));
   return {
-    headers: encryptionHeaders(attributes.encryption),
+    headers: { ...versionHeader(s3.catalog.object(bucket, key)), ...encryptionHeaders(attributes.encryption) },
     body: writeXml(
       'CompleteMultipartUploadResult',
       {

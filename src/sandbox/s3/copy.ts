@@ -9,7 +9,7 @@ import {
   readStorageClass,
   refuseArchived,
 } from './attributes.ts';
-import { type Answer, type Call, findObject, quoted, type S3 } from './call.ts';
+import { type Answer, type Call, findObject, quoted, type S3, versionHeader } from './call.ts';
 import type { StoredObject } from './catalog.ts';
 import { type Algorithm, checksumAlgorithm, checksumElements, createDigest, elementName } from './checksums.ts';
 import { checkCopyConditions, checkWriteConditions } from './conditions.ts';
@@ -50,7 +50,7 @@ export async function copyObject(call: Call, s3: S3): Promise<Answer> {
   const object = { key, size: copied.size, etag, modified: Date.now(), checksum, attributes };
   s3.storage.remove(s3.catalog.putObject(bucket, object, copied.blob));
   return {
-    headers: encryptionHeaders(attributes.encryption),
+    headers: { ...versionHeader(s3.catalog.object(bucket, key)), ...encryptionHeaders(attributes.encryption) },
     body: writeXml(
       'CopyObjectResult',
       { ETag: quoted(etag), LastModified: new Date(object.modified).toISOString(), ...checksumElements(checksum) },

@@ -1,7 +1,7 @@
 /** One object, one request: PutObject, GetObject, HeadObject, DeleteObject, DeleteObjects. */
 import { createHash, randomUUID } from 'node:crypto';
 import { attributeHeaders, partNumberOf, readAttributes, refuseArchived } from './attributes.ts';
-import { type Answer, type Call, findObject, quoted, type S3 } from './call.ts';
+import { type Answer, type Call, findObject, quoted, type S3, versionHeader } from './call.ts';
 import type { StoredObject, StoredPart } from './catalog.ts';
 import { type Checksum, checksumHeaders } from './checksums.ts';
 import { checkReadConditions, checkWriteConditions } from './conditions.ts';
@@ -30,7 +30,12 @@ export async function putObject(call: Call, s3: S3): Promise<Answer> {
   const object = { key, size, etag, modified: Date.now(), checksum, attributes };
   s3.storage.remove(s3.catalog.putObject(bucket, object, blob));
   return {
-    headers: { etag: quoted(etag), ...encryptionHeaders(attributes.encryption), ...checksumHeaders(checksum) },
+    headers: {
+      etag: quoted(etag),
+      ...versionHeader(s3.catalog.object(bucket, key)),
+      ...encryptionHeaders(attributes.encryption),
+      ...checksumHeaders(checksum),
+    },
   };
 }
 
@@ -87,6 +92,7 @@ function readHead(
     range: range ?? everything,
     headers: {
       ...base,
+      ...versionHeader(object),
       ...attributeHeaders(attributes),
       ...checksumHeaders(checksum),
       ...overrides(call.query),
@@ -132,8 +138,26 @@ function overrides(query: URLSearchParams): Record<string, string> {
 /** Deleting what is not there is success, unless If-Match says it was (userguide/conditional-deletes.html). */
 export function deleteObject(call: Call, s3: S3): Answer {
   checkWriteConditions(call.headers, s3.catalog.object(call.bucket, call.key));
-  s3.storage.remove(s3.catalog.deleteObject(call.bucket, call.key));
-  return { status: 204 };
+  const { versionId, marker } = remove(call.bucket, call.key, call.query.get('versionId') ?? undefined, s3);
+  return {
+    status: 204,
+    headers: { 'x-amz-version-id': versionId, 'x-amz-delete-marker': marker ? 'true' : undefined },
+  };
+}
+
+/** A version goes for good. An object of a bucket with versions becomes an older one, behind a delete marker. */
+function remove(bucket: string, key: string, id: string | undefined, { catalog, storage }: S3) {
+  if (id !== undefined) {
+    const marker = catalog.versions.find(bucket, key, id) === 'deleted';
+    storage.remove(catalog.deleteVersion(bucket, key, id));
+    return { versionId: id, marker };
+  }
+  if (!catalog.versions.isOn(bucket)) {
+    storage.remove(catalog.deleteObject(bucket, key));
+    return { marker: false };
+  }
+  catalog.versions.retire(bucket, catalog.object(bucket, key));
+  return { versionId: catalog.versions.mark(bucket, key), marker: true };
 }
 
 export async function deleteObjects(call: Call, s3: S3): Promise<Answer> {
@@ -143,10 +167,10 @@ export async function deleteObjects(call: Call, s3: S3): Promise<Answer> {
   if (objects.length === 0 || objects.length > 1000) throw new S3Error('MalformedXML');
   const deleted: { Key: string }[] = [];
   const errors: { Key: string; Code: string; Message: string }[] = [];
-  for (const { Key = '', ETag } of objects) {
+  for (const { Key = '', VersionId, ETag } of objects) {
     try {
       checkWriteConditions({ 'if-match': ETag }, s3.catalog.object(call.bucket, Key));
-      s3.storage.remove(s3.catalog.deleteObject(call.bucket, Key));
+      remove(call.bucket, Key, VersionId, s3);
       deleted.push({ Key });
     } catch (error) {
       const { code, message } = S3Error.from(error);

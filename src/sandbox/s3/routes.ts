@@ -1,6 +1,14 @@
 /** From a method, a path and a query to an operation. Names are those of the SDKs. */
 import type { IncomingHttpHeaders } from 'node:http';
-import { createBucket, deleteBucket, getBucketLocation, headBucket, listBuckets } from './buckets.ts';
+import {
+  createBucket,
+  deleteBucket,
+  getBucketLocation,
+  getBucketVersioning,
+  headBucket,
+  listBuckets,
+  putBucketVersioning,
+} from './buckets.ts';
 import type { Answer, Call, Operation, S3 } from './call.ts';
 import { completeMultipartUpload } from './complete.ts';
 import { copyObject, uploadPartCopy } from './copy.ts';
@@ -29,6 +37,8 @@ const ROUTES: readonly Route[] = [
   { on: 'bucket', method: 'GET', query: 'location', operation: 'GetBucketLocation', run: getBucketLocation },
   { on: 'bucket', method: 'GET', query: 'uploads', operation: 'ListMultipartUploads', run: listMultipartUploads },
   { on: 'bucket', method: 'GET', query: 'list-type=2', operation: 'ListObjectsV2', run: listObjectsV2 },
+  { on: 'bucket', method: 'GET', query: 'versioning', operation: 'GetBucketVersioning', run: getBucketVersioning },
+  { on: 'bucket', method: 'PUT', query: 'versioning', operation: 'PutBucketVersioning', run: putBucketVersioning },
   { on: 'bucket', method: 'GET', operation: 'ListObjects', run: listObjects },
   { on: 'bucket', method: 'HEAD', operation: 'HeadBucket', run: headBucket },
   { on: 'bucket', method: 'PUT', operation: 'CreateBucket', run: createBucket },
