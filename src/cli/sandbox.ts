@@ -40,7 +40,8 @@ export function addSandbox(program: Command, output: Output): void {
     .addOption(flag('--kms-quota <n>', 'KMS calls a second before it throttles (default 10000)', count))
     .addOption(flag('--faults <spec>', 'what goes wrong, and when'))
     .addOption(flag('--log <file>', 'append a JSON line for each request'))
-    .addOption(flag('--min-part-size <size>', 'smallest part but the last (default 5MiB); for tests only', parseSize));
+    .addOption(flag('--min-part-size <size>', 'smallest part but the last (default 5MiB); for tests only', parseSize))
+    .addOption(flag('--equal-parts', 'refuse parts of different sizes, as Cloudflare R2 does'));
   outputOptions(command);
   command.action(async (cmd: string[]) => {
     const { bucket: buckets, ...flags } = flagsOf<SandboxFlags>(command);

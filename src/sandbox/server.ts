@@ -37,6 +37,8 @@ export interface SandboxOptions {
   faults?: string | undefined;
   /** S3's is 5 MiB; smaller ones are for tests. */
   minPartSize?: number | undefined;
+  /** Refuses parts of different sizes, as Cloudflare R2 does. */
+  equalParts?: boolean | undefined;
   region?: string | undefined;
   /** A file that gets a JSON line a request. */
   log?: string | undefined;
@@ -87,7 +89,9 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     stateFile: options.dir === undefined ? undefined : join(place.folder, 'kms.json'),
   });
   const minPartSize = options.minPartSize ?? MIN_PART_SIZE;
-  const s3: S3 = { catalog: place.catalog, storage: place.storage, region, accountId: ACCOUNT_ID, minPartSize };
+  const { catalog, storage } = place;
+  const equalParts = options.equalParts ?? false;
+  const s3: S3 = { catalog, storage, region, accountId: ACCOUNT_ID, minPartSize, equalParts };
   const log = options.log === undefined ? undefined : new RequestLog(options.log);
   const shell = new Shell(faults, {
     s3,

@@ -18,7 +18,7 @@ import { type AttemptRow, jobIdOf, Ledger } from '../../src/ledger/ledger.ts';
 import { Allowance } from '../../src/limits/allowance.ts';
 import type { PutRequest } from '../../src/put.ts';
 import type { RequestRecord } from '../../src/sandbox/log.ts';
-import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
+import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/server.ts';
 import { MiB } from '../../src/units.ts';
 import { clientOf } from '../sandbox/s3-client.ts';
 import { setRoundTimes, writeRandomFile } from './files.ts';
@@ -69,11 +69,12 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-export async function openStage(): Promise<Stage> {
+export async function openStage(options: SandboxOptions = {}): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), 'sealift-test-'));
   const requests: RequestRecord[] = [];
   let onStrike: (() => void | Promise<void>) | undefined;
   const sandbox = await startSandbox({
+    ...options,
     buckets: [BUCKET],
     onRequest: (record) => requests.push(record),
     onFault() {

@@ -37,6 +37,8 @@ export interface S3 {
   readonly region: string;
   readonly accountId: string;
   readonly minPartSize: number;
+  /** All parts but the last must have one size. */
+  readonly equalParts: boolean;
 }
 
 /** The object a call is about, or the version of it (userguide/DeleteMarker.html: a marker is 405, behind one is 404). */

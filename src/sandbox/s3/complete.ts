@@ -80,6 +80,11 @@ function chooseParts(upload: StoredUpload, named: readonly NamedPart[], s3: S3):
       },
     });
   }
+  const odd = parts.slice(0, -1).find((part) => part.size !== parts[0]!.size);
+  if (s3.equalParts && odd !== undefined) {
+    // Not AWS: what Cloudflare R2 answers.
+    throw new S3Error('InvalidPart', 'All non-trailing parts must have the same length.');
+  }
   return parts;
 }
 
