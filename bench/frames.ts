@@ -18,7 +18,7 @@ const READ_SIZE = MiB;
 const SOCKET_SIZE = 64 * KiB;
 
 function seal(layout: Layout, sealed: Buffer): void {
-  const sealer = new PartSealer({ keys, messageId, layout, part: partOf(layout, 1), sealed, offset: 0 });
+  const sealer = new PartSealer({ keys, messageId, layout, frames: partOf(layout, 1).frames, sealed, offset: 0 });
   for (let start = 0; start < plain.length; start += READ_SIZE) sealer.push(plain.subarray(start, start + READ_SIZE));
   sealer.finish();
 }

@@ -45,6 +45,7 @@ export interface ObjectFlags {
   overwrite?: boolean | undefined;
   frameSize?: number | undefined;
   partSize?: number | undefined;
+  equalParts?: boolean | undefined;
   context?: Record<string, string> | undefined;
   contentType?: string | undefined;
   storageClass?: string | undefined;
@@ -157,6 +158,7 @@ export function objectOptions(command: Command): Command {
     .addOption(flag('--tag <name=value>', 'object tag; may be repeated', pairs))
     .addOption(flag('--sign', 'append a signature; what that costs is told below'))
     .addOption(flag('--part-size <size>', 'bytes of a part (default 8MiB, more for very large files)', size))
+    .addOption(flag('--equal-parts', 'parts of one size, for servers that want them: Cloudflare R2'))
     .addOption(flag('--frame-size <size>', 'bytes of a frame (default 256KiB)', size));
 }
 

@@ -103,6 +103,17 @@ function pipeOf(source: string, { fromCommand }: PipeFlags): Pipe | undefined {
 
 /** What the flags say about the object. */
 export function sealOptions(flags: ObjectFlags): Omit<PutRequest, 'source' | 'target'> {
-  const { overwrite, frameSize, partSize, context, contentType, storageClass, metadata, tag: tags, sign } = flags;
-  return { overwrite, frameSize, partSize, context, contentType, storageClass, metadata, tags, sign };
+  const {
+    overwrite,
+    frameSize,
+    partSize,
+    equalParts,
+    context,
+    contentType,
+    storageClass,
+    metadata,
+    tag: tags,
+    sign,
+  } = flags;
+  return { overwrite, frameSize, partSize, equalParts, context, contentType, storageClass, metadata, tags, sign };
 }

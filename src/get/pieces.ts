@@ -37,8 +37,8 @@ export function piecesOf({ message: { layout }, range }: { message: { layout: La
     const last = Math.min(part.plainOffset + part.plainSize - 1, range.last);
     pieces.push({
       number,
-      firstFrame: Math.max(part.firstFrame, covering.firstFrame),
-      lastFrame: Math.min(part.firstFrame + part.frameCount - 1, lastFrame),
+      firstFrame: Math.max(part.frames.firstFrame, covering.firstFrame),
+      lastFrame: Math.min(part.frames.lastFrame, lastFrame),
       plainOffset: first - range.first,
       plainSize: Math.max(0, last - first + 1),
     });

@@ -16,9 +16,12 @@ interface Columns {
   crc32: number;
   tag: Uint8Array;
 }
-type IntentColumns = Columns & { fingerprint: Uint8Array; footer: Uint8Array | null };
+type IntentColumns = Columns & { fingerprint: Uint8Array; footer: Uint8Array | null; shared_tags: string };
 type ReceiptColumns = Columns & { etag: string };
 type PieceColumns = Omit<Columns, 'sealed_size'>;
+
+/** A frame is no larger than a part, give or take the eight bytes of the final one: it lies in three parts at most. */
+const SHARING_REACH = 2;
 
 export class PartRows {
   readonly #files: JobFiles;
@@ -27,6 +30,7 @@ export class PartRows {
   readonly #insertIntent: StatementSync;
   readonly #selectIntent: StatementSync;
   readonly #selectIntents: StatementSync;
+  readonly #selectNeighbours: StatementSync;
   readonly #insertReceipt: StatementSync;
   readonly #selectReceipts: StatementSync;
   readonly #insertPiece: StatementSync;
@@ -41,26 +45,44 @@ export class PartRows {
     this.#files = files;
     this.#attempt = attempt;
     this.#key = key;
-    this.#insertIntent = db.prepare('INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?)');
+    this.#insertIntent = db.prepare('INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?, ?)');
     this.#selectIntent = db.prepare('SELECT * FROM intents WHERE number = ?');
     this.#selectIntents = db.prepare('SELECT * FROM intents ORDER BY number');
+    this.#selectNeighbours = db.prepare('SELECT * FROM intents WHERE number BETWEEN ? AND ?');
     this.#insertReceipt = db.prepare('INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?)');
     this.#selectReceipts = db.prepare('SELECT * FROM receipts ORDER BY number');
     this.#insertPiece = db.prepare('INSERT OR REPLACE INTO pieces VALUES (?, ?, ?)');
     this.#selectPieces = db.prepare('SELECT * FROM pieces ORDER BY number');
   }
 
-  /** A part has one intent for ever. Throws `source-changed` where it has another; neither is printed. */
+  /**
+   * A part has one intent for ever, and a frame in two parts one tag. Throws `source-changed` where it has another;
+   * neither is printed.
+   */
   addIntent(intent: Intent): void {
     const { number, fingerprint, sealedSize, crc32, footer = null } = intent;
     const known = this.#intent(number);
     if (!known) {
-      const tag = tagOf(this.#key, this.#intentRow(intent));
-      this.#insertIntent.run(number, fingerprint, sealedSize, crc32, footer, tag);
+      this.#checkSharedTags(intent);
+      const shared_tags = JSON.stringify(intent.sharedTags);
+      const row = this.#intentRow({ number, fingerprint, sealed_size: sealedSize, crc32, shared_tags, footer });
+      const [, , ...values] = row;
+      this.#insertIntent.run(...values, tagOf(this.#key, row));
     } else if (!sameBytes(known.fingerprint, fingerprint) || known.sealedSize !== sealedSize || known.crc32 !== crc32) {
-      throw new SealiftError('source-changed', `Part ${number} is not what was sealed before under this key`, {
-        hint: 'The source has changed since. Start again under a new key with --fresh.',
-      });
+      throw otherThanBefore(number);
+    }
+  }
+
+  #checkSharedTags({ number, sharedTags }: Intent): void {
+    const shared = Object.entries(sharedTags);
+    if (shared.length === 0) return;
+    const rows = this.#selectNeighbours.all(number - SHARING_REACH, number + SHARING_REACH);
+    for (const columns of rows as unknown as IntentColumns[]) {
+      const neighbour = this.#checkedIntent(columns);
+      for (const [frame, tag] of shared) {
+        const known = neighbour.sharedTags[Number(frame)];
+        if (known !== undefined && known !== tag) throw otherThanBefore(number);
+      }
     }
   }
 
@@ -112,10 +134,11 @@ export class PartRows {
     return columns && this.#checkedIntent(columns);
   }
 
-  #checkedIntent({ number, fingerprint, sealed_size: sealedSize, crc32, tag, footer }: IntentColumns): Intent {
-    const intent = { number, fingerprint, sealedSize, crc32, ...(footer ? { footer } : {}) };
-    this.#check(this.#intentRow(intent), tag);
-    return intent;
+  #checkedIntent(columns: IntentColumns): Intent {
+    this.#check(this.#intentRow(columns), columns.tag);
+    const { number, fingerprint, sealed_size: sealedSize, crc32, shared_tags: tags, footer } = columns;
+    const sharedTags = JSON.parse(tags);
+    return { number, fingerprint, sealedSize, crc32, sharedTags, ...(footer ? { footer } : {}) };
   }
 
   #check(row: Row, tag: Uint8Array): void {
@@ -123,8 +146,10 @@ export class PartRows {
     throw corrupt(this.#files, `a row of ${row[0]} is not as it was written`);
   }
 
-  #intentRow({ number, fingerprint, sealedSize, crc32, footer }: Intent): Row {
-    return ['intents', this.#attempt, number, fingerprint, sealedSize, crc32, ...(footer ? [footer] : [])];
+  /** As the columns stand, JSON and all: what was altered is seen before it is read. */
+  #intentRow({ number, fingerprint, sealed_size, crc32, shared_tags, footer }: Omit<IntentColumns, 'tag'>) {
+    const values = [number, fingerprint, sealed_size, crc32, shared_tags, footer] as const;
+    return ['intents', this.#attempt, ...values] as const satisfies Row;
   }
 
   #receiptRow({ number, etag, sealedSize, crc32 }: Receipt): Row {
@@ -134,6 +159,12 @@ export class PartRows {
   #pieceRow({ number, crc32 }: WrittenPiece): Row {
     return ['pieces', this.#attempt, number, crc32];
   }
+}
+
+function otherThanBefore(number: number): SealiftError {
+  return new SealiftError('source-changed', `Part ${number} is not what was sealed before under this key`, {
+    hint: 'The source has changed since. Start again under a new key with --fresh.',
+  });
 }
 
 function agree(intent: Intent | undefined, receipt: Receipt): boolean {

@@ -121,6 +121,8 @@ export interface Intent {
   fingerprint: Uint8Array;
   sealedSize: number;
   crc32: number;
+  /** Tags, in hex, of the frames that it shares with other parts, by frame number. */
+  sharedTags: Readonly<Record<number, string>>;
   /** Of a signed message's last part: what stands behind its last frame, counted in size and checksum. */
   footer?: Uint8Array | undefined;
 }

@@ -1,9 +1,13 @@
-/** A part sealed in one go into a buffer that holds all of it, and what the ledger must know before it is sent. */
+/**
+ * A part sealed in one go into a buffer that holds all of it, and what the ledger must know before it is sent. A frame
+ * that lies in two parts is sealed with each: both fingerprints cover its tag, and the ledger refuses the second part
+ * where the tag is not the first one's.
+ */
 import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { fingerprint } from '../formats/esdk/fingerprint.ts';
 import { TAG_SIZE } from '../formats/esdk/frame.ts';
-import type { Part } from '../formats/esdk/layout.ts';
+import type { FrameRange, Layout, Part } from '../formats/esdk/layout.ts';
 import { PartSealer } from '../formats/esdk/seal-frames.ts';
 import { release } from '../formats/release.ts';
 import type { Intent, SourceIdentity } from '../ledger/types.ts';
@@ -14,6 +18,8 @@ import type { Message, PartSource } from './task.ts';
 /** Bytes a read asks for. Big enough to make the hop through the I/O pool cheap, small enough to stay in cache. */
 const READ_SIZE = MiB;
 
+type PlainRange = Pick<FrameRange, 'plainOffset' | 'plainSize'>;
+
 /** One part of one message, and where its plain bytes are. */
 export interface PartToSeal {
   message: Message;
@@ -23,26 +29,30 @@ export interface PartToSeal {
   part: Part;
 }
 
+/** Bytes that `sealInto` needs: the part's, and those that its first and its last frame have in other parts. */
+export function roomFor({ isFirst, frames }: Part, { headerSize }: Pick<Layout, 'headerSize'>): number {
+  return (isFirst ? headerSize : 0) + frames.sealedSize;
+}
+
 /**
- * Reads and seals one part into `buffer`; `sealed` is the used part of it. Plain bytes that came from a pipe are released.
+ * Reads and seals one part into `buffer`; `sealed` is where in it. Plain bytes that came from a pipe are released.
  * Throws `source-changed` where the source is not the planned file.
  */
 export async function sealInto(buffer: Buffer, input: PartToSeal): Promise<{ sealed: Buffer; intent: Intent }> {
   const { message, source, header, part } = input;
-  let offset = 0;
-  if (part.isFirst) {
-    buffer.set(header, 0);
-    offset = header.length;
-  }
-  const sealer = new PartSealer({ ...message, part, sealed: buffer, offset });
+  const { frames } = part;
+  const offset = part.isFirst ? header.length : 0;
+  if (part.isFirst) buffer.set(header);
+  const sealer = new PartSealer({ ...message, frames, sealed: buffer, offset });
   if ('plain' in source) {
     sealer.push(source.plain);
     release(new Uint8Array(source.plain.buffer));
   } else {
-    await readFile(sealer, part, source);
+    await readFile(sealer, frames, source);
   }
-  const { size, tags } = sealer.finish();
-  const sealed = buffer.subarray(0, offset + size);
+  const { tags } = sealer.finish();
+  const start = part.sealedOffset - (frames.sealedOffset - offset);
+  const sealed = buffer.subarray(start, start + part.sealedSize);
   return { sealed, intent: intentOf(input, { tags, sealedSize: sealed.length, crc32: crc32(sealed) }) };
 }
 
@@ -72,13 +82,24 @@ export function intentOf(
     fingerprint: fingerprint({ ledgerKey, format: 'esdk', part, headerTag, tags }),
     sealedSize,
     crc32,
+    sharedTags: sharedTagsOf(part, tags),
   };
 }
 
-async function readFile(sealer: PartSealer, part: Part, source: SourceIdentity): Promise<void> {
+/** Of the frames that have bytes outside the part, by number. */
+function sharedTagsOf({ frames, sealedOffset, sealedSize }: Part, tags: Buffer): Intent['sharedTags'] {
+  const isCutInFront = frames.sealedOffset < sealedOffset;
+  const isCutBehind = frames.sealedOffset + frames.sealedSize > sealedOffset + sealedSize;
+  return {
+    ...(isCutInFront ? { [frames.firstFrame]: tags.toString('hex', 0, TAG_SIZE) } : {}),
+    ...(isCutBehind ? { [frames.lastFrame]: tags.toString('hex', tags.length - TAG_SIZE) } : {}),
+  };
+}
+
+async function readFile(sealer: PartSealer, range: PlainRange, source: SourceIdentity): Promise<void> {
   const file = await openPlannedSource(source);
   try {
-    await readInto(sealer, file, part, source);
+    await readInto(sealer, file, range, source);
     await checkStillPlanned(source, file);
   } finally {
     await file.close();
@@ -89,7 +110,7 @@ async function readFile(sealer: PartSealer, part: Part, source: SourceIdentity):
 export async function readInto(
   sealer: PartSealer,
   file: FileHandle,
-  { plainOffset, plainSize }: Pick<Part, 'plainOffset' | 'plainSize'>,
+  { plainOffset, plainSize }: PlainRange,
   source: SourceIdentity,
 ): Promise<void> {
   const slice = Buffer.allocUnsafeSlow(Math.min(READ_SIZE, plainSize));

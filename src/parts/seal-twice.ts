@@ -7,7 +7,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { TAG_SIZE } from '../formats/esdk/frame.ts';
-import { FINAL_OVERHEAD, FRAME_OVERHEAD, frameRange, type Part } from '../formats/esdk/layout.ts';
+import { FINAL_OVERHEAD, FRAME_OVERHEAD, frameRange } from '../formats/esdk/layout.ts';
 import { PartSealer } from '../formats/esdk/seal-frames.ts';
 import type { Intent, SourceIdentity } from '../ledger/types.ts';
 import type { PartBody } from '../stores/store.ts';
@@ -28,7 +28,7 @@ export function pieceMemoryOf({ frameSize, partFrameCount }: { frameSize: number
 
 /** Pass one. Resolves to the part's intent, and to the body that is pass two each time it is read. */
 export async function sealTwice(input: PartOfFile): Promise<{ intent: Intent; body: PartBody }> {
-  const tags = Buffer.alloc(input.part.frameCount * TAG_SIZE);
+  const tags = Buffer.alloc(input.part.frames.frameCount * TAG_SIZE);
   let checksum = 0;
   let size = 0;
   let offset = 0;
@@ -63,18 +63,20 @@ async function* sealedPieces({ message, source, header, part }: PartOfFile): Asy
   if (part.isFirst) yield { sealed: Buffer.from(header), tags: Buffer.alloc(0) };
   const { layout } = message;
   const pieceFrames = Math.max(1, Math.floor(PIECE_SIZE / layout.frameSize));
-  const end = part.firstFrame + part.frameCount;
+  const { frames } = part;
+  const end = part.sealedOffset + part.sealedSize;
   const file = await openPlannedSource(source);
   const buffer = Buffer.allocUnsafeSlow(pieceFrames * (layout.frameSize + FRAME_OVERHEAD) + FINAL_OVERHEAD);
   try {
-    for (let firstFrame = part.firstFrame; firstFrame < end; firstFrame += pieceFrames) {
-      const frameCount = Math.min(pieceFrames, end - firstFrame);
-      const range = frameRange(layout, { firstFrame, lastFrame: firstFrame + frameCount - 1 });
-      const piece: Part = { ...part, ...range, frameCount, isFirst: false };
-      const sealer = new PartSealer({ ...message, part: piece, sealed: buffer, offset: 0 });
+    for (let firstFrame = frames.firstFrame; firstFrame <= frames.lastFrame; firstFrame += pieceFrames) {
+      const lastFrame = Math.min(firstFrame + pieceFrames - 1, frames.lastFrame);
+      const piece = frameRange(layout, { firstFrame, lastFrame });
+      const sealer = new PartSealer({ ...message, frames: piece, sealed: buffer, offset: 0 });
       await readInto(sealer, file, piece, source);
       const { size, tags } = sealer.finish();
-      yield { sealed: buffer.subarray(0, size), tags };
+      // Of a frame that lies in two parts, this part's side.
+      const from = Math.max(0, part.sealedOffset - piece.sealedOffset);
+      yield { sealed: buffer.subarray(from, Math.min(size, end - piece.sealedOffset)), tags };
     }
     await checkStillPlanned(source, file);
   } finally {

@@ -30,6 +30,8 @@ export interface SealOptions {
   frameSize?: number | undefined;
   /** Plain bytes of a part. Default 8 MiB, or what 9,500 parts need. */
   partSize?: number | undefined;
+  /** Parts of one size but for the last, for servers that take no others, as Cloudflare R2. Not of a stream, nor with `sign`. */
+  equalParts?: boolean | undefined;
   /** The encryption context: authenticated, visible to all, also in CloudTrail. */
   context?: Readonly<Record<string, string>> | undefined;
   /** Replace an object that exists. */
@@ -73,7 +75,13 @@ const OUR_METADATA = [MTIME_METADATA, ID_METADATA];
 export async function beginAttempt(run: PutRun, source: SourceIdentity): Promise<Attempt> {
   const { request, tools } = run;
   const frameSize = request.frameSize ?? DEFAULT_FRAME_SIZE;
-  const plan = { plainSize: source.size, frameSize, partSize: request.partSize };
+  const { partSize, equalParts, sign } = request;
+  if (equalParts && sign) {
+    throw new SealiftError('bad-option', 'The parts of a signed object cannot be equal', {
+      hint: 'How long its signature will be is not known beforehand. Leave out --sign or --equal-parts.',
+    });
+  }
+  const plan = { plainSize: source.size, frameSize, partSize, equalParts };
   const typical = planLayout({ ...plan, headerSize: TYPICAL_HEADER_SIZE });
   if (!goesWhole(typical, tools)) checkMemory(tools, needsOf(typical, request));
   run.progress.totalBytes = source.size;

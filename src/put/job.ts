@@ -14,6 +14,7 @@ export const PIPE_NAME = '-';
 const FIXED_OPTIONS = [
   'frameSize',
   'partSize',
+  'equalParts',
   'context',
   'contentType',
   'storageClass',

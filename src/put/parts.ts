@@ -3,6 +3,7 @@ import { SealiftError } from '../errors.ts';
 import { type Layout, type Part, partOf } from '../formats/esdk/layout.ts';
 import type { Crew, LaneNeeds } from '../job.ts';
 import { runLanes } from '../parts/lanes.ts';
+import { roomFor } from '../parts/seal-once.ts';
 import { pieceMemoryOf } from '../parts/seal-twice.ts';
 import type { Signing } from '../parts/signing.ts';
 import type { SealTask } from '../parts/task.ts';
@@ -14,8 +15,10 @@ import { StartOver } from './start-over.ts';
 
 /** What a lane needs for parts of this size: to hold one, or to seal it twice where it is not to be hashed. */
 export function needsOf(layout: Layout, { sign }: Pick<SealOptions, 'sign'>): LaneNeeds {
+  // The first has the header; where parts are equal, the second has two frames that it shares.
+  const rooms = [1, Math.min(2, layout.partCount)].map((number) => roomFor(partOf(layout, number), layout));
   const streamedSize = sign ? undefined : pieceMemoryOf(layout);
-  return { partSize: partOf(layout, 1).sealedSize, streamedSize, signed: sign };
+  return { partSize: Math.max(...rooms), streamedSize, signed: sign };
 }
 
 /** Undefined where there is nothing to sign, or the ledger has the signature. */

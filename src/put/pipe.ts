@@ -71,6 +71,11 @@ async function sealPipe(run: PutRun, reader: PipeReader): Promise<WriteAnswer> {
 
 /** Throws usage errors, `memory-too-small` among them, before anything is read. */
 function planLongest({ request, tools }: PutRun): Layout {
+  if (request.equalParts) {
+    throw new SealiftError('bad-option', 'The parts of a pipe grow: they cannot be equal', {
+      hint: 'Write it into a file, and put that with --equal-parts.',
+    });
+  }
   const { frameSize = DEFAULT_FRAME_SIZE, partSize = DEFAULT_PART_SIZE, expectedSize, sign: signed } = request;
   const { plan } = tools.plan({ partSize, plainSize: partSize, signed });
   const mostPartSize = mostPipePartOf(plan);

@@ -72,7 +72,10 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
   MetadataTooLarge: ['metadata-too-large', 'S3 keeps 2 KiB of metadata an object: give fewer or shorter --metadata.'],
   EntityTooLarge: ['store-error', 'The store takes no part or object of this size: give a smaller --part-size.'],
   EntityTooSmall: ['store-error', 'S3 wants parts of at least 5 MiB: give a larger --part-size.'],
-  InvalidPart: ['store-error', 'The parts in the store are not those that were sent. Run it again with --fresh.'],
+  InvalidPart: [
+    'store-error',
+    'The parts in the store are not those that were sent, or it wants them all equal. Run it again with --fresh, or with --fresh --equal-parts.',
+  ],
 };
 
 /** Any error of a call to S3. One that is ours already passes as it is. */

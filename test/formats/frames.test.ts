@@ -93,7 +93,13 @@ describe('a part', () => {
     const { layout, keys, header, plain, sealed } = victim();
     const part = partOf(layout, 1);
     const target = Buffer.alloc(part.sealedSize + 20, 0xee);
-    const request = { keys, messageId: header.messageId, layout, part, plain: plain.subarray(0, part.plainSize) };
+    const request = {
+      keys,
+      messageId: header.messageId,
+      layout,
+      frames: part.frames,
+      plain: plain.subarray(0, part.plainSize),
+    };
     const { size } = sealFrames({ ...request, sealed: target, offset: 10 });
     expect(size).toBe(part.sealedSize - layout.headerSize);
     expect(target.subarray(10, 10 + size)).toEqual(sealed.subarray(layout.headerSize, part.sealedSize));
@@ -108,7 +114,14 @@ describe('a part', () => {
       const { layout, keys, header } = sealMessage({ plain: somePlain(emptyMessage ? 0 : 4 * F), frameSize: F });
       const part = partOf(layout, layout.partCount);
       const sealer = () =>
-        new PartSealer({ keys, messageId: header.messageId, layout, part, sealed: Buffer.alloc(500), offset: 0 });
+        new PartSealer({
+          keys,
+          messageId: header.messageId,
+          layout,
+          frames: part.frames,
+          sealed: Buffer.alloc(500),
+          offset: 0,
+        });
       expect(() => sealer().push(somePlain(part.plainSize + 1))).toThrow(RangeError);
       if (part.plainSize === 0) continue;
       const short = sealer();
@@ -124,7 +137,7 @@ describe('a part', () => {
       keys,
       messageId: header.messageId,
       layout,
-      part: partOf(layout, 1),
+      frames: partOf(layout, 1).frames,
       sealed,
       offset: 0,
     });

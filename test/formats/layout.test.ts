@@ -72,7 +72,7 @@ describe('boundaries', () => {
     const layout = planLayout({ plainSize, frameSize: F, headerSize });
     expect(layout).toMatchObject({ plainSize, frameCount, partCount, partFrameCount: 32 });
     expect(layout.sealedSize).toBe(headerSize + plainSize + 32 * frameCount + 8);
-    expect(partOf(layout, partCount).frameCount).toBe(lastPartFrames);
+    expect(partOf(layout, partCount).frames.frameCount).toBe(lastPartFrames);
   });
 
   test('the first part begins with the header, the last ends with the final frame', () => {
@@ -81,8 +81,15 @@ describe('boundaries', () => {
     expect(partOf(layout, 1)).toEqual({
       number: 1,
       index: 0,
-      firstFrame: 1,
-      frameCount: 32,
+      frames: {
+        firstFrame: 1,
+        lastFrame: 32,
+        frameCount: 32,
+        plainOffset: 0,
+        plainSize: P,
+        sealedOffset: headerSize,
+        sealedSize: full,
+      },
       plainOffset: 0,
       plainSize: P,
       sealedOffset: 0,
@@ -91,14 +98,13 @@ describe('boundaries', () => {
       isLast: false,
     });
     expect(partOf(layout, 2)).toMatchObject({
-      firstFrame: 33,
+      frames: { firstFrame: 33, lastFrame: 64 },
       plainOffset: P,
       sealedOffset: headerSize + full,
       sealedSize: full,
     });
     expect(partOf(layout, 3)).toMatchObject({
-      firstFrame: 65,
-      frameCount: 1,
+      frames: { firstFrame: 65, lastFrame: 65 },
       plainSize: 5,
       sealedSize: 45,
       isLast: true,
@@ -129,12 +135,12 @@ describe('properties, to 48.8 TiB', () => {
           const part = partOf(layout, number);
           const within = part.sealedSize <= MAX_PART_SIZE && (part.isLast || part.sealedSize >= MIN_PART_SIZE);
           const tiles =
-            part.plainOffset === plainOffset && part.sealedOffset === sealedOffset && part.firstFrame === frame;
+            part.plainOffset === plainOffset && part.sealedOffset === sealedOffset && part.frames.firstFrame === frame;
           if (!within || !tiles || part.isLast !== (number === layout.partCount))
             expect.fail(JSON.stringify({ layout, part }));
           plainOffset += part.plainSize;
           sealedOffset += part.sealedSize;
-          frame += part.frameCount;
+          frame += part.frames.frameCount;
         }
         expect([plainOffset, sealedOffset, frame - 1]).toEqual([
           layout.plainSize,
@@ -229,7 +235,7 @@ describe('what other writers write', () => {
     });
     expect(layout).toMatchObject({ plainSize: 200, frameCount: 3, partFrameCount: 2, partCount: 1 });
     expect(plainSizeOfFrame(layout, 3)).toBe(0);
-    expect(partOf(layout, 1)).toMatchObject({ plainSize: 200, frameCount: 3, isLast: true });
+    expect(partOf(layout, 1)).toMatchObject({ plainSize: 200, frames: { frameCount: 3 }, isLast: true });
   });
 
   test('frames of one byte, and frames larger than a part', () => {

@@ -90,7 +90,7 @@ export function sealMessage(request: SealRequest): SomeMessage {
   const numbers = Array.from({ length: layout.partCount }, (_, index) => index + 1);
   for (const part of order(numbers).map((number) => partOf(layout, number))) {
     const offset = part.isFirst ? headerSize : part.sealedOffset;
-    const sealer = new PartSealer({ keys, messageId, layout, part, sealed, offset });
+    const sealer = new PartSealer({ keys, messageId, layout, frames: part.frames, sealed, offset });
     for (const chunk of chunksOf(plain.subarray(part.plainOffset, part.plainOffset + part.plainSize), chunkSize))
       sealer.push(chunk);
     tags[part.index] = sealer.finish().tags;

@@ -59,7 +59,14 @@ export const DOWNLOAD: NewDownload = {
 };
 
 export function intentOf(number: number): Intent {
-  return { number, fingerprint: new Uint8Array(32).fill(number), sealedSize: 210 + number, crc32: number * 7 };
+  const sharedTags = { [number * 32]: `tag ${number}` };
+  return {
+    number,
+    fingerprint: new Uint8Array(32).fill(number),
+    sealedSize: 210 + number,
+    crc32: number * 7,
+    sharedTags,
+  };
 }
 
 export function receiptOf(number: number): Receipt {

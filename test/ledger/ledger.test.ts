@@ -171,7 +171,13 @@ test('intents, receipts and pieces come back as they were', async () => {
     async (numbers, fingerprint, sealedSize, crc32) => {
       using ledger = Ledger.create(dir.path, JOB);
       ledger.startAttempt(ATTEMPT, KEY);
-      const intents = numbers.map((number) => ({ number, fingerprint, sealedSize, crc32 }));
+      const intents = numbers.map((number) => ({
+        number,
+        fingerprint,
+        sealedSize,
+        crc32,
+        sharedTags: { [number]: 'tag' },
+      }));
       const receipts = intents.slice(0, -1).map(({ number }) => ({ number, etag: `"é${number}"`, sealedSize, crc32 }));
       await Promise.all(intents.map((intent) => ledger.recordIntent(intent)));
       await Promise.all(receipts.map((receipt) => ledger.recordReceipt(receipt)));
@@ -210,6 +216,30 @@ test('a part has one intent for ever: the same again is fine, another is source-
     expect(JSON.stringify(refusal)).not.toMatch(/030303|214|AwMD/);
   }
   expect(ledger.intents()).toEqual(new Map([[3, intent]]));
+});
+
+test('a frame in several parts has one tag, whichever of them comes first', async () => {
+  using dir = new StateDir();
+  using ledger = Ledger.create(dir.path, JOB);
+  ledger.startAttempt(ATTEMPT, KEY);
+  const [first, second, third] = [
+    { ...intentOf(1), sharedTags: { 20: 'twenty' } },
+    { ...intentOf(2), sharedTags: { 20: 'twenty', 40: 'forty' } },
+    { ...intentOf(3), sharedTags: { 40: 'forty' } },
+  ];
+  await ledger.recordIntent(first!);
+  await ledger.recordIntent(third!);
+  for (const sharedTags of [
+    { 20: 'another', 40: 'forty' },
+    { 20: 'twenty', 40: 'another' },
+  ]) {
+    await expect(ledger.recordIntent({ ...second!, sharedTags })).rejects.toMatchObject({ code: 'source-changed' });
+  }
+  // A frame that fills the part between is in three.
+  const far = { ...intentOf(3 + 2), sharedTags: { 40: 'another' } };
+  await expect(ledger.recordIntent(far)).rejects.toMatchObject({ code: 'source-changed' });
+  await ledger.recordIntent(second!);
+  expect([...ledger.intents().keys()]).toEqual([1, 2, 3]);
 });
 
 test('a refused intent refuses no other of its group, and two unlike ones in one group make one', async () => {

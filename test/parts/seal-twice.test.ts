@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deriveMessageKeys } from '../../src/formats/esdk/keys.ts';
 import { partOf } from '../../src/formats/esdk/layout.ts';
 import { planLayout } from '../../src/formats/esdk/plan.ts';
-import { sealInto } from '../../src/parts/seal-once.ts';
+import { roomFor, sealInto } from '../../src/parts/seal-once.ts';
 import { sealTwice } from '../../src/parts/seal-twice.ts';
 import { openSource } from '../../src/parts/source.ts';
 import { MiB } from '../../src/units.ts';
@@ -28,14 +28,18 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true }));
 
-async function partToSeal(number: number) {
+async function partToSeal(number: number, equalParts = false) {
   const { file, identity: source } = await openSource(path);
   await file.close();
-  const layout = planLayout({ plainSize: SIZE, frameSize: 256 * 1024, headerSize: HEADER.length });
+  const layout = planLayout({ plainSize: SIZE, frameSize: 256 * 1024, headerSize: HEADER.length, equalParts });
   const messageId = Buffer.alloc(32, 7);
   const keys = deriveMessageKeys({ dataKey: Buffer.alloc(32, 1), messageId });
   expect(keys.frameKey).toBeInstanceOf(KeyObject);
   return { message: { layout, messageId, keys }, source, header: HEADER, part: partOf(layout, number) };
+}
+
+function bufferFor({ part, message }: Awaited<ReturnType<typeof partToSeal>>): Buffer {
+  return Buffer.alloc(roomFor(part, message.layout));
 }
 
 async function collect(slices: AsyncIterable<Uint8Array>): Promise<Buffer> {
@@ -47,12 +51,38 @@ async function collect(slices: AsyncIterable<Uint8Array>): Promise<Buffer> {
 describe('a part sealed twice', () => {
   test.each([1, 2, 3])('part %i has the bytes and the intent of one sealed once, at every reading', async (number) => {
     const input = await partToSeal(number);
-    const once = await sealInto(Buffer.alloc(input.part.sealedSize), input);
+    const once = await sealInto(bufferFor(input), input);
     const { intent, body } = await sealTwice(input);
     expect(intent).toEqual(once.intent);
     expect(body.byteLength).toBe(once.sealed.length);
     expect((await collect(body.slices())).equals(once.sealed)).toBe(true);
     expect((await collect(body.slices())).equals(once.sealed)).toBe(true);
+  });
+
+  test('equal parts make the same message, and share the tags of the frames between them', async () => {
+    const messages: Buffer[] = [];
+    for (const equalParts of [false, true]) {
+      const parts: Buffer[] = [];
+      const shared: object[] = [];
+      for (const number of [1, 2, 3]) {
+        const input = await partToSeal(number, equalParts);
+        const { sealed, intent } = await sealInto(bufferFor(input), input);
+        const twice = await sealTwice(input);
+        expect(twice.intent).toEqual(intent);
+        expect(sealed.length).toBe(intent.sealedSize);
+        expect((await collect(twice.body.slices())).equals(sealed)).toBe(true);
+        parts.push(sealed);
+        shared.push(intent.sharedTags);
+      }
+      messages.push(Buffer.concat(parts));
+      const full = 32 * (256 * 1024 + 32);
+      if (equalParts) expect(parts.slice(0, -1).map(({ length }) => length)).toEqual([full, full]);
+      const [one, two] = [/^{"32":"[0-9a-f]{32}"}$/, /^{"32":"[0-9a-f]{32}","64":"[0-9a-f]{32}"}$/];
+      expect(JSON.stringify(shared[1])).toMatch(equalParts ? two : /^{}$/);
+      expect(JSON.stringify(shared[0])).toMatch(equalParts ? one : /^{}$/);
+      if (equalParts) expect(shared[1]).toEqual({ ...shared[0], ...shared[2] });
+    }
+    expect(messages[0]!.equals(messages[1]!)).toBe(true);
   });
 
   test('a frame that changed between the passes stops it before one byte of that frame', async () => {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { Intent } from '../../src/ledger/types.ts';
 import { announcePart } from '../../src/put/announce.ts';
 
-const intent: Intent = { number: 1, fingerprint: Buffer.alloc(32), sealedSize: 3, crc32: 0 };
+const intent: Intent = { number: 1, fingerprint: Buffer.alloc(32), sealedSize: 3, crc32: 0, sharedTags: {} };
 
 /** What happens, in order, when part `number` of two is announced and everybody takes his time. */
 async function story(number: number): Promise<string[]> {

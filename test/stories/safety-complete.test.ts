@@ -61,7 +61,7 @@ describe('before Complete', () => {
       const { sealedSize } = partOf(layout, number);
       const receipt = change({ number, sealedSize, crc32: number, etag: `"${number}"` });
       if (!receipt) continue;
-      await ledger.recordIntent({ ...receipt, fingerprint: Buffer.alloc(32) });
+      await ledger.recordIntent({ ...receipt, fingerprint: Buffer.alloc(32), sharedTags: {} });
       await ledger.recordReceipt(receipt);
     }
     const tools = {} as Tools;

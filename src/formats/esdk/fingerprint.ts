@@ -12,7 +12,7 @@ const FIELDS_SIZE = 4 + 4 + 8 + 8 + TAG_SIZE;
 
 /**
  * HMAC-SHA-256 over format (4 bytes), part number (4), plain offset (8), sealed size (8), the header's tag (16, zeros
- * where it is not in this part) and the tags of all frames in order (16 each). Integers are big-endian.
+ * where it is not in this part) and the tags of all its frames in order (16 each), those it shares too. Integers are big-endian.
  */
 export function fingerprint(input: {
   ledgerKey: KeyObject;
@@ -30,9 +30,8 @@ export function fingerprint(input: {
       `headerTag: belongs to the first part alone, got ${headerTagSize} bytes in part ${part.number}`,
     );
   }
-  if (tags.length !== part.frameCount * TAG_SIZE) {
-    throw new RangeError(`tags: expected ${part.frameCount * TAG_SIZE} bytes, got ${tags.length}`);
-  }
+  const tagsSize = part.frames.frameCount * TAG_SIZE;
+  if (tags.length !== tagsSize) throw new RangeError(`tags: expected ${tagsSize} bytes, got ${tags.length}`);
   const fields = Buffer.alloc(FIELDS_SIZE);
   fields.write(format, 0, 'ascii');
   fields.writeUInt32BE(part.number, 4);

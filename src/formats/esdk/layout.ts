@@ -4,6 +4,10 @@
  *
  *   sealed:  header ‖ frame 1 ‖ frame 2 ‖ … ‖ final frame          a frame adds 32 bytes, the final frame 40
  *   parts:   ├─ part 1: header and whole frames ─┼─ part 2: as many frames ─┼─ … ─┤       those of a pipe grow: ladder.ts
+ *   equal:   ├─ part 1: header and less ─┼─ part 2: as many bytes ─┼─ … ─┤                 frames straddle two parts
+ *
+ * Some servers want all parts but the last equal, header or not. Then the cut is the size of the header further to the
+ * left, within a frame: that frame is sealed with either part, and each sends its own side of it.
  *
  * Old writers also made messages of a single block. One is laid out here as a frame that holds everything, and differs
  * only in what the block adds: 36 bytes.
@@ -39,6 +43,8 @@ export interface Layout extends Ladder {
   partCount: number;
   /** Bytes of the message. */
   sealedSize: number;
+  /** All parts but the last have the same sealed size, and frames straddle them. */
+  equalParts?: true;
   /** The only frame is a single block. Read, never written. */
   singleBlock?: true;
 }
@@ -48,6 +54,7 @@ export interface FrameRange {
   /** Sequence numbers, from 1, both inclusive. */
   firstFrame: number;
   lastFrame: number;
+  frameCount: number;
   plainOffset: number;
   plainSize: number;
   sealedOffset: number;
@@ -57,10 +64,11 @@ export interface FrameRange {
 export interface Part {
   number: number;
   index: number;
-  /** Sequence number, from 1. */
-  firstFrame: number;
-  frameCount: number;
+  /** The frames it has bytes of. Where parts are equal, the first and the last may have bytes in other parts as well. */
+  frames: FrameRange;
+  /** Where its first frame begins. */
   plainOffset: number;
+  /** Plain bytes up to the next part's; a frame in two parts counts in the latter. */
   plainSize: number;
   /** The first part begins with the header. */
   sealedOffset: number;
@@ -128,18 +136,46 @@ export function frameCountFor({ plainSize, frameSize }: { plainSize: number; fra
 
 /** Fills in what follows from the rest. An empty final frame lies in the part of the frame before it. */
 export function layoutOf(input: Omit<Layout, 'partCount' | 'sealedSize'>): Layout {
-  const { plainSize, frameSize, headerSize, frameCount } = input;
+  return { ...input, partCount: partsFor(input, spanOf(input)), sealedSize: sealedSizeOf(input) };
+}
+
+type Sized = Omit<Layout, 'partCount' | 'sealedSize' | 'partFrameCount'>;
+
+function sealedSizeOf(sized: Sized): number {
+  const { plainSize, headerSize, frameCount } = sized;
+  return headerSize + frameCount * FRAME_OVERHEAD + lastOverhead(sized) + plainSize;
+}
+
+/** Full frames that the parts must have room for. In equal parts the header and the end take some of it. */
+export function spanOf(sized: Sized): number {
+  const { plainSize, frameSize, frameCount, equalParts } = sized;
+  if (equalParts) return Math.ceil(sealedSizeOf(sized) / fullSizeOf(sized));
   const endsEmpty = frameCount > 1 && plainSize === (frameCount - 1) * frameSize;
-  return {
-    ...input,
-    partCount: partsFor(input, endsEmpty ? frameCount - 1 : frameCount),
-    sealedSize: headerSize + frameCount * FRAME_OVERHEAD + lastOverhead(input) + plainSize,
-  };
+  return endsEmpty ? frameCount - 1 : frameCount;
+}
+
+/** Bytes of a sealed frame that is full. */
+function fullSizeOf({ frameSize }: Pick<Layout, 'frameSize'>): number {
+  return frameSize + FRAME_OVERHEAD;
 }
 
 /** What the last frame adds beyond the others. */
 function lastOverhead({ singleBlock }: Pick<Layout, 'singleBlock'>): number {
   return singleBlock ? BLOCK_OVERHEAD : FINAL_OVERHEAD;
+}
+
+/** Sealed bytes in the first `count` parts: this is the cut, and all that is said of a part follows from it. */
+function sealedSizeOfParts(layout: Layout, count: number): number {
+  if (count === 0) return 0;
+  if (count === layout.partCount) return layout.sealedSize;
+  const size = framesIn(layout, count) * fullSizeOf(layout);
+  return layout.equalParts ? size : layout.headerSize + size;
+}
+
+/** The frame that holds the sealed byte at `offset`; the first, where that is the header's. */
+function frameAt(layout: Layout, offset: number): number {
+  const number = Math.floor((offset - layout.headerSize) / fullSizeOf(layout)) + 1;
+  return Math.min(Math.max(number, 1), layout.frameCount);
 }
 
 /** Part `number`, from 1. The parts of a layout tile it on both sides. */
@@ -148,21 +184,21 @@ export function partOf(layout: Layout, number: number): Part {
     throw new RangeError(`number: expected a part from 1 to ${layout.partCount}, got ${number}`);
   }
   const index = number - 1;
-  const firstFrame = framesIn(layout, index) + 1;
-  const lastFrame = number === layout.partCount ? layout.frameCount : framesIn(layout, number);
-  const frames = frameRange(layout, { firstFrame, lastFrame });
-  const isFirst = index === 0;
+  const sealedOffset = sealedSizeOfParts(layout, index);
+  const end = sealedSizeOfParts(layout, number);
+  const frames = frameRange(layout, { firstFrame: frameAt(layout, sealedOffset), lastFrame: frameAt(layout, end - 1) });
+  const isLast = number === layout.partCount;
+  const plainEnd = isLast ? layout.plainSize : (frameAt(layout, end) - 1) * layout.frameSize;
   return {
     number,
     index,
-    firstFrame,
-    frameCount: lastFrame - firstFrame + 1,
+    frames,
     plainOffset: frames.plainOffset,
-    plainSize: frames.plainSize,
-    sealedOffset: isFirst ? 0 : frames.sealedOffset,
-    sealedSize: frames.sealedSize + (isFirst ? layout.headerSize : 0),
-    isFirst,
-    isLast: number === layout.partCount,
+    plainSize: plainEnd - frames.plainOffset,
+    sealedOffset,
+    sealedSize: end - sealedOffset,
+    isFirst: index === 0,
+    isLast,
   };
 }
 
@@ -176,10 +212,10 @@ export function frameRange(layout: Layout, range: { firstFrame: number; lastFram
   }
   const plainOffset = (firstFrame - 1) * layout.frameSize;
   const plainSize = Math.min(lastFrame * layout.frameSize, layout.plainSize) - plainOffset;
-  const overhead =
-    (lastFrame - firstFrame + 1) * FRAME_OVERHEAD + (lastFrame === layout.frameCount ? lastOverhead(layout) : 0);
-  const sealedOffset = layout.headerSize + (firstFrame - 1) * (layout.frameSize + FRAME_OVERHEAD);
-  return { firstFrame, lastFrame, plainOffset, plainSize, sealedOffset, sealedSize: plainSize + overhead };
+  const frameCount = lastFrame - firstFrame + 1;
+  const overhead = frameCount * FRAME_OVERHEAD + (lastFrame === layout.frameCount ? lastOverhead(layout) : 0);
+  const sealedOffset = layout.headerSize + (firstFrame - 1) * fullSizeOf(layout);
+  return { firstFrame, lastFrame, frameCount, plainOffset, plainSize, sealedOffset, sealedSize: plainSize + overhead };
 }
 
 /** The same frames as the sealed bytes to ask a store for: first and last, both inclusive. */

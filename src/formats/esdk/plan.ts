@@ -14,6 +14,7 @@ import {
   type Layout,
   layoutOf,
   MAX_FRAME_COUNT,
+  spanOf,
 } from './layout.ts';
 import { MAX_FOOTER_SIZE } from './signature.ts';
 
@@ -45,9 +46,12 @@ export function checkFrameSize(frameSize: number): void {
 
 /**
  * Plans a message to write. Parts are whole frames: of `partSize` plain bytes rounded up, or else of 8 MiB or what
- * 9,500 parts need, as long as a part stays within 5 GiB. Throws `bad-size`, `too-many-parts`, `too-many-frames`.
+ * 9,500 parts need, as long as a part stays within 5 GiB. With `equalParts` they have the size of so many frames,
+ * wherever those begin. Throws `bad-size`, `too-many-parts`, `too-many-frames`.
  */
-export function planLayout(input: Cut & { plainSize: number; partSize?: number | undefined }): Layout {
+export function planLayout(
+  input: Cut & { plainSize: number; partSize?: number | undefined; equalParts?: boolean | undefined },
+): Layout {
   const { plainSize, frameSize, headerSize, partSize } = input;
   checkFrameSize(frameSize);
   if (!Number.isSafeInteger(plainSize) || plainSize < 0) {
@@ -63,22 +67,24 @@ export function planLayout(input: Cut & { plainSize: number; partSize?: number |
       },
     );
   }
+  const equal = input.equalParts ? { equalParts: true as const } : {};
+  const sized = { plainSize, frameSize, headerSize, frameCount, ...equal };
+  const span = spanOf(sized);
   const mostFrames = maxPartFrameCount({ frameSize, headerSize });
-  const fullFrames = Math.ceil(plainSize / frameSize);
-  const leastFrames = Math.ceil(fullFrames / MAX_PART_COUNT);
+  const leastFrames = Math.ceil(span / MAX_PART_COUNT);
   if (leastFrames > mostFrames) {
     throw new SealiftError('too-many-parts', `${bytes(plainSize)} are more than one object can hold`, {
-      hint: `With this frame size an object holds up to ${bytes(maxPlainSize({ frameSize, headerSize }))}.`,
+      hint: `With this frame size an object holds up to ${bytes(maxPlainSize(sized))}.`,
     });
   }
   const partFrameCount =
     partSize === undefined
       ? Math.min(
           mostFrames,
-          Math.max(Math.ceil(DEFAULT_PART_SIZE / frameSize), Math.ceil(fullFrames / COMFORTABLE_PART_COUNT)),
+          Math.max(Math.ceil(DEFAULT_PART_SIZE / frameSize), Math.ceil(span / COMFORTABLE_PART_COUNT)),
         )
       : checkedPartFrameCount({ partSize, frameSize, leastFrames, mostFrames });
-  return layoutOf({ plainSize, frameSize, headerSize, frameCount, partFrameCount });
+  return layoutOf({ ...sized, partFrameCount });
 }
 
 /**
@@ -160,10 +166,12 @@ function maxPartFrameCount({ frameSize, headerSize }: Cut): number {
   return Math.floor((MAX_PART_SIZE - others) / (frameSize + FRAME_OVERHEAD));
 }
 
-/** The most plain bytes one object can hold. */
-export function maxPlainSize({ frameSize, headerSize }: Cut): number {
-  const inParts = MAX_PART_COUNT * maxPartFrameCount({ frameSize, headerSize }) * frameSize;
-  return Math.min(inParts, MAX_FRAME_COUNT * frameSize - 1);
+/** The most plain bytes one object can hold; in equal parts, in full frames. */
+export function maxPlainSize({ frameSize, headerSize, equalParts }: Cut & Pick<Layout, 'equalParts'>): number {
+  const span = MAX_PART_COUNT * maxPartFrameCount({ frameSize, headerSize });
+  const others = headerSize + FRAME_OVERHEAD + FINAL_OVERHEAD;
+  const taken = equalParts ? Math.ceil(others / (frameSize + FRAME_OVERHEAD)) : 0;
+  return Math.min((span - taken) * frameSize, MAX_FRAME_COUNT * frameSize - 1);
 }
 
 /** Exact, for sizes a person may type back. */

@@ -6,9 +6,9 @@ import { type CipherGCM, createCipheriv } from 'node:crypto';
 import { checkRoom, transform } from '../transform.ts';
 import { AuthenticatedData, END_MARKER, NONCE_SIZE, TAG_SIZE } from './frame.ts';
 import type { MessageKeys } from './keys.ts';
-import { type Layout, type Part, plainSizeOfFrame } from './layout.ts';
+import { type FrameRange, type Layout, plainSizeOfFrame } from './layout.ts';
 
-/** Seals one part's plain bytes, given all at once. `size` counts the bytes written, `tags` holds 16 a frame. */
+/** Seals plain bytes that are given all at once. `size` counts the bytes written, `tags` holds 16 a frame. */
 export function sealFrames(input: PartSealerInput & { plain: Uint8Array }): { size: number; tags: Buffer } {
   const sealer = new PartSealer(input);
   sealer.push(input.plain);
@@ -19,8 +19,8 @@ export interface PartSealerInput {
   keys: Pick<MessageKeys, 'frameKey'>;
   messageId: Uint8Array;
   layout: Layout;
-  part: Part;
-  /** Takes the frames, from `offset`. In the first part the header stands before them: the caller writes it. */
+  frames: FrameRange;
+  /** Takes the frames, from `offset`. What stands before the first of all, the header, is the caller's to write. */
   sealed: Buffer;
   offset: number;
 }
@@ -41,17 +41,16 @@ export class PartSealer {
   /** Plain bytes still to come in the frame that `#cipher` seals. */
   #left = 0;
 
-  constructor({ keys, messageId, layout, part, sealed, offset }: PartSealerInput) {
-    const framesSize = part.sealedSize - (part.isFirst ? layout.headerSize : 0);
-    checkRoom({ name: 'sealed', buffer: sealed, offset, size: framesSize });
+  constructor({ keys, messageId, layout, frames, sealed, offset }: PartSealerInput) {
+    checkRoom({ name: 'sealed', buffer: sealed, offset, size: frames.sealedSize });
     this.#frameKey = keys.frameKey;
     this.#authenticated = new AuthenticatedData(messageId, layout);
     this.#layout = layout;
-    this.#number = part.firstFrame;
-    this.#lastFrame = part.firstFrame + part.frameCount - 1;
+    this.#number = frames.firstFrame;
+    this.#lastFrame = frames.lastFrame;
     this.#sealed = sealed;
     this.#start = this.#position = offset;
-    this.#tags = Buffer.alloc(part.frameCount * TAG_SIZE);
+    this.#tags = Buffer.alloc(frames.frameCount * TAG_SIZE);
   }
 
   push(plain: Uint8Array): void {
@@ -67,7 +66,7 @@ export class PartSealer {
     }
   }
 
-  /** Throws RangeError unless exactly the part's plain bytes were pushed. */
+  /** Throws RangeError unless exactly the frames' plain bytes were pushed. */
   finish(): { size: number; tags: Buffer } {
     // A final frame without plain bytes was opened by none.
     const isEmpty = this.#number === this.#lastFrame && plainSizeOfFrame(this.#layout, this.#number) === 0;

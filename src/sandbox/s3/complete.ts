@@ -80,9 +80,10 @@ function chooseParts(upload: StoredUpload, named: readonly NamedPart[], s3: S3):
       },
     });
   }
-  const odd = parts.slice(0, -1).find((part) => part.size !== parts[0]!.size);
-  if (s3.equalParts && odd !== undefined) {
-    // Not AWS: what Cloudflare R2 answers.
+  const [{ size }] = parts as [StoredPart];
+  const isOdd = (part: StoredPart, index: number) => (index < parts.length - 1 ? part.size !== size : part.size > size);
+  if (s3.equalParts && parts.some(isOdd)) {
+    // Not AWS: what Cloudflare R2 answers. Its last part may be smaller than the others.
     throw new S3Error('InvalidPart', 'All non-trailing parts must have the same length.');
   }
   return parts;

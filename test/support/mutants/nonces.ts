@@ -200,6 +200,22 @@ export const nonces: Mutant[] = [
     only: 'fingerprint',
   },
   {
+    breaks: 'a frame in two parts has one tag',
+    file: 'src/ledger/part-rows.ts',
+    find: '      this.#checkSharedTags(intent);\n',
+    replace: '',
+    test: 'test/put/equal-parts.test.ts',
+    only: 'nothing of the second leaves',
+  },
+  {
+    breaks: 'the tag of a frame in two parts goes with the intent of either',
+    file: 'src/parts/seal-once.ts',
+    find: '    sharedTags: sharedTagsOf(part, tags),\n',
+    replace: '    sharedTags: {},\n',
+    test: 'test/put/equal-parts.test.ts',
+    only: 'nothing of the second leaves',
+  },
+  {
     breaks: 'a CRC is never a fingerprint',
     file: 'src/parts/seal-once.ts',
     find: "fingerprint: fingerprint({ ledgerKey, format: 'esdk', part, headerTag, tags }),",
