@@ -14,7 +14,7 @@ export function mtimeText(mtimeNs: string): string {
 }
 
 /**
- * What Node's `utimes` takes, or undefined where the metadata hold no time. Seconds are a double, which tells the time to
+ * What Node's `lutimes` takes, or undefined where the metadata hold no time. Seconds are a double, which tells the time to
  * a fraction of a microsecond. Node takes a negative number for "now", but not a Date before 1970: that has milliseconds.
  */
 export function mtimeOf({ metadata }: Pick<ObjectInfo, 'metadata'>): number | Date | undefined {

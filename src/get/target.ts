@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
-import { type FileHandle, link, lstat, open, rename, rm, utimes } from 'node:fs/promises';
+import { type FileHandle, link, lstat, lutimes, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { SealiftError } from '../errors.ts';
 import { targetError } from '../parts/open-part.ts';
@@ -42,7 +42,7 @@ async function statsOf(path: string, target: string): Promise<BigIntStats | unde
   }
 }
 
-/** The time a file's source had, as `utimes` takes it, and who is told where the file cannot have it. */
+/** The time a file's source had, as `lutimes` takes it, and who is told where the file cannot have it. */
 export interface SourceTime {
   time: number | Date | undefined;
   warn: (message: string) => void;
@@ -98,7 +98,8 @@ export async function publish(
   { overwrite, time, warn }: { overwrite: boolean } & Partial<SourceTime>,
 ): Promise<void> {
   if (time !== undefined) {
-    await utimes(temporary, new Date(), time).catch(({ message }: Error) => {
+    // Whoever lays a link there does not choose whose time is set.
+    await lutimes(temporary, new Date(), time).catch(({ message }: Error) => {
       warn?.(`${target} could not be given its modification time, and is there with all its bytes: ${message}`);
     });
   }

@@ -1,5 +1,5 @@
 /** Modification times: kept by a put, restored by a get. And what a get says of an object that lies in an archive. */
-import { readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -61,6 +61,15 @@ describe('a modification time', () => {
     await engine.get({ source: `s3://${BUCKET}/signed`, target: back });
     expect(readFileSync(back).equals(plain)).toBe(true);
     expect(mtimeNsOf(back)).toBe(1_600_000_000n * 10n ** 9n);
+  });
+
+  test('is never given to a file that a link leads to', async () => {
+    const victim = `${stage.folder}/victim`;
+    writeFileSync(victim, 'precious');
+    const before = mtimeNsOf(victim);
+    symlinkSync(victim, `${victim}.link`);
+    await publish(`${victim}.link`, `${victim}.target`, { overwrite: false, time: 1_600_000_000 });
+    expect(mtimeNsOf(victim)).toBe(before);
   });
 
   test('that a file cannot have is a warning: the file is there', async () => {
