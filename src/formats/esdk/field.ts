@@ -8,6 +8,10 @@ export class Field {
     this.#bytes = Buffer.alloc(maxSize);
   }
 
+  get empty(): boolean {
+    return this.#filled === 0;
+  }
+
   get full(): boolean {
     return this.#filled === this.#size;
   }

@@ -114,12 +114,33 @@ export class MessageOpener {
 
   /** Takes bytes off the front of `sealed`, at most to the end of a frame. Returns how many. */
   #takeBody(sealed: Uint8Array): number {
-    if (this.#left === 0) return this.#takeHead(sealed);
+    if (this.#left === 0) return this.#takeRun(sealed) || this.#takeHead(sealed);
     const piece = sealed.subarray(0, this.#left);
     (this.#last?.opener ?? this.#opener!).push(piece);
     this.#left -= piece.length;
     if (this.#left === 0 && !this.#last) this.#number += 1;
     return piece.length;
+  }
+
+  /** Takes the regular frames that stand whole at the front of `sealed`, as many as the piece has room for. Returns their bytes. */
+  #takeRun(sealed: Uint8Array): number {
+    const { frameSize } = this.#header;
+    const full = frameSize + FRAME_OVERHEAD;
+    const whole = Math.floor(sealed.length / full);
+    if (frameSize === 0 || whole === 0 || !this.#head.empty) return 0;
+    const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.length);
+    const isNew = this.#opener === undefined || this.#isPieceOver;
+    const room = isNew ? this.#pieceCount : this.#pieceCount - this.#opener!.verifiedSize / frameSize;
+    const most = Math.min(whole, room);
+    let count = 0;
+    while (count < most && bytes.readUInt32BE(count * full) !== END_MARKER) count++;
+    if (count === 0) return 0;
+    this.#expect(count * full);
+    if (isNew) this.#beginPiece();
+    this.#opener!.push(bytes.subarray(0, count * full));
+    this.#left = 0;
+    this.#number += count;
+    return count * full;
   }
 
   /** Gathers as much of a frame's head as it takes to know which kind of frame it is, and how large. */
