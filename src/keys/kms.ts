@@ -21,7 +21,7 @@ import type { DataKey, KeyringRequest, OpenKeyRequest, SealingMaterials, Wrappin
 import { type DiscoveryFilter, inRegion, isKeyArn, isSameKey, passes } from './kms-arn.ts';
 import { callKms, type KmsAccess } from './kms-calls.ts';
 import type { KmsQuestion } from './kms-errors.ts';
-import { checkOneKey, isWrappedBy, s3ecCopy } from './s3ec-wrapping.ts';
+import { checkOneKey, isKmsWrapped, s3ecCopy } from './s3ec-wrapping.ts';
 import { wrongKey } from './wrong-key.ts';
 
 const PROVIDER_ID = 'aws-kms';
@@ -143,7 +143,7 @@ class KmsKeyring implements WrappingKeyring {
 
   /** The keys to ask KMS about for a wrapped copy: none where it is for none of ours, undefined for any. */
   #keysToAsk(wrapped: EncryptedDataKey): readonly (string | undefined)[] {
-    if (isWrappedBy('kms+context', wrapped)) return this.#keyIds.length > 0 ? this.#keyIds : [undefined];
+    if (isKmsWrapped(wrapped)) return this.#keyIds.length > 0 ? this.#keyIds : [undefined];
     const arn = this.#arnToAsk(wrapped);
     return arn === undefined ? [] : [arn];
   }

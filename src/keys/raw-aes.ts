@@ -16,7 +16,7 @@ import { copyDataKey, randomDataKey, sealingMaterials } from './data-key.ts';
 import type { DataKey, KeyringRequest, OpenKeyRequest, SealingMaterials, WrappingKeyring } from './keyring.ts';
 import { decodeRawAesInfo, encodeRawAesInfo, IV_SIZE, TAG_SIZE } from './raw-aes-info.ts';
 import { badRawKey, checkRawNames, type RawKeyNames } from './raw-names.ts';
-import { isWrappedBy, unwrapUnderAes, wrapUnderAes } from './s3ec-wrapping.ts';
+import { isAesWrapped, unwrapUnderAes, wrapUnderAes } from './s3ec-wrapping.ts';
 import { wrongKey } from './wrong-key.ts';
 
 /** An AES key by its name. */
@@ -89,7 +89,7 @@ class RawAesKeyring implements WrappingKeyring {
   /** The data key, or why there is none; undefined where the copy is for another wrapping key. */
   #open(wrapped: EncryptedDataKey, request: KeyringRequest & { dataKeySize?: number | undefined }) {
     const { encryptionContext, contentAlgorithm = '', dataKeySize = DATA_KEY_SIZE } = request;
-    if (isWrappedBy('AES/GCM', wrapped)) {
+    if (isAesWrapped(wrapped)) {
       return (
         unwrapUnderAes(this.#key, wrapped, contentAlgorithm) ??
         'it was wrapped under another AES key, or the object was changed'

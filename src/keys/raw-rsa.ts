@@ -16,7 +16,6 @@ import {
   type KeyObject,
   privateDecrypt,
   publicEncrypt,
-  randomBytes,
 } from 'node:crypto';
 import { SealiftError } from '../errors.ts';
 import type { EncryptedDataKey } from '../formats/esdk/header.ts';
@@ -24,7 +23,8 @@ import { DATA_KEY_SIZE } from '../formats/esdk/keys.ts';
 import { copyDataKey, randomDataKey, sealingMaterials } from './data-key.ts';
 import type { DataKey, KeyringRequest, OpenKeyRequest, SealingMaterials, WrappingKeyring } from './keyring.ts';
 import { badRawKey, checkRawNames, type RawKeyNames } from './raw-names.ts';
-import { isWrappedBy, unwrapUnderRsa, wrapUnderRsa } from './s3ec-wrapping.ts';
+import { unpadPkcs1 } from './rsa-padding.ts';
+import { isRsaWrapped, unwrapUnderRsa, wrapUnderRsa } from './s3ec-wrapping.ts';
 import { wrongKey } from './wrong-key.ts';
 
 export const RSA_PADDINGS = ['oaep-sha1', 'oaep-sha256', 'oaep-sha384', 'oaep-sha512', 'pkcs1'] as const;
@@ -127,7 +127,7 @@ class RawRsaKeyring implements WrappingKeyring {
     const { namespace, name } = this.#names;
     const { contentAlgorithm = '', dataKeySize = DATA_KEY_SIZE } = request;
     const { privateKey } = this.#keys;
-    const isS3ec = isWrappedBy('RSA-OAEP-SHA1', wrapped);
+    const isS3ec = isRsaWrapped(wrapped);
     if (!isS3ec && !(wrapped.providerId === namespace && wrapped.providerInfo.equals(Buffer.from(name)))) {
       return undefined;
     }
@@ -160,27 +160,6 @@ class RawRsaKeyring implements WrappingKeyring {
 
 function oaep(padding: Exclude<RsaPadding, 'pkcs1'>) {
   return { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: padding.slice('oaep-'.length) };
-}
-
-/**
- * Takes PKCS#1 v1.5 off a block: 00 02 ‖ at least eight bytes that are not zero ‖ 00 ‖ the data key, whose size is known.
- * Whether the block was well-formed shows neither in time nor in the result, or whoever can send us messages could have
- * any ciphertext opened by asking often enough: for a malformed one the data key is random, and the header does not
- * open under it. By ourselves, because not every OpenSSL that Node is built with does the same.
- */
-function unpadPkcs1(block: Buffer, size: number): Buffer {
-  const start = block.length - size;
-  if (start < 11) throw new RangeError('block: too short for a data key');
-  let wrong = block[0]! | (block[1]! ^ 2) | block[start - 1]!;
-  // Below zero, and so with its highest bit set, is only what was zero.
-  for (let index = 2; index < start - 1; index++) wrong |= (block[index]! - 1) >>> 31;
-  const isGood = (wrong - 1) >> 31;
-  const dataKey = randomBytes(size);
-  for (let index = 0; index < size; index++) {
-    dataKey[index] = (block[start + index]! & isGood) | (dataKey[index]! & ~isGood);
-  }
-  block.fill(0);
-  return dataKey;
 }
 
 function keyPair({ privateKey, publicKey }: RawRsaKey): KeyPair {
