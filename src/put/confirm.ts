@@ -1,22 +1,24 @@
 /**
  * A write and its witnesses: nothing is called done that the store has not confirmed. The write's own answer is the
  * first witness, HEAD of the version it names the second. Where the answer is lost or is an error, HEAD decides alone,
- * by the random id that every object of ours carries.
+ * by the random id that every object of ours carries. Servers differ in what they guard (README, "Servers that speak S3"):
+ * what one is seen to lack is told.
  */
 import { SealiftError } from '../errors.ts';
 import type { PutRun } from '../put.ts';
-import type { CallOptions, ObjectInfo, WriteAnswer } from '../stores/store.ts';
+import type { CallOptions, ObjectInfo, WriteAnswer, WriteCondition } from '../stores/store.ts';
 import { withGrace } from './grace.ts';
 import { StartOver } from './start-over.ts';
 
 /** User metadata that names the writing of one object: what tells our object from somebody else's. */
 export const ID_METADATA = 'sealift-id';
 
-/** The object as it must be once it is written. */
+/** The object as it must be once it is written, and what must hold before. */
 export interface Expected {
   sealiftId: string;
   size: number;
   crc32: number;
+  condition: WriteCondition;
 }
 
 /**
@@ -36,10 +38,31 @@ export function confirmWrite(
       return await decideByHead(run, expected, error, { signal });
     }
     if (answer.crc32 !== undefined && answer.crc32 !== expected.crc32) throw otherChecksum(run);
-    const crc32 = (await lookAgain(run, expected, answer, { signal }))?.crc32 ?? answer.crc32;
+    const there = await lookAgain(run, expected, answer, { signal });
+    const crc32 = there?.crc32 ?? answer.crc32;
     if (crc32 === undefined) warnOfNoChecksum(run);
-    return { ...answer, crc32 };
+    // Ceph 16 answers Complete with an empty ETag.
+    return { ...answer, etag: answer.etag || (there?.etag ?? ''), crc32 };
   });
+}
+
+/**
+ * The target once more before an upload is completed, which may have taken days: some servers complete it whatever the
+ * condition. Throws `target-exists`, `target-changed`. Who may not look trusts the condition.
+ */
+export async function lookBeforeComplete({ place, request }: PutRun, expected: Expected): Promise<void> {
+  let there: ObjectInfo | undefined;
+  try {
+    there = await place.store.head(place.key, { signal: request.signal });
+  } catch (error) {
+    if (!isDenied(error)) throw error;
+    return;
+  }
+  if (there && isOurs(there, expected)) return;
+  const { condition } = expected;
+  if ('ifMatch' in condition) {
+    if (there?.etag !== condition.ifMatch) throw targetChanged(place.url);
+  } else if (there) throw targetExists(place.url);
 }
 
 /** Our object, where it is there: a write had its effect and the answer was lost. */
@@ -49,12 +72,15 @@ export async function findOurs(
   options: CallOptions,
 ): Promise<WriteAnswer | undefined> {
   const there = await run.place.store.head(run.place.key, options);
-  if (!there || !isOurs(there, expected)) return undefined;
-  if (there.crc32 === undefined) warnOfNoChecksum(run);
-  return { etag: there.etag, versionId: there.versionId, crc32: there.crc32 };
+  return there && isOurs(there, expected) ? answerOf(run, there) : undefined;
 }
 
-export function isOurs(there: ObjectInfo, { sealiftId, size, crc32 }: Expected): boolean {
+function answerOf(run: PutRun, { etag, versionId, crc32 }: ObjectInfo): WriteAnswer {
+  if (crc32 === undefined) warnOfNoChecksum(run);
+  return { etag, versionId, crc32 };
+}
+
+export function isOurs(there: ObjectInfo, { sealiftId, size, crc32 }: Omit<Expected, 'condition'>): boolean {
   return (
     there.metadata[ID_METADATA] === sealiftId &&
     there.size === size &&
@@ -73,6 +99,12 @@ export function targetExists(url: string): SealiftError {
   });
 }
 
+function targetChanged(url: string): SealiftError {
+  return new SealiftError('target-changed', `${url} was changed by someone else since the start`, {
+    hint: 'Look at it before you go on.',
+  });
+}
+
 /** After a failed or lost write: our object where it is there after all, else what the user should hear, or StartOver. */
 async function decideByHead(
   run: PutRun,
@@ -80,16 +112,20 @@ async function decideByHead(
   error: unknown,
   options: CallOptions,
 ): Promise<WriteAnswer> {
-  let ours: WriteAnswer | undefined;
+  let there: ObjectInfo | undefined;
   try {
-    ours = await findOurs(run, expected, options);
+    there = await run.place.store.head(run.place.key, options);
   } catch (headError) {
     // HEAD cannot tell either. The job stays, and a resume asks again.
     if (!mayBeOurs(error)) throw error;
     throw isDenied(headError) ? perhapsOurs(run, headError) : headError;
   }
-  if (ours) return ours;
+  if (there && isOurs(there, expected)) return answerOf(run, there);
   const { code } = SealiftError.from(error);
+  const { condition } = expected;
+  if (code === 'target-changed' && 'ifMatch' in condition && there?.etag === condition.ifMatch) {
+    throw noIfMatch(run, error);
+  }
   if (code === 'target-exists') throw targetExists(run.place.url);
   if (code === 'upload-lost') throw new StartOver('The upload is gone and there is no object of ours', error);
   throw error;
@@ -134,8 +170,18 @@ async function lookAgain(
   });
 }
 
+/** Ceph 16 compares If-Match with its own ETag, quotes and all. */
+function noIfMatch({ place }: PutRun, cause: unknown): SealiftError {
+  return new SealiftError('store-error', `${place.url} is unchanged, but the server refuses If-Match of its own ETag`, {
+    hint: 'It cannot replace an object safely. Delete the object, or choose another name.',
+    cause,
+  });
+}
+
 function warnOfNoChecksum({ place, progress }: PutRun): void {
-  progress.warn(`${place.url} is written, but the server confirmed no checksum`);
+  progress.warn(
+    `${place.url} is written, but the server confirmed no checksum. README's "Servers that speak S3" tells what else such a server may lack`,
+  );
 }
 
 function otherChecksum({ place }: PutRun): SealiftError {

@@ -8,18 +8,18 @@ import { compareSource, openSource, sourceChanged } from '../parts/source.ts';
 import type { PutRun } from '../put.ts';
 import type { WriteAnswer } from '../stores/store.ts';
 import type { Attempt } from './attempt.ts';
-import { confirmWrite, type Expected } from './confirm.ts';
+import { confirmWrite, type Expected, lookBeforeComplete } from './confirm.ts';
 
 /** Completes the upload, confirmed. */
 export async function finishUpload(run: PutRun, attempt: Attempt, uploadId: string): Promise<WriteAnswer> {
   const { ledger, place } = run;
-  const { condition } = attempt.row;
   const parts = checkedParts(attempt, ledger);
   const expected = expectedObject(attempt, parts);
   await checkSource(attempt);
+  await lookBeforeComplete(run, expected);
 
   ledger.setState('completing');
-  const { size, crc32 } = expected;
+  const { size, crc32, condition } = expected;
   return confirmWrite(run, expected, (options) =>
     place.store.completeUpload(place.key, { uploadId, parts, size, crc32, condition }, options),
   );
@@ -57,7 +57,7 @@ export function expectedObject({ row }: Attempt, parts: Iterable<Receipt>): Expe
     crc32 = combineCrc32(crc32, part.crc32, part.sealedSize);
     size += part.sealedSize;
   }
-  return { sealiftId: row.sealiftId, size, crc32 };
+  return { sealiftId: row.sealiftId, size, crc32, condition: row.condition };
 }
 
 /** The source once more, after the last part: a file that grew meanwhile is not the one that was sealed. */

@@ -26,6 +26,9 @@ const PERMISSIONS = {
 
 export type S3Call = keyof typeof PERMISSIONS;
 
+/** Calls on an upload: what is not found there is the upload, also where a server names the key instead. */
+const OF_AN_UPLOAD = new Set<S3Call>(['UploadPart', 'ListParts', 'CompleteMultipartUpload', 'AbortMultipartUpload']);
+
 /** The call that failed, as far as its error is told by it. */
 export interface CallContext {
   call: S3Call;
@@ -75,6 +78,10 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
   InvalidPart: [
     'store-error',
     'The parts in the store are not those that were sent, or it wants them all equal. Run it again with --fresh, or with --fresh --equal-parts.',
+  ],
+  NotImplemented: [
+    'store-error',
+    'The server does not do all of S3 that an upload has to rely on; its message says what. README tells of servers.',
   ],
 };
 
@@ -178,6 +185,7 @@ function judgeStatus(failure: Failure, status: number, { call }: CallContext): V
   // An answer of success that cannot be read is no success, and may have been one.
   if (status >= 500 || status < 300 || failure.name === 'RequestTimeout') return ['store-unavailable', TRY_LATER];
   if (status === 404 && call === 'HeadBucket') return BY_NAME.NoSuchBucket!;
+  if (status === 404 && OF_AN_UPLOAD.has(call)) return BY_NAME.NoSuchUpload!;
   if (status === 404) return ['object-not-found', 'Check the bucket and the key: they are case-sensitive.'];
   if (status === 403) return ['access-denied', `${call} needs ${PERMISSIONS[call]}.`];
   return ['store-error', 'The store refused the request; its message says why.'];

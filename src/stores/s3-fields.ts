@@ -88,6 +88,24 @@ export function decodeKey(encoded: string): string {
   return decodeURIComponent(encoded.replaceAll('+', ' '));
 }
 
+/**
+ * Whether a key out of a listing that was asked for with `EncodingType: 'url'`, and with `key` as its prefix, is that
+ * key. Some servers do not encode, some do and do not say so.
+ */
+export function isKey(listed: string, key: string): boolean {
+  if (listed === key) return true;
+  try {
+    return decodeKey(listed) === key;
+  } catch {
+    return false;
+  }
+}
+
+/** The version a write made. `null` is what a bucket without versions has, and moto does not find it by that. */
+export function namedVersion(versionId: string | undefined): string | undefined {
+  return versionId === 'null' ? undefined : versionId;
+}
+
 /** A field that S3 always sends. An answer without it is no answer. */
 export function required<Value>(value: Value | undefined, name: string): Value {
   if (value !== undefined) return value;

@@ -11,10 +11,11 @@ import type { ObjectStream } from './store.ts';
 interface Request {
   range: { first: number; last: number };
   url: string;
+  ifMatch?: string | undefined;
   signal?: AbortSignal | undefined;
 }
 
-/** Throws `store-error` and drops the connection where the answer is for another range. */
+/** Throws `store-error`, or `object-changed`, and drops the connection where the answer is for another range or object. */
 export function openS3Stream(answer: GetObjectCommandOutput, request: Request): ObjectStream {
   const body = answer.Body as unknown as IncomingMessage;
   const served = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(answer.ContentRange ?? '');
@@ -30,6 +31,12 @@ export function openS3Stream(answer: GetObjectCommandOutput, request: Request): 
         hint: 'The endpoint, or something before it, does not serve ranges as S3 does.',
       },
     );
+  }
+  if (request.ifMatch !== undefined && answer.ETag !== request.ifMatch) {
+    body.destroy();
+    throw new SealiftError('object-changed', `GetObject ${url}: another object was answered`, {
+      hint: 'It was replaced meanwhile, and the server does not know If-Match. Run the same command again.',
+    });
   }
   return {
     objectSize,

@@ -32,13 +32,13 @@ import { type S3Call, s3Error } from './s3-errors.ts';
 import {
   conditionFields,
   decodeCrc32,
-  decodeKey,
   encodeCrc32,
   fullObjectCrc32,
   headerFields,
+  namedVersion,
   required,
 } from './s3-fields.ts';
-import { readListing } from './s3-listing.ts';
+import { readListing, readUploads } from './s3-listing.ts';
 import { openS3Stream } from './s3-stream.ts';
 import type {
   CallOptions,
@@ -112,7 +112,11 @@ export class S3Store implements Store {
       ChecksumCRC32: encodeCrc32(options.crc32),
     });
     const answer = await this.#send('PutObject', key, options, command);
-    return { etag: required(answer.ETag, 'ETag'), versionId: answer.VersionId, crc32: fullObjectCrc32(answer) };
+    return {
+      etag: required(answer.ETag, 'ETag'),
+      versionId: namedVersion(answer.VersionId),
+      crc32: fullObjectCrc32(answer),
+    };
   }
 
   async createUpload(key: string, options: CallOptions & ObjectHeaders): Promise<string> {
@@ -155,25 +159,12 @@ export class S3Store implements Store {
     } while (marker !== undefined);
   }
 
-  async *listUploads(key: string, options: CallOptions = {}): AsyncIterable<{ uploadId: string; initiated: Date }> {
-    const { Key, ...bucket } = this.#object(key);
-    let marker: string | undefined;
-    do {
-      const command = new ListMultipartUploadsCommand({
-        ...bucket,
-        Prefix: Key,
-        // XML cannot carry every character of a key, so keys come URL-encoded.
-        EncodingType: 'url',
-        ...(marker === undefined ? {} : { KeyMarker: Key, UploadIdMarker: marker }),
-      });
-      const page = await this.#send('ListMultipartUploads', key, options, command);
-      marker = page.IsTruncated ? required(page.NextUploadIdMarker, 'NextUploadIdMarker') : undefined;
-      for (const upload of page.Uploads ?? []) {
-        // Longer keys with this prefix come after the key itself.
-        if (decodeKey(required(upload.Key, 'Key')) !== key) return;
-        yield { uploadId: required(upload.UploadId, 'UploadId'), initiated: required(upload.Initiated, 'Initiated') };
-      }
-    } while (marker !== undefined);
+  listUploads(key: string, options: CallOptions = {}): AsyncIterable<{ uploadId: string; initiated: Date }> {
+    const { Bucket, ExpectedBucketOwner } = this.#object('');
+    return readUploads(key, (page) => {
+      const command = new ListMultipartUploadsCommand({ Bucket, ExpectedBucketOwner, ...page });
+      return this.#send('ListMultipartUploads', key, options, command);
+    });
   }
 
   async completeUpload(key: string, upload: CompletedUpload, options: CallOptions = {}): Promise<WriteAnswer> {
@@ -191,7 +182,11 @@ export class S3Store implements Store {
     });
     const call = { ...options, condition: upload.condition };
     const answer = await this.#send('CompleteMultipartUpload', key, call, command);
-    return { etag: required(answer.ETag, 'ETag'), versionId: answer.VersionId, crc32: fullObjectCrc32(answer) };
+    return {
+      etag: required(answer.ETag, 'ETag'),
+      versionId: namedVersion(answer.VersionId),
+      crc32: fullObjectCrc32(answer),
+    };
   }
 
   async abortUpload(key: string, uploadId: string, options: CallOptions = {}): Promise<void> {
@@ -215,7 +210,7 @@ export class S3Store implements Store {
       VersionId: options.versionId,
     });
     const answer = await this.#send('GetObject', key, options, command);
-    return openS3Stream(answer, { range, url: this.url(key), signal: options.signal });
+    return openS3Stream(answer, { ...options, range, url: this.url(key) });
   }
 
   list(prefix: string, options: CallOptions & { recursive?: boolean | undefined } = {}) {

@@ -30,9 +30,10 @@ async function expectEqual({ target, source, back }: Plot): Promise<void> {
   expect(readFileSync(back).equals(readFileSync(source))).toBe(true);
 }
 
-const KINDS: [what: string, size: number | undefined, write: string][] = [
-  ['a small file', MiB, 'PutObject'],
-  ['an upload', undefined, 'CompleteMultipartUpload'],
+/** `looks` are the HEADs before the write. */
+const KINDS: [what: string, size: number | undefined, write: string, looks: number][] = [
+  ['a small file', MiB, 'PutObject', 1],
+  ['an upload', undefined, 'CompleteMultipartUpload', 2],
 ];
 
 describe.each(KINDS)('%s', (what, size, write) => {
@@ -99,11 +100,11 @@ test('an error is told as what it is, also to somebody who wants to stop', async
   await expect(put(plot, { signal: stop.signal, onEvent })).rejects.toMatchObject({ code: 'target-exists' });
 });
 
-describe.each(KINDS)('%s whose answer was lost', (what, size, write) => {
+describe.each(KINDS)('%s whose answer was lost', (what, size, write, looks) => {
   test('is not taken for a file that changed meanwhile', async () => {
     const plot = stage.plot(`arrived ${what}`, size);
     // The object is written; neither the write's answer nor a HEAD says so.
-    stage.sandbox.setFaults(`${write}:1=lose-answer; HeadObject:2-=503`);
+    stage.sandbox.setFaults(`${write}:1=lose-answer; HeadObject:${looks + 1}-=503`);
     await expect(put(plot)).rejects.toMatchObject({ exit: 5 });
     stage.sandbox.setFaults('');
     writeFileSync(plot.source, Buffer.alloc(size ?? 3 * PART_SIZE, 'the file as it is now'));
@@ -120,7 +121,7 @@ describe.each(KINDS)('%s whose answer was lost', (what, size, write) => {
     const plot = stage.plot(`met ${what}`, size);
     const { source, target } = plot;
     await using trying = stage.engine(plot);
-    stage.sandbox.setFaults(`${write}:1=lose-answer; HeadObject:2-=503`);
+    stage.sandbox.setFaults(`${write}:1=lose-answer; HeadObject:${looks + 1}-=503`);
     const failed = await trying.put({ source, target, partSize: PART_SIZE }).catch((thrown) => thrown);
     vi.stubEnv('AWS_MAX_ATTEMPTS', '1');
     stage.sandbox.setFaults('');

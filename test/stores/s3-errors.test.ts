@@ -83,12 +83,16 @@ const complete = (condition = {}) =>
 const read = () => store.read('photos.tar', { first: 0, last: 9 });
 const head = () => store.head('photos.tar');
 
+const LOST = { code: 'upload-lost' };
+
 describe('an error of S3', () => {
   it.each<[string, () => Promise<unknown>, Answer, object]>([
     ['a missing bucket', put, s3Says(404, 'NoSuchBucket'), { code: 'bucket-not-found' }],
     ['a missing object', read, s3Says(404, 'NoSuchKey'), { code: 'object-not-found' }],
     ['a missing version', read, s3Says(404, 'NoSuchVersion'), { code: 'object-not-found' }],
     ['a missing upload', sendPart, s3Says(404, 'NoSuchUpload'), { code: 'upload-lost' }],
+    ['a missing upload, as Ceph says it', () => collect(store.listParts('k', 'u')), s3Says(404, 'NoSuchKey'), LOST],
+    ['a guard that the server lacks', put, s3Says(501, 'NotImplemented'), { code: 'store-error', hint: /README/ }],
     ['a denied write', put, s3Says(403, 'AccessDenied'), { code: 'access-denied', hint: /s3:PutObject/ }],
     ['a denied part', sendPart, s3Says(403, 'AccessDenied'), { code: 'access-denied', hint: /s3:PutObject/ }],
     ['a denied read', read, s3Says(403, 'AccessDenied'), { code: 'access-denied', hint: /s3:GetObject/ }],
@@ -366,4 +370,27 @@ it.each([
 it('expired credentials of a chain are told apart from missing ones', () => {
   expect(credentialsError(new Error('The SSO session has expired'))).toMatchObject({ code: 'credentials-expired' });
   expect(credentialsError(new Error('Could not load credentials'))).toMatchObject({ code: 'credentials-missing' });
+});
+
+describe('a server that does less than S3', () => {
+  it('answers a read with another object than If-Match names', async () => {
+    answer = (_, response) => {
+      response.writeHead(206, { etag: '"theirs"', 'content-range': 'bytes 0-9/10', 'content-length': 10 });
+      response.end('0123456789');
+    };
+    await expect(store.read('photos.tar', { first: 0, last: 9 }, { ifMatch: '"ours"' })).rejects.toMatchObject({
+      code: 'object-changed',
+    });
+  });
+
+  it('lists uploads as they come, their keys not encoded', async () => {
+    const upload = (key: string) =>
+      `<Upload><Key>${key}</Key><UploadId>of ${key}</UploadId><Initiated>2026-01-01T00:00:00Z</Initiated></Upload>`;
+    answer = (_, response) =>
+      response.end(
+        `<ListMultipartUploadsResult>${['100%+', '100%', '100%'].map(upload).join('')}</ListMultipartUploadsResult>`,
+      );
+    const listed = await collect(store.listUploads('100%'));
+    expect(listed.map(({ uploadId }) => uploadId)).toEqual(['of 100%', 'of 100%']);
+  });
 });

@@ -114,6 +114,12 @@ describe.each([
     expect([...owners]).toEqual([OWNER]);
   });
 
+  it('a read names the object it must be', async () => {
+    const { etag } = await put(s3.store, 'matched', randomBytes(10));
+    await readAll(await s3.store.read('matched', { first: 0, last: 9 }, { ifMatch: etag }));
+    expect(requests.at(-1)!.getHeader('if-match')).toBe(etag);
+  });
+
   it('a bucket of another owner is denied', async () => {
     const strict = s3.makeStore({ expectedBucketOwner: '123456789012' });
     await expect(put(strict, 'owner', randomBytes(1))).rejects.toMatchObject({ code: 'access-denied' });

@@ -4,6 +4,7 @@
 import { appendFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
+import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deriveMessageKeys } from '../../src/formats/esdk/keys.ts';
 import { partOf } from '../../src/formats/esdk/layout.ts';
@@ -86,7 +87,7 @@ describe('before Complete', () => {
     }
     const plot = stage.plot('as planned');
     expect(await finish(plot, (receipt) => receipt)).toBeInstanceOf(StartOver);
-    expect(stage.operations(plot)).toEqual([COMPLETE, 'HeadObject']);
+    expect(stage.operations(plot)).toEqual(['HeadObject', COMPLETE, 'HeadObject']);
   });
 
   test('the source is still the planned one', async () => {
@@ -97,6 +98,23 @@ describe('before Complete', () => {
     };
     expect(await finish(plot, grow)).toMatchObject({ code: 'source-changed' });
     expect(stage.operations(plot)).toEqual([]);
+  });
+
+  test.each([
+    ['comes', undefined, 'target-exists'],
+    ['is replaced', 'seen', 'target-changed'],
+    ['goes', 'seen', 'target-changed'],
+  ])('the target is looked at once more: one that %s is left alone', async (what, before, code) => {
+    const plot = stage.plot(`target ${what}`);
+    const object = { Bucket: BUCKET, Key: plot.key };
+    if (before) await stage.s3.send(new PutObjectCommand({ ...object, Body: before }));
+    stage.strike('UploadPart:3=stall@1ms', async () => {
+      if (what === 'goes') await stage.s3.send(new DeleteObjectCommand(object));
+      else await stage.s3.send(new PutObjectCommand({ ...object, Body: 'theirs' }));
+    });
+    await expect(stage.put(plot, { overwrite: true, partSize: PART_SIZE })).rejects.toMatchObject({ code });
+    expect(stage.operations(plot)).not.toContain(COMPLETE);
+    expect(await stage.uploadIds(plot)).toEqual([]);
   });
 });
 

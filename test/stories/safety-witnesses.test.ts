@@ -91,7 +91,7 @@ describe('an answer that is lost', () => {
 
   test('and HEAD too: the job stays, and the next run finds the object', async () => {
     const plot = stage.plot('both lost');
-    await stage.failedPut(plot, `${COMPLETE}:1=lose-answer; HeadObject:2-=500`, 'store-unavailable');
+    await stage.failedPut(plot, `${COMPLETE}:1=lose-answer; HeadObject:3-=500`, 'store-unavailable');
     const { id } = { id: attemptOf(plot).sealiftId };
     const { result } = await stage.put(plot);
     expect(result.partsReused).toBe(3);
@@ -113,7 +113,7 @@ describe('witnesses', () => {
 
   test('HEAD is denied: done with a warning, exit 3', async () => {
     const plot = stage.plot('denied');
-    stage.sandbox.setFaults('HeadObject:2=AccessDenied');
+    stage.sandbox.setFaults('HeadObject:3=AccessDenied');
     const put = await run([
       'put',
       plot.source,
@@ -130,7 +130,7 @@ describe('witnesses', () => {
 
   test("HEAD shows somebody else's object after all: no success", async () => {
     const plot = stage.plot('replaced');
-    stage.strike('HeadObject:2=stall@1ms', () => writeTheirs(plot));
+    stage.strike('HeadObject:3=stall@1ms', () => writeTheirs(plot));
     await expect(stage.put(plot)).rejects.toMatchObject({ code: 'checksum-mismatch', exit: 6 });
   });
 
@@ -147,6 +147,29 @@ describe('witnesses', () => {
         exit: 6,
       });
     }
+  });
+
+  test('the server refuses If-Match of an unchanged object: told as what it is, and nothing is left', async () => {
+    const plot = stage.plot('quotes', MiB);
+    await writeTheirs(plot);
+    stage.sandbox.setFaults('PutObject:1=PreconditionFailed');
+    await expect(stage.put(plot, { overwrite: true })).rejects.toMatchObject({
+      code: 'store-error',
+      message: expect.stringContaining('refuses If-Match'),
+    });
+    await expectTheirs(plot);
+    await stage.put(plot, { overwrite: true });
+  });
+
+  test('Complete tells no ETag: HEAD does', async () => {
+    await using proxy = await startProxy(stage.sandbox.s3Url, (answer, { method }) => {
+      if (method === 'POST') answer.body = answer.body.replace(/<ETag>.*?<\/ETag>/, '<ETag></ETag>');
+      return answer;
+    });
+    const plot = stage.plot('no etag');
+    const { etag } = await putBy(proxy, plot);
+    const { ETag } = await stage.s3.send(new HeadObjectCommand({ Bucket: BUCKET, Key: plot.key }));
+    expect(etag).toBe(ETag);
   });
 
   test('nobody tells a checksum: done with a warning', async () => {

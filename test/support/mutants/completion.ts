@@ -75,6 +75,14 @@ export const completion: Mutant[] = [
     only: 'still the planned one',
   },
   {
+    breaks: 'the target is looked at once more, for servers that complete whatever the condition',
+    file: FINISH,
+    find: '  await lookBeforeComplete(run, expected);\n',
+    replace: '',
+    test: STORIES,
+    only: 'looked at once more',
+  },
+  {
     breaks: 'kept parts of a doubtful source are sealed again and compared',
     file: 'src/put/parts.ts',
     find: 'if (!kept.has(number) || doubtful || signingKey) yield part;',

@@ -202,7 +202,15 @@ export const release: Mutant[] = [
     find: '      IfMatch: options.ifMatch,\n',
     replace: '',
     test: 'test/stores/s3.test.ts',
-    only: 'another object under the name',
+    only: 'names the object it must be',
+  },
+  {
+    breaks: 'and looks whether it was heard',
+    file: 'src/stores/s3-stream.ts',
+    find: 'answer.ETag !== request.ifMatch',
+    replace: "answer.ETag === ''",
+    test: 'test/stores/s3-errors.test.ts',
+    only: 'than If-Match names',
   },
   {
     breaks: 'what was served is what was asked for',
