@@ -12,7 +12,8 @@
  *   has not fallen by as much. So it finds the knee of the curve whatever the latency is, and noise drives it down as
  *   often as up: hill climbing, as thread pools do (Hellerstein, Morrison and Eilebrecht, "Optimizing Concurrency Levels
  *   in the .NET ThreadPool", 2008).
- * - Where a part suddenly takes twice the time under the same number there is a queue somewhere: it halves too.
+ * - Where parts take twice the time under the same number, for three rounds running, there is a queue somewhere: it
+ *   halves too. A single slow round is the noise of a busy machine.
  *
  * It knows no store and no lanes, and no clock but the one it is given: it is told what happened.
  */
@@ -55,6 +56,7 @@ const STEP = 1 / 4;
 /** Less is noise. */
 const GAIN = 1.05;
 const LATENCY_RISE = 2;
+const SLOW_ROUNDS = 3;
 /** Rounds between one trial and the next: a trial downwards costs some of the rate while it lasts. */
 const HELD_ROUNDS = 12;
 
@@ -80,6 +82,8 @@ export class Allowance {
 
   /** The last round under the present number, or under the one that a trial is compared with. */
   #held: Round | undefined;
+  /** Rounds since then that were slow. */
+  #slowRounds = 0;
   /** The first round has the start of the threads in it: nothing is compared with that. */
   #heldRounds = HELD_ROUNDS - 2;
   /** The number that a trial goes back to. */
@@ -157,8 +161,10 @@ export class Allowance {
     } else if (this.#trialFrom !== undefined) {
       this.#judgeTrial(round, this.#trialFrom);
     } else if (this.#held && round.laneMsPerByte > LATENCY_RISE * this.#held.laneMsPerByte) {
-      this.#halve('latency');
+      this.#slowRounds++;
+      if (this.#slowRounds === SLOW_ROUNDS) this.#halve('latency');
     } else {
+      this.#slowRounds = 0;
       this.#held = round;
       this.#heldRounds++;
       if (this.#heldRounds >= HELD_ROUNDS) this.#try();
@@ -190,6 +196,7 @@ export class Allowance {
 
   #halve(reason: LaneChange['reason']): void {
     this.#held = this.#trialFrom = undefined;
+    this.#slowRounds = 0;
     this.#heldRounds = HELD_ROUNDS;
     this.#direction = 'more';
     this.#isHalved = true;

@@ -170,6 +170,12 @@ test('it halves where parts take twice the time all at once, and climbs again', 
   expect(rate(100_000) / slow.bytesPerMs).toBeGreaterThan(0.9);
 });
 
+test('a hiccup of the line changes nothing', () => {
+  const noise = (part: number) => (part >= 1000 && part < 1000 + RANGE.start ? 20 : 1);
+  const { changes } = simulate(RANGE, { ...FAST, noise }, 60_000);
+  expect(changes.filter(({ reason }) => reason === 'latency')).toEqual([]);
+});
+
 test('noise does not drive it up', () => {
   const property = fc.property(fc.infiniteStream(fc.double({ min: 0.3, max: 3, noNaN: true })), (factors) => {
     const noise = () => factors.next().value as number;
