@@ -10,6 +10,8 @@ import { pathToFileURL } from 'node:url';
 export interface Unreached {
   file: string;
   line: number;
+  /** Name of the function or class at the file's top level that it is part of. */
+  within: string;
   text: string;
 }
 
@@ -47,6 +49,10 @@ export async function startCoverage(): Promise<{ take: (files: readonly string[]
   };
 }
 
-function placeOf(source: string, start: number, end: number): Pick<Unreached, 'line' | 'text'> {
-  return { line: source.slice(0, start).split('\n').length, text: source.slice(start, end).trim() };
+function placeOf(source: string, start: number, end: number): Omit<Unreached, 'file'> {
+  // A function's range begins behind `export`.
+  const lines = source.slice(0, source.indexOf('\n', start)).split('\n');
+  const line = source.slice(0, start).split('\n').length;
+  const names = lines.map((text) => /^(?:export )?(?:function\*?|class) (\w+)/.exec(text)?.[1]);
+  return { line, within: names.findLast((name) => name !== undefined) ?? '', text: source.slice(start, end).trim() };
 }
