@@ -5,6 +5,7 @@
  * front to back (get/in-order.ts).
  */
 import { SealiftError } from './errors.ts';
+import type { EsdkMessage } from './formats/message.ts';
 import { toFile } from './get/file.ts';
 import { getInOrder } from './get/in-order.ts';
 import { checkFirst } from './get/job.ts';
@@ -17,7 +18,6 @@ import { fillStream, type PlainStream } from './get/stream-target.ts';
 import { checkTarget } from './get/target.ts';
 import { checkRules, type OpenRules, unlock } from './get/unlock.ts';
 import { type JobResult, type Place, Progress, type RunOptions, type Tools } from './job.ts';
-import type { Message } from './parts/task.ts';
 
 /**
  * Takes opened bytes in order. The bytes are the callee's until the promise resolves, and no longer: the next ones are
@@ -49,7 +49,7 @@ export interface GetRun {
   tools: Tools;
   place: Place;
   object: SealedObject;
-  message: Message;
+  message: EsdkMessage;
   /** Plain bytes wanted; `last` < `first` where the object is empty. */
   range: ByteRange;
   progress: Progress;
@@ -112,7 +112,7 @@ export async function openSource(
   }
   const rules = { ...request, onCall: progress.countKmsCall };
   const { messageId, keys } = await unlock(object.header, { url: place.url, objectKey: place.key }, tools, rules);
-  const message = { layout: object.layout, messageId, keys };
+  const message = { format: 'esdk' as const, layout: object.layout, messageId, keys };
   const range = wantedRange(request, object);
   progress.totalBytes = Math.max(0, range.last - range.first + 1);
 

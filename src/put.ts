@@ -109,7 +109,7 @@ async function carry(run: PutRun, attempt: Attempt): Promise<WriteAnswer> {
   });
   if (attempt.row.single) return await sendWhole(run, attempt);
   // The crew comes first: where memory is too small there is no upload yet to be left behind.
-  const crew = await tools.crew(needsOf(attempt.message.layout, request), progress.tellLanes);
+  const crew = await tools.crew(needsOf(attempt.message, request), progress.tellLanes);
   const uploadId = attempt.row.uploadId ?? (await createUpload(run, attempt));
   const complete = await sendParts(run, attempt, { uploadId, crew });
   if (!complete) throw interrupted(request);

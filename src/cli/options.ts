@@ -6,6 +6,7 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { SealiftError } from '../errors.ts';
+import { FORMATS, type Format } from '../formats/names.ts';
 import { COMMITMENT_POLICIES, type CommitmentPolicy } from '../formats/policy.ts';
 import { parseRate, parseSize } from '../units.ts';
 import type { OutputFlags } from './output.ts';
@@ -43,6 +44,8 @@ export type EngineFlags = KeyFlags & WorkFlags & StoreFlags & StateFlags & Outpu
 
 export interface ObjectFlags {
   overwrite?: boolean | undefined;
+  format?: Format | undefined;
+  s3ecLegacy?: boolean | undefined;
   frameSize?: number | undefined;
   partSize?: number | undefined;
   equalParts?: boolean | undefined;
@@ -150,6 +153,8 @@ export function freshOption(command: Command): Command {
 export function objectOptions(command: Command): Command {
   return command
     .optionsGroup('Object:')
+    .addOption(flag('--format <name>', 'esdk (default) or s3ec; told below').choices(FORMATS))
+    .addOption(flag('--s3ec-legacy', 'with s3ec, for readers that know only version 2'))
     .addOption(flag('--overwrite', 'replace an object that exists'))
     .addOption(flag('--context <name=value>', 'encryption context, visible to all; may be repeated', pairs))
     .addOption(flag('--content-type <type>', 'media type of the object'))

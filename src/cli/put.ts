@@ -40,7 +40,12 @@ nobody sees whether it failed or ended: --from-command runs it, and completes no
 
 --sign appends a signature, which nobody can make who may only decrypt. It costs half as much CPU again (all sealed bytes
 are hashed in order, on one thread: about 1 CPU second a GiB), a KMS call an object, and on resume the sealing of all parts
-again, to hash them. What is signed is opened from front to back: no --range, no resume.`;
+again, to hash them. What is signed is opened from front to back: no --range, no resume.
+
+--format s3ec writes what Amazon's S3 Encryption Clients read, up to 64 GiB an object. The object's bytes are one AES-GCM
+message, and what opens it stands in the object's metadata. It has no frames and no signature, and is not bound to its
+name; one KMS key or one raw key, not several; a --context only with KMS. --s3ec-legacy writes version 2 of that metadata,
+which every client of the last years reads: it does not commit to its key, and takes a KMS call for every object.`;
 
 export function addPut(program: Command, output: Output): void {
   const command = program
@@ -103,17 +108,8 @@ function pipeOf(source: string, { fromCommand }: PipeFlags): Pipe | undefined {
 
 /** What the flags say about the object. */
 export function sealOptions(flags: ObjectFlags): Omit<PutRequest, 'source' | 'target'> {
-  const {
-    overwrite,
-    frameSize,
-    partSize,
-    equalParts,
-    context,
-    contentType,
-    storageClass,
-    metadata,
-    tag: tags,
-    sign,
-  } = flags;
-  return { overwrite, frameSize, partSize, equalParts, context, contentType, storageClass, metadata, tags, sign };
+  const { format, s3ecLegacy, frameSize, partSize, equalParts, context, sign } = flags;
+  const sealing = { format, s3ecLegacy, frameSize, partSize, equalParts, context, sign };
+  const { overwrite, contentType, storageClass, metadata, tag: tags } = flags;
+  return { ...sealing, overwrite, contentType, storageClass, metadata, tags };
 }

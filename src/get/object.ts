@@ -6,6 +6,7 @@ import { SealiftError } from '../errors.ts';
 import { decodeHeader, headerBytes, MAX_HEADER_SIZE, type MessageHeader } from '../formats/esdk/header.ts';
 import { type Layout, layoutOfObject } from '../formats/esdk/layout.ts';
 import { footerSizeOf, MAX_FOOTER_SIZE } from '../formats/esdk/signature.ts';
+import { headerPlace } from '../formats/s3ec/header.ts';
 import type { Place } from '../job.ts';
 import { ID_METADATA } from '../put/confirm.ts';
 import type { ObjectInfo, Store } from '../stores/store.ts';
@@ -37,6 +38,7 @@ export async function findObject(place: Place, options: FindOptions = {}): Promi
       hint: 'Check bucket and key; keys are case-sensitive and have no leading slash.',
     });
   }
+  if (headerPlace(info.metadata) !== 'none') throw notYet(place.url);
   const header = await readHeader(place, info, options);
   const tail = header.suite.signature ? await readTail(place, info, signal) : undefined;
   return { info, header, layout: layoutOfMessage({ url: place.url, header, size: info.size, tail }) };
@@ -128,6 +130,16 @@ function notSealed(url: string, cause?: SealiftError): SealiftError {
     hint: cause?.hint ?? 'It is too short for an AWS Encryption SDK message.',
     cause,
   });
+}
+
+function notYet(url: string): SealiftError {
+  return new SealiftError(
+    'not-sealed',
+    `${url} is an object of the S3 Encryption Client, which Sealift does not read yet`,
+    {
+      hint: 'Open it with one of the official clients: for Java, Go, Python, .NET, C++, Ruby or PHP.',
+    },
+  );
 }
 
 function truncatedHeader(url: string): SealiftError {

@@ -85,7 +85,7 @@ export function writeAttempt(
 
 /** What a put sees. */
 export function attemptOf({ number, plan, header, outsideId, state, answer }: StoredAttempt): AttemptRow {
-  const fixed = JSON.parse(plan) as Omit<NewAttempt, 'header'>;
+  const fixed = JSON.parse(plan) as NewAttempt;
   const answered = answer === undefined ? undefined : JSON.parse(answer);
   return { ...fixed, number, header, uploadId: outsideId, state, answer: answered };
 }

@@ -16,7 +16,12 @@ interface Columns {
   crc32: number;
   tag: Uint8Array;
 }
-type IntentColumns = Columns & { fingerprint: Uint8Array; footer: Uint8Array | null; shared_tags: string };
+type IntentColumns = Columns & {
+  fingerprint: Uint8Array;
+  shared_tags: string;
+  footer: Uint8Array | null;
+  sealed_hash: Uint8Array | null;
+};
 type ReceiptColumns = Columns & { etag: string };
 type PieceColumns = Omit<Columns, 'sealed_size'>;
 
@@ -45,7 +50,7 @@ export class PartRows {
     this.#files = files;
     this.#attempt = attempt;
     this.#key = key;
-    this.#insertIntent = db.prepare('INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?, ?)');
+    this.#insertIntent = db.prepare('INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
     this.#selectIntent = db.prepare('SELECT * FROM intents WHERE number = ?');
     this.#selectIntents = db.prepare('SELECT * FROM intents ORDER BY number');
     this.#selectNeighbours = db.prepare('SELECT * FROM intents WHERE number BETWEEN ? AND ?');
@@ -60,12 +65,13 @@ export class PartRows {
    * neither is printed.
    */
   addIntent(intent: Intent): void {
-    const { number, fingerprint, sealedSize, crc32, footer = null } = intent;
+    const { number, fingerprint, sealedSize, crc32, footer = null, sealedHash = null } = intent;
     const known = this.#intent(number);
     if (!known) {
       this.#checkSharedTags(intent);
       const shared_tags = JSON.stringify(intent.sharedTags);
-      const row = this.#intentRow({ number, fingerprint, sealed_size: sealedSize, crc32, shared_tags, footer });
+      const optional = { footer, sealed_hash: sealedHash };
+      const row = this.#intentRow({ number, fingerprint, sealed_size: sealedSize, crc32, shared_tags, ...optional });
       const [, , ...values] = row;
       this.#insertIntent.run(...values, tagOf(this.#key, row));
     } else if (!sameBytes(known.fingerprint, fingerprint) || known.sealedSize !== sealedSize || known.crc32 !== crc32) {
@@ -136,9 +142,10 @@ export class PartRows {
 
   #checkedIntent(columns: IntentColumns): Intent {
     this.#check(this.#intentRow(columns), columns.tag);
-    const { number, fingerprint, sealed_size: sealedSize, crc32, shared_tags: tags, footer } = columns;
-    const sharedTags = JSON.parse(tags);
-    return { number, fingerprint, sealedSize, crc32, sharedTags, ...(footer ? { footer } : {}) };
+    const { number, fingerprint, sealed_size: sealedSize, crc32, footer, sealed_hash: sealedHash } = columns;
+    const sharedTags = JSON.parse(columns.shared_tags);
+    const optional = { ...(footer ? { footer } : {}), ...(sealedHash ? { sealedHash } : {}) };
+    return { number, fingerprint, sealedSize, crc32, sharedTags, ...optional };
   }
 
   #check(row: Row, tag: Uint8Array): void {
@@ -147,8 +154,9 @@ export class PartRows {
   }
 
   /** As the columns stand, JSON and all: what was altered is seen before it is read. */
-  #intentRow({ number, fingerprint, sealed_size, crc32, shared_tags, footer }: Omit<IntentColumns, 'tag'>) {
-    const values = [number, fingerprint, sealed_size, crc32, shared_tags, footer] as const;
+  #intentRow(columns: Omit<IntentColumns, 'tag'>) {
+    const { number, fingerprint, sealed_size, crc32, shared_tags, footer, sealed_hash } = columns;
+    const values = [number, fingerprint, sealed_size, crc32, shared_tags, footer, sealed_hash] as const;
     return ['intents', this.#attempt, ...values] as const satisfies Row;
   }
 

@@ -27,7 +27,8 @@ const STEPS: readonly string[] = [
    ) STRICT;
    CREATE TABLE intents (
      number INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL,
-     sealed_size INTEGER NOT NULL, crc32 INTEGER NOT NULL, shared_tags TEXT NOT NULL, footer BLOB, tag BLOB NOT NULL
+     sealed_size INTEGER NOT NULL, crc32 INTEGER NOT NULL, shared_tags TEXT NOT NULL, footer BLOB, sealed_hash BLOB,
+     tag BLOB NOT NULL
    ) STRICT;
    CREATE TABLE receipts (
      number INTEGER PRIMARY KEY, etag TEXT NOT NULL,

@@ -2,7 +2,7 @@
  * What the ledger remembers, as plain data. A job has objects (one for `put` and `get`, many for a migration later);
  * an object has attempts: one attempt is one message key and at most one upload id. A new upload is a new attempt.
  */
-import type { Layout } from '../formats/esdk/layout.ts';
+import type { Cut } from '../formats/message.ts';
 
 /** A file as it was when the job was planned; what every thread and every resume compares with. */
 export interface SourceIdentity {
@@ -32,8 +32,13 @@ export interface JobRow {
 /** A job before it has a ledger. Its id follows from command, source and target: see `jobIdOf`. */
 export type NewJob = Pick<JobRow, 'command' | 'source' | 'target' | 'options'>;
 
-/** One message key and at most one upload id. */
-export interface AttemptRow {
+/**
+ * One message key and at most one upload id. Its layout is kept so that a resume cuts exactly as the first run did,
+ * whatever the defaults are by then. A pipe's is the longest it may become, until its end is known.
+ */
+export type AttemptRow = AttemptFields & Cut;
+
+interface AttemptFields {
   /** Counts from 1 within the job; the highest is the current one. */
   number: number;
   /** The file. A pipe has no identity. */
@@ -42,13 +47,8 @@ export interface AttemptRow {
   sealiftId: string;
   /** Sent by one PutObject: such an attempt has no upload id, one intent, and is never resumed under the same key. */
   single: boolean;
-  /** Header body and header tag, re-sent byte for byte and never rebuilt. */
+  /** Sent again byte for byte and never rebuilt: of an ESDK message header body and tag, else metadata as JSON. */
   header: Uint8Array;
-  /**
-   * Kept so that a resume cuts exactly as the first run did, whatever the defaults are by then. A pipe's is the longest
-   * it may become, until its end is known.
-   */
-  layout: Layout;
   /** Of a signed message: its private key, sealed, in base64 (put/signing-key.ts). */
   signingKey?: string | undefined;
   /** What the target must (not) be for the write to happen. */
@@ -66,7 +66,7 @@ export interface AttemptRow {
   answer?: { etag: string; versionId?: string | undefined; crc32?: number | undefined } | undefined;
 }
 
-export type NewAttempt = Omit<AttemptRow, 'number' | 'uploadId' | 'state' | 'answer'>;
+export type NewAttempt = Omit<AttemptFields, 'number' | 'uploadId' | 'state' | 'answer'> & Cut;
 
 /** One object being fetched into one temporary file. */
 export interface DownloadRow {
@@ -123,8 +123,10 @@ export interface Intent {
   crc32: number;
   /** Tags, in hex, of the frames that it shares with other parts, by frame number. */
   sharedTags: Readonly<Record<number, string>>;
-  /** Of a signed message's last part: what stands behind its last frame, counted in size and checksum. */
+  /** Of the last part, what the message ends with: a signature, or a tag. Counted in size and checksum. */
   footer?: Uint8Array | undefined;
+  /** Of a part of one GCM message, what its tag is made from, sealed (put/vault.ts). */
+  sealedHash?: Uint8Array | undefined;
 }
 
 /** A part as the store took it. */

@@ -7,16 +7,17 @@
  */
 import { crc32 } from 'node:zlib';
 import { TAG_SIZE } from '../formats/esdk/frame.ts';
-import { FINAL_OVERHEAD, FRAME_OVERHEAD, frameRange } from '../formats/esdk/layout.ts';
+import { FINAL_OVERHEAD, FRAME_OVERHEAD, frameRange, partOf } from '../formats/esdk/layout.ts';
 import { PartSealer } from '../formats/esdk/seal-frames.ts';
+import { type EsdkMessage, promiseOf } from '../formats/message.ts';
 import type { Intent, SourceIdentity } from '../ledger/types.ts';
 import type { PartBody } from '../stores/store.ts';
 import { MiB } from '../units.ts';
-import { intentOf, type PartToSeal, readInto } from './seal-once.ts';
+import { type PartToSeal, readInto } from './seal-once.ts';
 import { checkStillPlanned, openPlannedSource, sourceChanged } from './source.ts';
 
-/** Only a file can be read a second time. */
-type PartOfFile = PartToSeal & { source: SourceIdentity };
+/** Only a file can be read a second time, and only messages of frames have parts so large. */
+type PartOfFile = PartToSeal & { source: SourceIdentity; message: EsdkMessage };
 
 /** Plain bytes of a piece, at least: whole frames. */
 const PIECE_SIZE = MiB;
@@ -28,7 +29,9 @@ export function pieceMemoryOf({ frameSize, partFrameCount }: { frameSize: number
 
 /** Pass one. Resolves to the part's intent, and to the body that is pass two each time it is read. */
 export async function sealTwice(input: PartOfFile): Promise<{ intent: Intent; body: PartBody }> {
-  const tags = Buffer.alloc(input.part.frames.frameCount * TAG_SIZE);
+  const { message, number, header } = input;
+  const part = partOf(message.layout, number);
+  const tags = Buffer.alloc(part.frames.frameCount * TAG_SIZE);
   let checksum = 0;
   let size = 0;
   let offset = 0;
@@ -38,7 +41,12 @@ export async function sealTwice(input: PartOfFile): Promise<{ intent: Intent; bo
     offset += piece.tags.copy(tags, offset);
   }
   return {
-    intent: intentOf(input, { tags, sealedSize: size, crc32: checksum }),
+    intent: {
+      number,
+      ...promiseOf(message, { part, header, tags }),
+      sealedSize: size,
+      crc32: checksum,
+    },
     body: { byteLength: size, slices: () => comparedPieces(input, tags) },
   };
 }
@@ -59,7 +67,8 @@ interface Piece {
 }
 
 /** The part's sealed bytes in order. All pieces share one buffer: a piece is the reader's until it asks for the next. */
-async function* sealedPieces({ message, source, header, part }: PartOfFile): AsyncGenerator<Piece> {
+async function* sealedPieces({ message, source, header, number }: PartOfFile): AsyncGenerator<Piece> {
+  const part = partOf(message.layout, number);
   if (part.isFirst) yield { sealed: Buffer.from(header), tags: Buffer.alloc(0) };
   const { layout } = message;
   const pieceFrames = Math.max(1, Math.floor(PIECE_SIZE / layout.frameSize));

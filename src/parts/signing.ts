@@ -12,6 +12,7 @@ import { extname } from 'node:path';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { SealiftError } from '../errors.ts';
 import type { HashAnswer, HashCall, HashRequest } from './hash-thread.ts';
+import type { Announced } from './task.ts';
 import { Turns } from './turns.ts';
 
 /** The thread keeps a hash and a key a message; its buffers belong to the lanes. */
@@ -53,6 +54,7 @@ export class HashThread {
 
 /** One message on its way to a signature. */
 export class Signing implements Disposable {
+  readonly needsAllBytes = true;
   readonly #port: MessagePort;
   readonly #entrance = new Turns();
   readonly #hashing = new Turns();
@@ -73,9 +75,9 @@ export class Signing implements Disposable {
   }
 
   /** Hashes part `number`, in shared memory, after all before it. The bytes stay as they are until this resolves. */
-  async hash(number: number, sealed: Uint8Array): Promise<void> {
+  async take(number: number, { sealed }: Pick<Announced, 'sealed'>): Promise<void> {
     await this.#hashing.take(number);
-    await this.#ask(sealed);
+    await this.#ask(sealed!);
     this.#hashing.pass();
   }
 

@@ -4,8 +4,7 @@
  * moved.
  */
 import type { ErrorData } from '../errors.ts';
-import type { MessageKeys } from '../formats/esdk/keys.ts';
-import type { Layout } from '../formats/esdk/layout.ts';
+import type { EsdkMessage, Message } from '../formats/message.ts';
 import type { Intent, Receipt, SourceIdentity } from '../ledger/types.ts';
 import type { SharedBandwidth } from '../limits/bandwidth.ts';
 import type { Credentials } from '../stores/aws-settings.ts';
@@ -20,18 +19,13 @@ export interface ThreadData {
 /** What goes up before a part is sent. */
 export interface Announced {
   intent: Intent;
+  /** Of a part of one GCM message: what its tag is made from. Secret. */
+  hash?: Uint8Array | undefined;
   /**
-   * Of a signed message, the part's sealed bytes in memory that threads share. They belong to whoever hears of them until
+   * Where the task asked for it, the part's sealed bytes in memory that threads share. They belong to whoever hears of them until
    * the answer: who sealed them does not touch them meanwhile.
    */
   sealed?: Uint8Array | undefined;
-}
-
-/** One message: what every part of it shares. */
-export interface Message {
-  layout: Layout;
-  messageId: Uint8Array;
-  keys: MessageKeys;
 }
 
 /** How a thread reaches the store. The main thread resolves credentials and puts fresh ones into every task. */
@@ -54,7 +48,7 @@ export interface SealTask {
   store: StoreAccess;
   message: Message;
   source: PartSource;
-  /** Header body and tag, as the ledger has them; they lead the first part. */
+  /** As the ledger has it; an ESDK message begins with it. */
   header: Uint8Array;
   number: number;
   objectKey: string;
@@ -63,14 +57,14 @@ export interface SealTask {
   held: boolean;
   /** Seal, compare with the ledger, send nothing: for a kept part whose source has become doubtful, or that is hashed again. */
   compareOnly: boolean;
-  /** Show the sealed bytes with the intent: they are to be hashed, or they are the last and will get a footer. */
+  /** Show the sealed bytes with the intent: they are to be signed, or they are the last and will get a footer. */
   show: boolean;
 }
 
 export interface OpenTask {
   kind: 'open';
   store: StoreAccess;
-  message: Message;
+  message: EsdkMessage;
   objectKey: string;
   etag: string;
   versionId?: string | undefined;
@@ -88,7 +82,7 @@ export type PartTask = SealTask | OpenTask;
 /** What the thread needs back from the main thread before it may send. */
 export interface Link {
   /**
-   * Resolves once the intent is on disk, to what is there: the last part of a signed message has grown by its footer.
+   * Resolves once the intent is on disk, to what is there: the last part has grown by the footer where the message ends with one.
    * Rejects where the ledger refuses it; nothing may be sent then.
    */
   announce(part: Announced): Promise<Intent>;

@@ -4,28 +4,28 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { SealiftError } from '../errors.ts';
-import { badContext, PUBLIC_KEY_NAME } from '../formats/esdk/context.ts';
-import { checkEncryptionContext, encodeHeader, headerBytes } from '../formats/esdk/header.ts';
-import { deriveMessageKeys, deriveVaultKey } from '../formats/esdk/keys.ts';
-import type { Layout } from '../formats/esdk/layout.ts';
-import { boundMessageId, NAME_MARKER } from '../formats/esdk/message-id.ts';
-import { DEFAULT_FRAME_SIZE, planLayout } from '../formats/esdk/plan.ts';
-import { COMMITTING_SUITE, SIGNING_SUITE } from '../formats/esdk/suites.ts';
+import type { Cut, Message } from '../formats/message.ts';
+import type { Format } from '../formats/names.ts';
 import type { LaneNeeds, Tools } from '../job.ts';
 import type { AttemptRow, SourceIdentity } from '../ledger/types.ts';
 import { MTIME_METADATA, mtimeText } from '../mtime.ts';
 import { laneSizeOf } from '../parts/memory.ts';
-import type { Message } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
 import { freshRandom } from '../random.ts';
 import { checkHeaders } from '../stores/s3-fields.ts';
 import type { ObjectHeaders, ObjectInfo, WriteCondition } from '../stores/store.ts';
 import { ID_METADATA, isDenied, targetExists } from './confirm.ts';
+import { EsdkPut } from './esdk.ts';
+import { formatFor, type PutFormat } from './format.ts';
 import { needsOf } from './parts.ts';
-import { makeSigningKey, publicTextOf, sealSigningKey } from './signing-key.ts';
+import type { Vault } from './vault.ts';
 
 /** What a user decides about how an object is sealed and kept. */
 export interface SealOptions {
+  /** `esdk` (default): the AWS Encryption SDK's, of any size. `s3ec`: the S3 Encryption Client's, up to 64 GiB. */
+  format?: Format | undefined;
+  /** With `s3ec`, metadata of version 2 for readers that do not know version 3: it does not commit to its key. */
+  s3ecLegacy?: boolean | undefined;
   /** Plain bytes of a frame. Default 256 KiB. */
   frameSize?: number | undefined;
   /** Plain bytes of a part. Default 8 MiB, or what 9,500 parts need. */
@@ -59,12 +59,13 @@ export interface Attempt {
   doubtful: boolean;
   /** Signs the message; undefined where nothing is to be signed, or all is. */
   signingKey?: KeyObject | undefined;
-  /** The signature as it was made, where the last part has an intent already. */
+  /** What the message ends with, where the last part has an intent already. */
   footer?: Uint8Array | undefined;
+  /** Where the ledger's secrets of this attempt are. */
+  vault: Vault;
+  /** Of one GCM message, what the ledger has of its tag: by part number, in the vault. */
+  hashes: ReadonlyMap<number, Uint8Array>;
 }
-
-/** The header's size is known only with its keys; this much is assumed when a plan is checked before they are made. */
-export const TYPICAL_HEADER_SIZE = 1024;
 
 const OUR_METADATA = [MTIME_METADATA, ID_METADATA];
 
@@ -74,23 +75,12 @@ const OUR_METADATA = [MTIME_METADATA, ID_METADATA];
  */
 export async function beginAttempt(run: PutRun, source: SourceIdentity): Promise<Attempt> {
   const { request, tools } = run;
-  const frameSize = request.frameSize ?? DEFAULT_FRAME_SIZE;
-  const { partSize, equalParts, sign } = request;
-  if (equalParts && sign) {
-    throw new SealiftError('bad-option', 'The parts of a signed object cannot be equal', {
-      hint: 'How long its signature will be is not known beforehand. Leave out --sign or --equal-parts.',
-    });
-  }
-  const plan = { plainSize: source.size, frameSize, partSize, equalParts };
-  const typical = planLayout({ ...plan, headerSize: TYPICAL_HEADER_SIZE });
-  if (!goesWhole(typical, tools)) checkMemory(tools, needsOf(typical, request));
+  const format = formatFor(request);
+  const cut = format.cutFile(source.size);
+  if (!goesWhole(cut.layout, tools)) checkMemory(tools, needsOf(cut, request));
   run.progress.totalBytes = source.size;
-  const intended = await intend(run, { [MTIME_METADATA]: mtimeText(source.mtimeNs) });
-  return await startAttempt(run, intended, {
-    source,
-    plainSize: source.size,
-    layoutFor: (headerSize) => planLayout({ ...plan, headerSize }),
-  });
+  const intended = await intend(run, format, { [MTIME_METADATA]: mtimeText(source.mtimeNs) });
+  return await startAttempt(run, intended, { source, format, cut });
 }
 
 /** Throws `memory-too-small`, and says so where it is for the signature's sake. */
@@ -107,71 +97,69 @@ function checkMemory(tools: Tools, needs: LaneNeeds): void {
 }
 
 /** What an object is to be, whatever its bytes: checked before anything is asked of KMS. */
-interface Intended extends Pick<AttemptRow, 'sealiftId' | 'headers' | 'condition'> {
-  encryptionContext: Record<string, string>;
-  signingKey: KeyObject | undefined;
-}
+type Intended = Pick<AttemptRow, 'sealiftId' | 'headers' | 'condition'>;
 
 /** Looks at what the user asks for and at the target. Throws as `beginAttempt` does. */
-export async function intend(run: PutRun, ours: Readonly<Record<string, string>> = {}): Promise<Intended> {
-  const signingKey = run.request.sign ? makeSigningKey() : undefined;
-  const encryptionContext = markedContext(run.request, signingKey);
+export async function intend(
+  run: PutRun,
+  { metadataNames }: PutFormat,
+  ours: Readonly<Record<string, string>> = {},
+): Promise<Intended> {
+  refuseNames(run.request, [...OUR_METADATA, ...metadataNames]);
   const sealiftId = freshRandom(16).toString('hex');
   const headers = headersFor(run.request, { ...ours, [ID_METADATA]: sealiftId });
-  return { encryptionContext, signingKey, sealiftId, headers, condition: await conditionFor(run) };
+  return { sealiftId, headers, condition: await conditionFor(run) };
 }
 
-/** What an attempt seals, and how it is cut once the header's size is known. */
+/** What an attempt seals, and how. */
 interface Sealing {
   /** Undefined for a pipe. */
   source?: SourceIdentity;
-  /** The most it can be. */
-  plainSize: number;
-  layoutFor: (headerSize: number) => Layout;
+  format: PutFormat;
+  /** Of a pipe, the longest it can be. */
+  cut: Cut;
 }
 
 /** Makes the message key and header, and has all of the attempt in the ledger. */
 export async function startAttempt(run: PutRun, intended: Intended, sealing: Sealing): Promise<Attempt> {
-  const { request, place, tools, ledger } = run;
-  const { source, plainSize, layoutFor } = sealing;
-  const { encryptionContext, signingKey, ...fixed } = intended;
-  const suite = signingKey ? SIGNING_SUITE : COMMITTING_SUITE;
-  const frameSize = request.frameSize ?? DEFAULT_FRAME_SIZE;
+  const { request, place, tools, ledger, progress } = run;
+  const { source, format, cut } = sealing;
+  const { plainSize } = cut.layout;
+  const { signal } = request;
   using materials = await tools.keyring.makeDataKey({
-    encryptionContext,
+    ...format.keyNeeds,
     plainSize,
-    // The context of a signed message is like no other's: nobody will ask for this key again.
-    cacheable: signingKey === undefined,
-    signal: request.signal,
-    onCall: run.progress.countKmsCall,
+    signal,
+    onCall: progress.countKmsCall,
   });
-  const messageId = boundMessageId({ random: freshRandom(16), objectKey: place.key });
-  const secret = { dataKey: materials.dataKey.bytes, messageId };
-  const keys = deriveMessageKeys({ suite, ...secret });
-  const { encryptedDataKeys } = materials;
-  const header = headerBytes(encodeHeader({ suite, messageId, encryptionContext, encryptedDataKeys, frameSize, keys }));
-  const layout = layoutFor(header.length);
-  const single = goesWhole(layout, tools);
-  const sealedKey = signingKey && sealSigningKey(signingKey, { vaultKey: deriveVaultKey(secret), header });
-  const row = ledger.startAttempt({ ...fixed, source, single, header, layout, signingKey: sealedKey }, keys.ledgerKey);
-  return { row, message: { layout, messageId, keys }, resumed: false, kept: new Set(), doubtful: false, signingKey };
+  const { dataKey, encryptedDataKeys } = materials;
+  const made = format.begin({ dataKey: dataKey.bytes, encryptedDataKeys, cut, objectKey: place.key });
+  const { message, header, vault, signingKey: sealedKey } = made;
+  const headers = withMetadata(intended.headers, made.metadata);
+  const single = goesWhole(message.layout, tools);
+  const fixed = { ...intended, headers, source, single, header, signingKey: sealedKey };
+  const row = ledger.startAttempt({ ...fixed, ...cutOf(message) }, message.keys.ledgerKey);
+  const signingKey = format instanceof EsdkPut ? format.signingKey : undefined;
+  return { row, message, vault, signingKey, resumed: false, kept: new Set(), doubtful: false, hashes: new Map() };
+}
+
+/** Tells the two apart for the compiler's sake: a format goes with its own layout alone. */
+function cutOf(message: Message): Cut {
+  return message.format === 'esdk'
+    ? { format: message.format, layout: message.layout }
+    : { format: message.format, layout: message.layout };
+}
+
+/** The headers with what a format has to say. Throws `metadata-too-large`. */
+function withMetadata(headers: ObjectHeaders, ofFormat: Readonly<Record<string, string>>): ObjectHeaders {
+  const all = { ...headers, metadata: { ...headers.metadata, ...ofFormat } };
+  checkHeaders(all);
+  return all;
 }
 
 /** One part that fits into memory goes up in one request, with no upload and no threads. */
-function goesWhole({ partCount, sealedSize }: Layout, { budget }: Tools): boolean {
+function goesWhole({ partCount, sealedSize }: Cut['layout'], { budget }: Tools): boolean {
   return partCount === 1 && budget.fits(laneSizeOf(sealedSize));
-}
-
-/** The user's context, our mark, and the public key where there is one. Throws `bad-context`. */
-function markedContext({ context = {} }: SealOptions, signingKey: KeyObject | undefined): Record<string, string> {
-  const [name, value] = NAME_MARKER;
-  if (Object.hasOwn(context, name)) throw badContext(`${JSON.stringify(name)} is a name that Sealift gives itself`);
-  const marked = { ...context, [name]: value };
-  checkEncryptionContext(marked);
-  if (!signingKey) return marked;
-  const signed = { ...marked, [PUBLIC_KEY_NAME]: publicTextOf(signingKey) };
-  checkEncryptionContext(signed, { isSigned: true });
-  return signed;
 }
 
 /** The object must still be what it was at the start: absent, or with `overwrite` the very one seen. */
@@ -190,15 +178,18 @@ async function conditionFor({ request, place }: PutRun): Promise<WriteCondition>
 
 /** The user's headers and ours. Throws `bad-option` and `metadata-too-large` for what no object can have. */
 function headersFor(request: SealOptions, ours: Readonly<Record<string, string>>): ObjectHeaders {
-  const taken = Object.keys(request.metadata ?? {}).find((name) => OUR_METADATA.includes(name.toLowerCase()));
-  if (taken !== undefined) {
-    throw new SealiftError('bad-option', `Metadata ${JSON.stringify(taken)} is a name that Sealift gives itself`, {
-      hint: 'Choose another name.',
-    });
-  }
   const metadata = { ...request.metadata, ...ours };
   const { contentType, storageClass, tags } = request;
   const headers = { metadata, contentType, storageClass, tags };
   checkHeaders(headers);
   return headers;
+}
+
+/** Throws `bad-option` where the user's metadata takes a name that is not the user's. */
+function refuseNames({ metadata = {} }: SealOptions, names: readonly string[]): void {
+  const taken = Object.keys(metadata).find((name) => names.includes(name.toLowerCase()));
+  if (taken === undefined) return;
+  throw new SealiftError('bad-option', `Metadata ${JSON.stringify(taken)} is a name that Sealift gives itself`, {
+    hint: 'Choose another name.',
+  });
 }

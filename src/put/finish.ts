@@ -1,7 +1,7 @@
 /** The end of a put: nothing is completed that was not checked. */
 import { SealiftError } from '../errors.ts';
 import { combineCrc32 } from '../formats/crc32.ts';
-import { partOf } from '../formats/esdk/layout.ts';
+import { partOf } from '../formats/message.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Receipt } from '../ledger/types.ts';
 import { compareSource, openSource, sourceChanged } from '../parts/source.ts';
@@ -25,20 +25,21 @@ export async function finishUpload(run: PutRun, attempt: Attempt, uploadId: stri
   );
 }
 
-/** Bytes behind the last frame of the ledger's message: none where it is not signed. */
+/** Bytes behind the last part's own: of a signed message its signature, of one GCM message its tag. */
 export function footerSizeOf(ledger: Ledger): number {
   const { layout } = ledger.attempt()!;
   return ledger.intents().get(layout.partCount)?.footer?.length ?? 0;
 }
 
 /** Parts 1 to N without a gap, each as large as planned. */
-function checkedParts({ message: { layout } }: Attempt, ledger: Ledger): Receipt[] {
+function checkedParts({ message }: Attempt, ledger: Ledger): Receipt[] {
+  const { layout } = message;
   const receipts = ledger.receipts();
   const footerSize = footerSizeOf(ledger);
   const parts: Receipt[] = [];
   for (let number = 1; number <= layout.partCount; number++) {
     const receipt = receipts.get(number);
-    const { sealedSize, isLast } = partOf(layout, number);
+    const { sealedSize, isLast } = partOf(message, number);
     if (receipt?.sealedSize !== sealedSize + (isLast ? footerSize : 0)) {
       throw new SealiftError('internal', `Part ${number} of ${layout.partCount} has no receipt of the planned size`, {
         hint: 'Nothing was completed. Run the same command with --fresh, and please report this.',

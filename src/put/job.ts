@@ -21,6 +21,8 @@ const FIXED_OPTIONS = [
   'metadata',
   'tags',
   'sign',
+  'format',
+  's3ecLegacy',
 ] as const;
 
 /**

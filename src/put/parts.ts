@@ -1,29 +1,23 @@
 /** The upload of an attempt: created once, and its parts sent that are not there yet, several at a time. */
 import { SealiftError } from '../errors.ts';
-import { type Layout, type Part, partOf } from '../formats/esdk/layout.ts';
+import { type Cut, type Part, partOf, roomFor } from '../formats/message.ts';
 import type { Crew, LaneNeeds } from '../job.ts';
 import { runLanes } from '../parts/lanes.ts';
-import { roomFor } from '../parts/seal-once.ts';
 import { pieceMemoryOf } from '../parts/seal-twice.ts';
-import type { Signing } from '../parts/signing.ts';
 import type { SealTask } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
 import { announcePart } from './announce.ts';
 import type { Attempt, SealOptions } from './attempt.ts';
+import { beginEnding, type Ending } from './ending.ts';
 import { withGrace } from './grace.ts';
 import { StartOver } from './start-over.ts';
 
-/** What a lane needs for parts of this size: to hold one, or to seal it twice where it is not to be hashed. */
-export function needsOf(layout: Layout, { sign }: Pick<SealOptions, 'sign'>): LaneNeeds {
+/** What a lane needs for parts of this size: to hold one, or to seal its frames twice where they are not to be hashed. */
+export function needsOf(cut: Cut, { sign }: Pick<SealOptions, 'sign'>): LaneNeeds {
   // The first has the header; where parts are equal, the second has two frames that it shares.
-  const rooms = [1, Math.min(2, layout.partCount)].map((number) => roomFor(partOf(layout, number), layout));
-  const streamedSize = sign ? undefined : pieceMemoryOf(layout);
+  const rooms = [1, Math.min(2, cut.layout.partCount)].map((number) => roomFor(cut, number));
+  const streamedSize = sign || cut.format === 's3ec' ? undefined : pieceMemoryOf(cut.layout);
   return { partSize: Math.max(...rooms), streamedSize, signed: sign };
-}
-
-/** Undefined where there is nothing to sign, or the ledger has the signature. */
-export function beginSigning({ signingKey }: Attempt, { hashThread }: Crew): Signing | undefined {
-  return signingKey && hashThread!.begin(signingKey);
 }
 
 /** Resolves once the ledger has the upload's id. */
@@ -40,18 +34,19 @@ export async function sendPart(
   run: PutRun,
   attempt: Attempt,
   part: Pick<SealTask, 'number' | 'source' | 'uploadId' | 'held' | 'compareOnly'>,
-  { crew, signing, cut }: { crew: Crew; signing: Signing | undefined; cut: AbortSignal },
+  { crew, ending, cut }: { crew: Crew; ending: Ending | undefined; cut: AbortSignal },
 ): Promise<void> {
   const { ledger, place } = run;
   const { row, message } = attempt;
   const isLast = part.number === message.layout.partCount;
-  const show = signing !== undefined || (isLast && attempt.footer !== undefined);
+  const hasFooter = ending !== undefined || attempt.footer !== undefined;
+  const show = (isLast && hasFooter) || ending?.needsAllBytes === true;
   const store = { settings: place.settings, credentials: await place.credentials() };
   const task: SealTask = { kind: 'seal', store, message, header: row.header, objectKey: place.key, show, ...part };
-  const seal = () => crew.threads.seal(task, (sealed) => announcePart(run, attempt, sealed, signing), cut);
-  const { sealedSize } = partOf(message.layout, part.number);
+  const seal = () => crew.threads.seal(task, (sealed) => announcePart(run, attempt, sealed, ending), cut);
+  const { sealedSize } = partOf(message, part.number);
   const moved = () => (part.compareOnly ? seal() : crew.lanes.measure(sealedSize, seal));
-  const receipt = await (signing ? signing.enter(part.number, moved) : moved());
+  const receipt = await (ending ? ending.enter(part.number, moved) : moved());
   if (!part.compareOnly) await ledger.recordReceipt(receipt);
 }
 
@@ -62,13 +57,13 @@ export async function sendParts(
   { uploadId, crew }: { uploadId: string; crew: Crew },
 ): Promise<boolean> {
   const { request, progress } = run;
-  using signing = beginSigning(attempt, crew);
+  using ending = beginEnding(run, attempt, crew);
 
   async function send({ number, plainSize }: Part, cut: AbortSignal): Promise<void> {
     using _ticket = await crew.budget.take(crew.laneSize);
     const compareOnly = attempt.kept.has(number);
     const part = { number, source: attempt.row.source!, uploadId, held: crew.held, compareOnly };
-    await sendPart(run, attempt, part, { crew, signing, cut });
+    await sendPart(run, attempt, part, { crew, ending, cut });
     if (compareOnly) progress.kept(plainSize);
     else progress.acked(plainSize);
   }
@@ -80,8 +75,8 @@ export async function sendParts(
       stop: request.signal,
       work: (part, cut) =>
         send(part, cut).catch((error) => {
-          // Parts behind this one wait for its turn to be hashed.
-          signing?.stop(error);
+          // Parts behind this one wait for it to be taken.
+          ending?.stop(error);
           throw error;
         }),
     });
@@ -96,7 +91,7 @@ export async function sendParts(
  */
 function* partsToDo({ progress }: PutRun, { message, kept, doubtful, signingKey }: Attempt): Generator<Part> {
   for (let number = 1; number <= message.layout.partCount; number++) {
-    const part = partOf(message.layout, number);
+    const part = partOf(message, number);
     if (!kept.has(number) || doubtful || signingKey) yield part;
     else progress.kept(part.plainSize);
   }

@@ -6,8 +6,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { EXIT, SealiftError } from '../errors.ts';
-import { DEFAULT_PART_SIZE, type Layout, layoutOf, partOf } from '../formats/esdk/layout.ts';
-import { DEFAULT_FRAME_SIZE, endedAt, planPipe } from '../formats/esdk/plan.ts';
+import { type Cut, endedAt, partOf } from '../formats/message.ts';
 import type { Crew, LaneNeeds, Tools } from '../job.ts';
 import { runLanes } from '../parts/lanes.ts';
 import { mostPipePartOf, pipeLaneSizeOf } from '../parts/memory.ts';
@@ -15,10 +14,12 @@ import { type PartRead, PipeReader } from '../parts/pipe-reader.ts';
 import type { PutRequest, PutRun } from '../put.ts';
 import type { WriteAnswer } from '../stores/store.ts';
 import { formatSize } from '../units.ts';
-import { type Attempt, intend, startAttempt, TYPICAL_HEADER_SIZE } from './attempt.ts';
+import { type Attempt, intend, startAttempt } from './attempt.ts';
+import { beginEnding } from './ending.ts';
 import { finishUpload } from './finish.ts';
+import { formatFor, type PutFormat } from './format.ts';
 import { giveUpAttempt } from './give-up.ts';
-import { beginSigning, createUpload, sendPart } from './parts.ts';
+import { createUpload, sendPart } from './parts.ts';
 import { sendHeld } from './single.ts';
 import { StartOver } from './start-over.ts';
 
@@ -45,20 +46,17 @@ export async function putPipe(run: PutRun, source: AsyncIterable<Uint8Array>): P
 
 async function sealPipe(run: PutRun, reader: PipeReader): Promise<WriteAnswer> {
   const { ledger, place, progress, tools } = run;
-  const longest = planLongest(run);
-  const intended = await intend(run);
-  const about = { job: ledger.job.id, object: place.url, reachBytes: longest.plainSize };
+  const format = formatFor(run.request);
+  const longest = planLongest(run, format);
+  const intended = await intend(run, format);
+  const about = { job: ledger.job.id, object: place.url, reachBytes: longest.layout.plainSize };
   progress.emit({ type: 'start', command: 'put', resumed: false, totalBytes: 0, ...about });
 
   const pieces = piecesOf(run, reader, longest);
   using first = (await pieces.next()).value!;
   await checkNotStopped(run);
-  const plan = first.isLast ? endedAt(longest, first.end) : longest;
-  const begin = () =>
-    startAttempt(run, intended, {
-      plainSize: plan.plainSize,
-      layoutFor: (headerSize) => layoutOf({ ...plan, headerSize }),
-    });
+  const cut = first.isLast ? endedAt(longest, first.end) : longest;
+  const begin = () => startAttempt(run, intended, { format, cut });
   if (first.isLast) return await sendHeld(run, await begin(), first);
 
   const crew = await tools.crew(needsOf(longest, run.request), progress.tellLanes);
@@ -70,22 +68,17 @@ async function sealPipe(run: PutRun, reader: PipeReader): Promise<WriteAnswer> {
 }
 
 /** Throws usage errors, `memory-too-small` among them, before anything is read. */
-function planLongest({ request, tools }: PutRun): Layout {
-  if (request.equalParts) {
-    throw new SealiftError('bad-option', 'The parts of a pipe grow: they cannot be equal', {
-      hint: 'Write it into a file, and put that with --equal-parts.',
-    });
-  }
-  const { frameSize = DEFAULT_FRAME_SIZE, partSize = DEFAULT_PART_SIZE, expectedSize, sign: signed } = request;
-  const { plan } = tools.plan({ partSize, plainSize: partSize, signed });
-  const mostPartSize = mostPipePartOf(plan);
-  const longest = planPipe({ frameSize, partSize, expectedSize, mostPartSize, headerSize: TYPICAL_HEADER_SIZE });
+function planLongest({ request, tools }: PutRun, format: PutFormat): Cut {
+  const { expectedSize, sign: signed } = request;
+  const { firstPartSize } = format;
+  const { plan } = tools.plan({ partSize: firstPartSize, plainSize: firstPartSize, signed });
+  const longest = format.cutPipe({ mostPartSize: mostPipePartOf(plan), expectedSize });
   tools.plan(needsOf(longest, request));
   return longest;
 }
 
 /** Lanes are counted by the first parts; while larger ones are under way, fewer of them get a ticket. */
-function needsOf(longest: Layout, { sign: signed }: PutRequest): LaneNeeds {
+function needsOf(longest: Cut, { sign: signed }: PutRequest): LaneNeeds {
   const { sealedSize, plainSize } = partOf(longest, 1);
   return { partSize: sealedSize, plainSize, signed };
 }
@@ -94,14 +87,14 @@ function needsOf(longest: Layout, { sign: signed }: PutRequest): LaneNeeds {
 export async function* piecesOf(
   { tools }: { tools: Pick<Tools, 'budget'> },
   reader: PipeReader,
-  longest: Layout,
+  longest: Cut,
 ): AsyncGenerator<Piece, undefined> {
   for (let number = 1; ; number++) {
     const { plainOffset, plainSize } = partOf(longest, number);
     using held = new DisposableStack();
     held.use(await tools.budget.take(pipeLaneSizeOf(plainSize)));
     const read = await reader.read(plainSize);
-    if (number === longest.partCount && !read.isLast) throw tooLong(longest);
+    if (number === longest.layout.partCount && !read.isLast) throw tooLong(longest);
     const ticket = held.move();
     const end = plainOffset + read.plain.length;
     yield { ...read, number, end, [Symbol.dispose]: () => ticket.dispose() };
@@ -117,7 +110,7 @@ async function sendPieces(
 ): Promise<Attempt> {
   const { first, pieces, reader, uploadId, crew } = from;
   const { message } = attempt;
-  using signing = beginSigning(attempt, crew);
+  using ending = beginEnding(run, attempt, crew);
   let ended: Attempt | undefined;
 
   async function* all(): AsyncGenerator<Piece> {
@@ -129,15 +122,15 @@ async function sendPieces(
     using _ticket = piece;
     const { number, plain, isLast, end } = piece;
     const { length } = plain;
-    if (isLast) ended = { ...attempt, message: { ...message, layout: endedAt(message.layout, end) } };
+    if (isLast) ended = { ...attempt, message: endedAt(message, end) };
     const part = { number, source: { plain }, uploadId, held: true, compareOnly: false };
     try {
-      await sendPart(run, isLast ? ended! : attempt, part, { crew, signing, cut });
+      await sendPart(run, isLast ? ended! : attempt, part, { crew, ending, cut });
       run.progress.acked(length);
     } catch (error) {
-      // A lane may be waiting for a source that is silent, or for this part to be hashed.
+      // A lane may be waiting for a source that is silent, or for this part to be taken.
       reader.stop(error);
-      signing?.stop(error);
+      ending?.stop(error);
       throw error;
     }
   }
@@ -169,7 +162,7 @@ function interrupted({ place }: PutRun): SealiftError {
   });
 }
 
-function tooLong({ plainSize }: Layout): SealiftError {
+function tooLong({ layout: { plainSize } }: Cut): SealiftError {
   return new SealiftError('pipe-too-long', `The pipe has more than ${formatSize(plainSize)}: it was not completed`, {
     hint: 'Give --expected-size to begin with larger parts, and more --max-memory for parts that are larger still.',
   });

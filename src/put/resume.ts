@@ -5,9 +5,7 @@
  * only safe answer is a new key.
  */
 import { SealiftError } from '../errors.ts';
-import { authenticateHeader, decodeHeader } from '../formats/esdk/header.ts';
-import { checkCommitment, deriveMessageKeys, deriveVaultKey, type MessageKeys } from '../formats/esdk/keys.ts';
-import { partOf } from '../formats/esdk/layout.ts';
+import { partOf } from '../formats/message.ts';
 import type { AttemptRow, Intent, Receipt, SourceIdentity } from '../ledger/types.ts';
 import { compareSource, sourceChanged } from '../parts/source.ts';
 import type { PutRun } from '../put.ts';
@@ -15,6 +13,7 @@ import type { StoredPart, WriteAnswer } from '../stores/store.ts';
 import type { Attempt } from './attempt.ts';
 import { findOurs, isDenied } from './confirm.ts';
 import { expectedObject } from './finish.ts';
+import { storedMessage } from './format.ts';
 import { openSigningKey } from './signing-key.ts';
 import { StartOver } from './start-over.ts';
 
@@ -26,9 +25,8 @@ export async function resumeAttempt(run: PutRun, source: SourceIdentity): Promis
   const { ledger, progress } = run;
   const row = ledger.attempt();
   if (!row || row.state === 'aborted' || row.state === 'lost') return undefined;
-  const { messageId, keys, ...signature } = await unlock(run, row);
-  const message = { layout: row.layout, messageId, keys };
-  const attempt = { row, message, resumed: true, kept: new Set<number>(), doubtful: false, ...signature };
+  const unlocked = await unlock(run, row);
+  const attempt = { row, resumed: true, kept: new Set<number>(), doubtful: false, ...unlocked };
   progress.totalBytes = row.layout.plainSize;
 
   const planned = row.source!;
@@ -73,29 +71,23 @@ function checkedArrival(
   return answer;
 }
 
-/** The message's keys, from the stored header; with them the ledger's rows, and its signature or what makes it. */
+/** The message, from the stored header; with it the ledger's rows, and what the message ends with or what makes it. */
 async function unlock(
   { tools, ledger, request, progress }: PutRun,
   row: AttemptRow,
-): Promise<{ messageId: Buffer; keys: MessageKeys } & Pick<Attempt, 'signingKey' | 'footer'>> {
-  const header = decodeHeader(row.header);
-  if (!header) throw new SealiftError('ledger-corrupt', 'The job holds half a header', { hint: 'Use --fresh.' });
-  const { suite, encryptionContext, encryptedDataKeys, messageId } = header;
-  const { countKmsCall: onCall } = progress;
+): Promise<Pick<Attempt, 'message' | 'vault' | 'signingKey' | 'footer' | 'hashes'>> {
+  const { keyNeeds, open } = storedMessage(row);
   const { signal } = request;
-  using dataKey = await tools.keyring.openDataKey({ encryptionContext, encryptedDataKeys, signal, onCall });
-  const secret = { dataKey: dataKey.bytes, messageId };
-  const keys = deriveMessageKeys({ suite, ...secret });
-  checkCommitment(header, keys);
-  authenticateHeader(header, keys);
-  ledger.unlock(keys.ledgerKey);
-  const footer = ledger.intents().get(row.layout.partCount)?.footer;
-  if (row.signingKey === undefined || footer) return { messageId, keys, footer };
-  return {
-    messageId,
-    keys,
-    signingKey: openSigningKey(row.signingKey, { vaultKey: deriveVaultKey(secret), header: row.header }),
-  };
+  using dataKey = await tools.keyring.openDataKey({ ...keyNeeds, signal, onCall: progress.countKmsCall });
+  const { message, vault } = open(dataKey.bytes);
+  ledger.unlock(message.keys.ledgerKey);
+  const intents = ledger.intents();
+  const footer = intents.get(row.layout.partCount)?.footer;
+  const hashes = new Map<number, Uint8Array>();
+  for (const { number, sealedHash } of intents.values()) if (sealedHash) hashes.set(number, sealedHash);
+  const unlocked = { message, vault, footer, hashes };
+  if (row.signingKey === undefined || footer) return unlocked;
+  return { ...unlocked, signingKey: openSigningKey(row.signingKey, { vault, header: row.header }) };
 }
 
 /** Our object, where it is there already: Complete or PutObject had its effect and the answer was lost. */
@@ -122,7 +114,7 @@ async function arrived(
   }
   if (!answer) return undefined;
   for (let number = 1; number <= message.layout.partCount; number++) {
-    progress.kept(partOf(message.layout, number).plainSize);
+    progress.kept(partOf(message, number).plainSize);
   }
   return answer;
 }
@@ -182,7 +174,7 @@ function keptParts(
     if (keep) reason = 'acknowledged, and the store has it';
     else if (receipts.has(number)) reason = 'acknowledged, but the store no longer has it';
     else if (intents.has(number)) reason = 'started, but not acknowledged';
-    progress.emit({ type: 'part', number, size: partOf(row.layout, number).plainSize, kept: keep, reason });
+    progress.emit({ type: 'part', number, size: partOf(row, number).plainSize, kept: keep, reason });
   }
   return kept;
 }

@@ -3,17 +3,18 @@
  * after a crash HEAD tells whether it arrived, and if not a file is sealed again under a new one.
  */
 import type { KeyObject } from 'node:crypto';
-import { partOf } from '../formats/esdk/layout.ts';
 import { MAX_FOOTER_SIZE, SignatureMaker } from '../formats/esdk/signature.ts';
 import { P384 } from '../formats/esdk/suites.ts';
+import { partOf } from '../formats/message.ts';
 import { release } from '../formats/release.ts';
 import { laneSizeOf } from '../parts/memory.ts';
-import { sealInto, withFooter } from '../parts/seal-once.ts';
+import { type HeldPart, sealInto, withFooter } from '../parts/seal-once.ts';
 import type { PartSource } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
 import type { WriteAnswer } from '../stores/store.ts';
 import type { Attempt } from './attempt.ts';
 import { confirmWrite } from './confirm.ts';
+import { objectTag } from './ending.ts';
 import { expectedObject } from './finish.ts';
 
 export async function sendWhole(run: PutRun, attempt: Attempt): Promise<WriteAnswer> {
@@ -26,11 +27,11 @@ export async function sendWhole(run: PutRun, attempt: Attempt): Promise<WriteAns
 export async function sendHeld(run: PutRun, attempt: Attempt, source: PartSource): Promise<WriteAnswer> {
   const { place, progress, ledger } = run;
   const { message, row } = attempt;
-  const part = partOf(message.layout, 1);
+  const part = partOf(message, 1);
   const buffer = Buffer.allocUnsafeSlow(part.sealedSize + MAX_FOOTER_SIZE);
-  const unsigned = await sealInto(buffer, { message, source, header: row.header, part });
-  const footer = attempt.signingKey && signatureOver(unsigned.sealed, attempt.signingKey);
-  const { sealed, intent } = footer ? withFooter(unsigned, footer) : unsigned;
+  const bare = await sealInto(buffer, { message, source, header: row.header, number: 1 });
+  const footer = footerOf(attempt, bare);
+  const { sealed, intent } = footer ? withFooter(bare, footer) : bare;
   await ledger.recordIntent(intent);
   const { crc32 } = intent;
   const { headers, condition } = row;
@@ -43,6 +44,12 @@ export async function sendHeld(run: PutRun, attempt: Attempt, source: PartSource
   await ledger.recordReceipt({ ...receipt, etag: answer.etag });
   progress.acked(part.plainSize);
   return answer;
+}
+
+/** What the message ends with behind its only part, where it ends with anything. */
+function footerOf({ message, signingKey }: Attempt, { sealed, hash }: HeldPart): Buffer | undefined {
+  if (message.format === 's3ec') return objectTag(message, new Map([[1, hash!]]));
+  return signingKey && signatureOver(sealed, signingKey);
 }
 
 function signatureOver(sealed: Uint8Array, signingKey: KeyObject): Buffer {

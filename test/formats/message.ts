@@ -20,8 +20,8 @@ import { FrameOpener } from '../../src/formats/esdk/open-frames.ts';
 import { MessageOpener } from '../../src/formats/esdk/open-message.ts';
 import { PartSealer } from '../../src/formats/esdk/seal-frames.ts';
 import { footerSizeOf, verifierFor } from '../../src/formats/esdk/signature.ts';
+import type { EsdkMessage } from '../../src/formats/message.ts';
 import { type ByteRange, type Piece, piecesOf } from '../../src/get/pieces.ts';
-import type { Message } from '../../src/parts/task.ts';
 
 export const DATA_KEY = Buffer.alloc(32, 'data key');
 export const CONTEXT = { purpose: 'test', 'sealift-name': '1' };
@@ -174,11 +174,11 @@ export function openRange(sealed: Buffer, { first, last }: ByteRange, request: O
   const { header, headerSize, keys } = unlockMessage(sealed, request);
   const layout = layoutOfObject({ sealedSize: sealed.length, headerSize, frameSize: header.frameSize });
   const range = { first, last: Math.max(first, Math.min(last, layout.plainSize - 1)) };
-  const message = { layout, messageId: header.messageId, keys };
+  const message = { format: 'esdk' as const, layout, messageId: header.messageId, keys };
   return Buffer.concat(piecesOf({ message, range }).map((piece) => openPiece(sealed, message, piece, range)));
 }
 
-function openPiece(sealed: Buffer, message: Message, piece: Piece, { first, last }: ByteRange): Buffer {
+function openPiece(sealed: Buffer, message: EsdkMessage, piece: Piece, { first, last }: ByteRange): Buffer {
   const frames = frameRange(message.layout, piece);
   const bytes = sealedRangeOf(message.layout, piece);
   const plain = Buffer.alloc(frames.plainSize);

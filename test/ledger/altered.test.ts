@@ -56,7 +56,7 @@ test('whichever value of whichever row is altered, it is ledger-corrupt', async 
   };
   // The job's row number is bound to be 1.
   const values = columns.filter(({ name }) => name !== 'row');
-  expect(values).toHaveLength(12 + 1 + 8 + 7 + 5 + 3);
+  expect(values).toHaveLength(12 + 1 + 8 + 8 + 5 + 3);
   for (const { tableName, name, type } of values) {
     snapshot.restore();
     alter(dir.path, `UPDATE ${tableName} SET ${name} = ${altered[type](name)}`);
@@ -74,7 +74,7 @@ test.each([
   ['UPDATE intents SET number = 7 WHERE number = 2'],
   ['UPDATE intents SET tag = (SELECT tag FROM intents WHERE number = 1) WHERE number = 2'],
   [
-    'INSERT INTO intents SELECT 7, fingerprint, sealed_size, crc32, shared_tags, footer, tag FROM intents WHERE number = 1',
+    'INSERT INTO intents SELECT 7, fingerprint, sealed_size, crc32, shared_tags, footer, sealed_hash, tag FROM intents WHERE number = 1',
   ],
   ['DELETE FROM intents WHERE number = 2'],
   ['UPDATE receipts SET number = 7 WHERE number = 2'],

@@ -28,6 +28,7 @@ export const JOB: NewJob = {
 };
 
 export const ATTEMPT: NewAttempt = {
+  format: 'esdk',
   source: { path: JOB.source, size: 1000, mtimeNs: '1700000000123456789', ctimeNs: '2', inode: '3', device: '4' },
   sealiftId: '00112233445566778899aabbccddeeff',
   single: false,

@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deriveMessageKeys } from '../../src/formats/esdk/keys.ts';
 import { partOf } from '../../src/formats/esdk/layout.ts';
 import { planLayout } from '../../src/formats/esdk/plan.ts';
-import { roomFor, sealInto } from '../../src/parts/seal-once.ts';
+import { roomFor } from '../../src/formats/message.ts';
+import { sealInto } from '../../src/parts/seal-once.ts';
 import { sealTwice } from '../../src/parts/seal-twice.ts';
 import { openSource } from '../../src/parts/source.ts';
 import { MiB } from '../../src/units.ts';
@@ -35,11 +36,8 @@ async function partToSeal(number: number, equalParts = false) {
   const messageId = Buffer.alloc(32, 7);
   const keys = deriveMessageKeys({ dataKey: Buffer.alloc(32, 1), messageId });
   expect(keys.frameKey).toBeInstanceOf(KeyObject);
-  return { message: { layout, messageId, keys }, source, header: HEADER, part: partOf(layout, number) };
-}
-
-function bufferFor({ part, message }: Awaited<ReturnType<typeof partToSeal>>): Buffer {
-  return Buffer.alloc(roomFor(part, message.layout));
+  const message = { format: 'esdk' as const, layout, messageId, keys };
+  return { message, source, header: HEADER, number };
 }
 
 async function collect(slices: AsyncIterable<Uint8Array>): Promise<Buffer> {
@@ -51,7 +49,7 @@ async function collect(slices: AsyncIterable<Uint8Array>): Promise<Buffer> {
 describe('a part sealed twice', () => {
   test.each([1, 2, 3])('part %i has the bytes and the intent of one sealed once, at every reading', async (number) => {
     const input = await partToSeal(number);
-    const once = await sealInto(bufferFor(input), input);
+    const once = await sealInto(Buffer.alloc(roomFor(input.message, number)), input);
     const { intent, body } = await sealTwice(input);
     expect(intent).toEqual(once.intent);
     expect(body.byteLength).toBe(once.sealed.length);
@@ -66,12 +64,12 @@ describe('a part sealed twice', () => {
       const shared: object[] = [];
       for (const number of [1, 2, 3]) {
         const input = await partToSeal(number, equalParts);
-        const { sealed, intent } = await sealInto(bufferFor(input), input);
+        const { sealed, intent } = await sealInto(Buffer.alloc(roomFor(input.message, number)), input);
         const twice = await sealTwice(input);
         expect(twice.intent).toEqual(intent);
         expect(sealed.length).toBe(intent.sealedSize);
         expect((await collect(twice.body.slices())).equals(sealed)).toBe(true);
-        parts.push(sealed);
+        parts.push(Buffer.from(sealed));
         shared.push(intent.sharedTags);
       }
       messages.push(Buffer.concat(parts));
@@ -90,7 +88,7 @@ describe('a part sealed twice', () => {
     const { body } = await sealTwice(input);
     const whole = await collect(body.slices());
     const changedFrame = 13;
-    changeQuietly(path, [input.part.plainOffset + changedFrame * 256 * 1024 + 99]);
+    changeQuietly(path, [partOf(input.message.layout, 2).plainOffset + changedFrame * 256 * 1024 + 99]);
     const sent: Uint8Array[] = [];
     const reading = (async () => {
       for await (const slice of body.slices()) sent.push(Buffer.from(slice));

@@ -25,7 +25,7 @@ test('the signature is over the parts in order', async () => {
     fc.asyncProperty(orders, async (order) => {
       const parts = new Map(order.map((number) => [number, randomBytes(100 + number)]));
       using signing = thread.begin(privateKey);
-      await Promise.all(order.map((number) => signing.hash(number, parts.get(number)!)));
+      await Promise.all(order.map((number) => signing.take(number, { sealed: parts.get(number)! })));
       const footer = await signing.footer();
       const verifier = verifierFor({ suite: SIGNING_SUITE, encryptionContext: context })!;
       for (const number of order.toSorted((a, b) => a - b)) verifier.update(parts.get(number)!);
@@ -60,24 +60,24 @@ test('who waits hears that it was stopped, and so does who comes later', async (
   using signing = thread.begin(privateKey);
   const reason = new Error('part 1 failed');
   const waiting = [
-    signing.hash(2, new Uint8Array(1)),
-    signing.hash(3, new Uint8Array(1)),
+    signing.take(2, { sealed: new Uint8Array(1) }),
+    signing.take(3, { sealed: new Uint8Array(1) }),
     signing.enter(2, async () => {}),
   ];
   signing.stop(reason);
   for (const each of waiting) await expect(each).rejects.toBe(reason);
-  await expect(signing.hash(1, new Uint8Array(1))).rejects.toBe(reason);
+  await expect(signing.take(1, { sealed: new Uint8Array(1) })).rejects.toBe(reason);
   await expect(signing.footer()).rejects.toBe(reason);
 });
 
 test('a thread that ends stops its messages', async () => {
   const other = new HashThread();
   using signing = other.begin(privateKey);
-  const waiting = signing.hash(2, new Uint8Array(1));
+  const waiting = signing.take(2, { sealed: new Uint8Array(1) });
   await other.close();
   await expect(waiting).rejects.toMatchObject({ code: 'internal' });
   using late = other.begin(privateKey);
-  await expect(late.hash(1, new Uint8Array(1))).rejects.toMatchObject({ code: 'internal' });
+  await expect(late.take(1, { sealed: new Uint8Array(1) })).rejects.toMatchObject({ code: 'internal' });
 });
 
 test('a turn that nobody waited for is there for who comes later', async () => {

@@ -1,4 +1,4 @@
-/** The order of promises and hashes, on which a resume relies. */
+/** The order of promises and of what is made from them, on which a resume relies. */
 import { expect, test } from 'vitest';
 import type { Intent } from '../../src/ledger/types.ts';
 import { announcePart } from '../../src/put/announce.ts';
@@ -12,9 +12,12 @@ async function story(number: number): Promise<string[]> {
     await new Promise(setImmediate);
     steps.push(name);
   };
-  const ledger = { recordIntent: ({ footer }: Intent) => step(footer ? 'intent with footer' : 'intent') };
+  const ledger = {
+    job: { id: 'job' },
+    recordIntent: ({ footer }: Intent) => step(footer ? 'intent with footer' : 'intent'),
+  };
   const signing = {
-    hash: () => step('hash'),
+    take: () => step('taken'),
     footer: () => step('footer').then(() => Buffer.from('footer')),
   };
   const attempt = { message: { layout: { partCount: 2 } } };
@@ -23,10 +26,10 @@ async function story(number: number): Promise<string[]> {
   return steps;
 }
 
-test('a part is hashed only once its intent is on disk', async () => {
-  expect(await story(1)).toEqual(['intent', 'hash']);
+test('a part is taken only once its intent is on disk', async () => {
+  expect(await story(1)).toEqual(['intent', 'taken']);
 });
 
 test('the last part is promised with its signature', async () => {
-  expect(await story(2)).toEqual(['hash', 'footer', 'intent with footer']);
+  expect(await story(2)).toEqual(['taken', 'footer', 'intent with footer']);
 });

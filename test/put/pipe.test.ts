@@ -150,7 +150,8 @@ describe('nothing is left of a stream', () => {
 
 test('one part more than there may be is an error, and the last that may be is not handed out', async () => {
   const cut = { frameSize: KiB, headerSize: 100, partFrameCount: 2 };
-  const longest = layoutOf({ ...cut, plainSize: 6 * KiB, frameCount: 6 });
+  const layout = layoutOf({ ...cut, plainSize: 6 * KiB, frameCount: 6 });
+  const longest = { format: 'esdk' as const, layout };
   const budget = new MemoryBudget({ maxMemory: BASE_SIZE + pipeLaneSizeOf(2 * KiB) });
   async function numbersOf(size: number): Promise<number[]> {
     const numbers: number[] = [];

@@ -2,10 +2,12 @@
 import { expect, test } from 'vitest';
 import { deriveMessageKeys, deriveVaultKey } from '../../src/formats/esdk/keys.ts';
 import { makeSigningKey, openSigningKey, sealSigningKey } from '../../src/put/signing-key.ts';
+import { Vault } from '../../src/put/vault.ts';
 import { errorOf } from '../formats/message.ts';
 
 const secret = { dataKey: Buffer.alloc(32, 'data key'), messageId: Buffer.alloc(32, 'message id') };
-const vault = { vaultKey: deriveVaultKey(secret), header: Buffer.from('header') };
+const vaultKey = deriveVaultKey(secret);
+const vault = { vault: new Vault(vaultKey), header: Buffer.from('header') };
 const signingKey = makeSigningKey();
 const sealed = sealSigningKey(signingKey, vault);
 
@@ -23,11 +25,11 @@ test('is bound to data key, message id and header, byte for byte', () => {
   const others = {
     'another data key': [
       sealed,
-      { ...vault, vaultKey: deriveVaultKey({ ...secret, dataKey: Buffer.alloc(32, 'no') }) },
+      { ...vault, vault: new Vault(deriveVaultKey({ ...secret, dataKey: Buffer.alloc(32, 'no') })) },
     ],
     'another message': [
       sealed,
-      { ...vault, vaultKey: deriveVaultKey({ ...secret, messageId: Buffer.alloc(32, 'no') }) },
+      { ...vault, vault: new Vault(deriveVaultKey({ ...secret, messageId: Buffer.alloc(32, 'no') })) },
     ],
     'another header': [sealed, { ...vault, header: Buffer.from('Header') }],
     'a flipped bit': [changed.toString('base64'), vault],
@@ -40,6 +42,6 @@ test('is bound to data key, message id and header, byte for byte', () => {
 
 test('its vault has a key of its own', () => {
   const { frameKey, ledgerKey, commitment } = deriveMessageKeys(secret);
-  const bytes = [frameKey, ledgerKey, vault.vaultKey].map((key) => key.export().toString('hex'));
+  const bytes = [frameKey, ledgerKey, vaultKey].map((key) => key.export().toString('hex'));
   expect(new Set([...bytes, commitment.toString('hex')]).size).toBe(4);
 });

@@ -16,6 +16,7 @@ import { sealInto } from '../../src/parts/seal-once.ts';
 import { compareSource, openSource } from '../../src/parts/source.ts';
 import { finishUpload } from '../../src/put/finish.ts';
 import { StartOver } from '../../src/put/start-over.ts';
+import { Vault } from '../../src/put/vault.ts';
 import { resolveS3Settings } from '../../src/stores/aws-settings.ts';
 import { S3Store } from '../../src/stores/s3.ts';
 import { KiB, MiB } from '../../src/units.ts';
@@ -48,6 +49,7 @@ describe('before Complete', () => {
     using ledger = Ledger.create(openStateDir(plot.stateDir), { ...plot, command: 'put', options: {} });
     const row = ledger.startAttempt(
       {
+        format: 'esdk',
         source,
         sealiftId: 'id',
         single: false,
@@ -67,8 +69,9 @@ describe('before Complete', () => {
     }
     const tools = {} as Tools;
     const request = { source: plot.source, target: plot.target };
-    const message = { layout, messageId: Buffer.alloc(32, 2), keys };
-    const attempt = { row, message, resumed: false, kept: new Set<number>(), doubtful: false };
+    const message = { format: 'esdk' as const, layout, messageId: Buffer.alloc(32, 2), keys };
+    const rest = { vault: new Vault(keys.ledgerKey), hashes: new Map<number, Uint8Array>() };
+    const attempt = { row, message, resumed: false, kept: new Set<number>(), doubtful: false, ...rest };
     const run = { request, tools, place, ledger, isNew: true, progress: new Progress({}) };
     return await finishUpload(run, attempt, 'no-such-upload').catch((thrown) => thrown);
   }
@@ -139,9 +142,10 @@ describe('the source', () => {
     await file.close();
     const layout = planLayout({ plainSize: source.size, frameSize: 256 * KiB, headerSize: 16, partSize: 15 * MiB });
     const messageId = Buffer.alloc(32, 2);
-    const message = { layout, messageId, keys: deriveMessageKeys({ dataKey: Buffer.alloc(32, 1), messageId }) };
-    const part = partOf(layout, 1);
-    return { message, source, header: Buffer.alloc(16, 'header'), part, buffer: Buffer.alloc(part.sealedSize) };
+    const keys = deriveMessageKeys({ dataKey: Buffer.alloc(32, 1), messageId });
+    const message = { format: 'esdk' as const, layout, messageId, keys };
+    const buffer = Buffer.alloc(partOf(layout, 1).sealedSize);
+    return { message, source, header: Buffer.alloc(16, 'header'), number: 1, buffer };
   }
 
   test('that has changed before a part is read is not read', async () => {

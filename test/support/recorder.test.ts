@@ -1,6 +1,6 @@
 /** The recorder is believed by many tests: programs that reuse a nonce must not get past it. */
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -63,6 +63,52 @@ test('reuse inside a thread, between threads, and between processes is caught', 
   runRecorded(inThread('two') + inThread('three'));
   expect(readdirSync(folder).length).toBeGreaterThanOrEqual(3);
   expect(checkRecords(folder)).toMatchObject({ calls: 3, violations: { length: 2 } });
+});
+
+test('counters that are come to from different nonces, and meet, are caught', () => {
+  const program = (sizes: [number, number]) => `
+    import { PartSealer } from '${join(import.meta.dirname, '../../src/formats/gcm/seal-part.ts')}';
+    const message = { key: createSecretKey(Buffer.alloc(32, 1)), iv: Buffer.alloc(12, 1) };
+    for (const [index, plainSize] of ${JSON.stringify(sizes)}.entries()) {
+      const plainOffset = 64 * index;
+      const sealer = new PartSealer({ message, plainOffset, plainSize, sealed: Buffer.alloc(99), offset: 0 });
+      sealer.push(Buffer.alloc(plainSize, index));
+      sealer.finish();
+    }`;
+  runRecorded(program([64, 33]));
+  expect(checkRecords(folder)).toEqual({ calls: 2, violations: [] });
+  runRecorded(program([64, 33]));
+  expect(checkRecords(folder)).toEqual({ calls: 4, violations: [] });
+  rmSync(folder, { recursive: true });
+  mkdirSync(folder);
+  runRecorded(program([65, 33]));
+  expect(checkRecords(folder)).toEqual({ calls: 2, violations: [expect.stringMatching(TWO_PLAINTEXTS)] });
+});
+
+test('a message in parts meets the same message in one call', () => {
+  runRecorded(`
+    import { PartSealer } from '${join(import.meta.dirname, '../../src/formats/gcm/seal-part.ts')}';
+    seal('other bytes at the same place', { nonce: Buffer.alloc(12, 1) });
+    const message = { key: createSecretKey(Buffer.alloc(32, 1)), iv: Buffer.alloc(12, 1) };
+    const sealer = new PartSealer({ message, plainOffset: 16, plainSize: 5, sealed: Buffer.alloc(5), offset: 0 });
+    sealer.push(Buffer.alloc(5));
+    sealer.finish();
+  `);
+  expect(checkRecords(folder).violations).toEqual([expect.stringMatching(TWO_PLAINTEXTS)]);
+});
+
+test('what only hashes, of a message that is opened, seals nothing', () => {
+  runRecorded(`
+    import { PartOpener } from '${join(import.meta.dirname, '../../src/formats/gcm/open-part.ts')}';
+    const message = { key: createSecretKey(Buffer.alloc(32, 1)), iv: Buffer.alloc(12, 1) };
+    for (const sealed of [Buffer.alloc(5, 1), Buffer.alloc(5, 2)]) {
+      const opener = new PartOpener({ message, plainOffset: 0, plainSize: 5, plain: Buffer.alloc(5), offset: 0 });
+      opener.push(sealed);
+      opener.finish();
+    }
+    seal('x', { nonce: Buffer.from('only hashing') });
+  `);
+  expect(checkRecords(folder)).toEqual({ calls: 1, violations: [] });
 });
 
 test('the same bytes again, another nonce, another key, and opening are no reuse', () => {

@@ -1,12 +1,14 @@
 /**
  * Preloaded (`--import`) into every process and thread of a test, this patches `node:crypto` and notes each AES-GCM
- * call that seals: which key, which nonce, which additional data, which plain bytes. A note is on its way to the disk
- * before the call's result can be used, so `kill -9` loses none that mattered. `checkRecords` reads them all.
+ * call that seals: which key, from which counter block on, which additional data, which plain bytes. A note is on its way
+ * to the disk before the call's result can be used, so `kill -9` loses none that mattered. `checkRecords` reads them all.
  */
 import crypto, { type CipherGCM, type CipherKey, createHash, KeyObject } from 'node:crypto';
 import { openSync, writeSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { threadId } from 'node:worker_threads';
+
+const HASHING_NONCE = Buffer.from('only hashing');
 
 const folder = process.env.SEALIFT_TEST_RECORDS;
 if (folder) {
@@ -18,6 +20,8 @@ if (folder) {
   const recording = (algorithm: string, key: CipherKey, nonce: any, options: any): CipherGCM => {
     const cipher = original(algorithm as 'aes-256-gcm', key, nonce, options) as CipherGCM;
     if (!algorithm.endsWith('-gcm')) return cipher;
+    // Calls that only hash what is opened (src/formats/gcm/open-part.ts) give nothing away under their one nonce.
+    const hashes = Buffer.from(nonce).equals(HASHING_NONCE);
     const additional = createHash('sha256');
     const plain = createHash('sha256');
     let size = 0;
@@ -36,17 +40,27 @@ if (folder) {
       final(...rest: unknown[]) {
         const note = {
           key: createHash('sha256').update(bytesOf(key)).digest('hex'),
-          nonce: Buffer.from(nonce).toString('hex'),
+          counter: counterOf(algorithm, key, Buffer.from(nonce)).toString('hex'),
           additional: additional.digest('hex'),
           plain: plain.digest('hex'),
           size,
         };
-        writeSync(file, `${JSON.stringify(note)}\n`);
+        if (!hashes || size > 0) writeSync(file, `${JSON.stringify(note)}\n`);
         return final.call(cipher, ...rest);
       },
     });
     return cipher;
   };
+  /** What GCM makes of a nonce: the block that masks the tag; data is sealed by the counters behind it. */
+  const counterOf = (algorithm: string, key: CipherKey, nonce: Buffer): Buffer => {
+    if (nonce.length === 12) return Buffer.concat([nonce, Buffer.from([0, 0, 0, 1])]);
+    // The tag of nothing at all is the mask alone.
+    const cipher = original(algorithm as 'aes-256-gcm', key, nonce, { authTagLength: 16 });
+    cipher.final();
+    const decipher = crypto.createDecipheriv(algorithm.replace('-gcm', '-ecb'), key, null).setAutoPadding(false);
+    return decipher.update(cipher.getAuthTag());
+  };
+
   crypto.createCipheriv = recording as unknown as typeof original;
   syncBuiltinESMExports();
 }

@@ -12,6 +12,7 @@ import { GetObjectCommand, ListMultipartUploadsCommand, ListPartsCommand, type S
 import { expect, vi } from 'vitest';
 import { createEngine, type Engine, type EngineOptions } from '../../src/engine.ts';
 import { decodeHeader, type MessageHeader } from '../../src/formats/esdk/header.ts';
+import type { EsdkMessage } from '../../src/formats/message.ts';
 import type { JobEvent, JobResult } from '../../src/job.ts';
 import { rawAesKeyring } from '../../src/keys/raw-aes.ts';
 import { type AttemptRow, jobIdOf, Ledger } from '../../src/ledger/ledger.ts';
@@ -154,10 +155,12 @@ export function fixedLanes(count: number): Allowance {
   return new Allowance({ least: count, start: count, most: count }, { slowDowns: () => 0, onChange: () => {} });
 }
 
-/** The current attempt of a plot's put, with its header read. */
-export function attemptOf({ stateDir, source, target }: Plot): AttemptRow & { message: MessageHeader } {
+type EsdkCut = Pick<EsdkMessage, 'format' | 'layout'>;
+
+/** The current attempt of a plot's put, an ESDK message, with its header read. */
+export function attemptOf({ stateDir, source, target }: Plot): AttemptRow & EsdkCut & { message: MessageHeader } {
   using ledger = Ledger.open(stateDir, jobIdOf({ command: 'put', source, target }));
-  const attempt = ledger.attempt()!;
+  const attempt = ledger.attempt() as AttemptRow & EsdkCut;
   return { ...attempt, message: decodeHeader(attempt.header)! };
 }
 

@@ -14,6 +14,7 @@ import {
   type Layout,
   layoutOf,
   MAX_FRAME_COUNT,
+  partOf,
   spanOf,
 } from './layout.ts';
 import { MAX_FOOTER_SIZE } from './signature.ts';
@@ -127,6 +128,20 @@ export function planPipe(
     partFrameCount,
     mostPartFrames,
   });
+}
+
+/**
+ * The same cut with a header of this size, now that it is known. Throws `bad-size` where the first part has no room for
+ * it, or where equal parts become too many by it.
+ */
+export function withHeader(layout: Layout, headerSize: number): Layout {
+  const known = layoutOf({ ...layout, headerSize });
+  if (partOf(known, 1).sealedSize > MAX_PART_SIZE || known.partCount > MAX_PART_COUNT) {
+    throw new SealiftError('bad-size', `With a header of ${bytes(headerSize)} these parts are more than S3 takes`, {
+      hint: 'Give another --part-size, or a shorter --context.',
+    });
+  }
+  return known;
 }
 
 /** A pipe's layout once its end is known: all parts before that are as they were. */

@@ -39,7 +39,8 @@ export type Fields = Readonly<Record<string, string>>;
 const NAMES_OF_V3 = ['x-amz-c', 'x-amz-d', 'x-amz-i', 'x-amz-3', 'x-amz-w', 'x-amz-t', 'x-amz-m'];
 const NAMES_OF_V2 = ['x-amz-key-v2', 'x-amz-iv', 'x-amz-matdesc', 'x-amz-wrap-alg', 'x-amz-cek-alg', 'x-amz-tag-len'];
 const NAMES_OF_V1 = ['x-amz-key', 'x-amz-iv', 'x-amz-matdesc'];
-const ALL_NAMES = new Set([...NAMES_OF_V1, ...NAMES_OF_V2, ...NAMES_OF_V3]);
+/** All names that mean something to a reader. */
+export const HEADER_NAMES: ReadonlySet<string> = new Set([...NAMES_OF_V1, ...NAMES_OF_V2, ...NAMES_OF_V3]);
 
 /** Of version 3, on the object alone. */
 const BINDING_NAMES = ['x-amz-c', 'x-amz-d', 'x-amz-i'];
@@ -138,7 +139,7 @@ function freshBytes(fields: FieldReader, name: string, { messageIdSize }: Suite)
 /** What is ours to read, by name in lower case, as some clients send others; empty is what some write for "none". */
 function fieldsOf(given: Fields): Map<string, string> {
   const all = Object.entries(given).map(([name, value]) => [name.toLowerCase(), decodeMetadataText(value)] as const);
-  return new Map(all.filter(([name, value]) => ALL_NAMES.has(name) && value !== ''));
+  return new Map(all.filter(([name, value]) => HEADER_NAMES.has(name) && value !== ''));
 }
 
 /** Reads the fields of one version. Throws `bad-header` where there are those of another beside them. */

@@ -13,6 +13,7 @@ export const DATA_KEY_SIZE = 32;
 const COMMITMENT_LABEL = 'COMMITKEY';
 const CONTENT_KEY_LABEL = 'DERIVEKEY';
 const LEDGER_KEY_LABEL = 'sealift ledger v1';
+const VAULT_KEY_LABEL = 'sealift vault v1';
 
 /** The IV of all objects that have a key of their own. */
 const COMMITTING_IV = Buffer.alloc(12, 1);
@@ -22,8 +23,13 @@ export interface ObjectKeys {
   contentKey: KeyObject;
   /** Public: the metadata carries it. Empty in suites that do not commit. */
   commitment: Buffer;
-  /** Ours, not the format's: fingerprints are made and hashes kept under it, and it opens nothing. */
+  /** Ours, not the format's: fingerprints are made under it, and it opens nothing. */
   ledgerKey: KeyObject;
+}
+
+/** AES-256, ours too: seals what the ledger must keep secret, the hashes of parts. */
+export function deriveVaultKey({ dataKey, messageId }: { dataKey: Uint8Array; messageId: Uint8Array }): KeyObject {
+  return intoKeyObject(Buffer.from(hkdfSync('sha512', dataKey, messageId, VAULT_KEY_LABEL, DATA_KEY_SIZE)));
 }
 
 /** `dataKey` stays the caller's, who zeroes it. */

@@ -1,10 +1,11 @@
 /**
- * The arithmetic of the cut. An object is its plain bytes, sealed, and the tag: nothing stands before or between them, so
- * a part begins at the same offset on both sides. Every part but the last is whole blocks of the cipher.
+ * The arithmetic of the cut. An object is its plain bytes, sealed, and then the tag, which stands outside the layout: it
+ * is known only when all parts are sealed. Nothing stands before or between them, so both sides of a part are alike.
+ * Every part but the last is whole blocks of the cipher.
  */
 import { SealiftError } from '../../errors.ts';
 import { formatSize, GiB, MiB } from '../../units.ts';
-import { BLOCK_SIZE, MAX_PLAIN_SIZE } from '../gcm/message.ts';
+import { BLOCK_SIZE, MAX_PLAIN_SIZE, TAG_SIZE } from '../gcm/message.ts';
 
 /** Plain bytes a part where nobody chose otherwise. In 10,000 parts of this size is more than a message can have. */
 export const DEFAULT_PART_SIZE = 8 * MiB;
@@ -16,6 +17,7 @@ const MAX_PART_COUNT = 10_000;
 
 export interface Layout {
   plainSize: number;
+  /** Without the tag. */
   sealedSize: number;
   /** Plain bytes in every part but the last. */
   partSize: number;
@@ -28,14 +30,13 @@ export interface Part {
   plainOffset: number;
   plainSize: number;
   sealedOffset: number;
-  /** The last part ends with the tag. */
   sealedSize: number;
   isFirst: boolean;
   isLast: boolean;
 }
 
 /** Plans an object to write. Throws `too-large`, `bad-size`, `too-many-parts`. */
-export function planLayout(input: { plainSize: number; tagSize: number; partSize?: number | undefined }): Layout {
+export function planLayout(input: { plainSize: number; partSize?: number | undefined }): Layout {
   const { plainSize, partSize = DEFAULT_PART_SIZE } = input;
   if (!Number.isSafeInteger(plainSize) || plainSize < 0) {
     throw new RangeError(`plainSize: expected a size in whole bytes, got ${plainSize}`);
@@ -46,18 +47,28 @@ export function planLayout(input: { plainSize: number; tagSize: number; partSize
     });
   }
   const size = BLOCK_SIZE * Math.ceil(partSize / BLOCK_SIZE);
-  if (!Number.isSafeInteger(partSize) || partSize < MIN_PART_SIZE || size + BLOCK_SIZE > MAX_PART_SIZE) {
+  if (!Number.isSafeInteger(partSize) || partSize < MIN_PART_SIZE || size + TAG_SIZE > MAX_PART_SIZE) {
     throw new SealiftError('bad-size', `Part size ${partSize} bytes cannot be used: S3 takes parts of 5 MiB to 5 GiB`, {
       hint: `Leave --part-size out: ${formatSize(DEFAULT_PART_SIZE)} suit every object of this format.`,
     });
   }
-  const layout = layoutOf({ ...input, partSize: size });
+  const layout = layoutOf({ plainSize, partSize: size });
   if (layout.partCount > MAX_PART_COUNT) {
     throw new SealiftError('too-many-parts', `Parts of ${size} bytes would be more than ${MAX_PART_COUNT}`, {
       hint: `Leave --part-size out: ${formatSize(DEFAULT_PART_SIZE)} suit every object of this format.`,
     });
   }
   return layout;
+}
+
+/**
+ * Plans a pipe, as long as it may become. Its parts need not grow: of the size that is chosen where nobody chooses, they
+ * reach as far as a message does. Throws as `planLayout` does where they do not reach `expectedSize`.
+ */
+export function planPipe(input: { partSize?: number | undefined; expectedSize?: number | undefined }): Layout {
+  const { partSize, expectedSize = 0 } = input;
+  const { partSize: size } = planLayout({ plainSize: expectedSize, partSize });
+  return planLayout({ plainSize: Math.min(MAX_PLAIN_SIZE, MAX_PART_COUNT * size), partSize });
 }
 
 /** The layout of an object to read, of which only the sealed size is known. Throws `truncated` where none has this size. */
@@ -69,29 +80,31 @@ export function layoutOfObject(input: { sealedSize: number; tagSize: number; par
       hint: 'The object was cut short, or bytes were added to it. Fetch another version or another copy of it.',
     });
   }
-  return layoutOf({ plainSize, tagSize, partSize });
+  return layoutOf({ plainSize, partSize });
 }
 
-function layoutOf({ plainSize, tagSize, partSize }: { plainSize: number; tagSize: number; partSize: number }): Layout {
+/** Fills in what follows from the rest. */
+export function layoutOf({ plainSize, partSize }: Pick<Layout, 'plainSize' | 'partSize'>): Layout {
   const partCount = Math.max(1, Math.ceil(plainSize / partSize));
-  return { plainSize, sealedSize: plainSize + tagSize, partSize, partCount };
+  return { plainSize, sealedSize: plainSize, partSize, partCount };
 }
 
-/** Part `number`, from 1. The parts of a layout tile it on both sides. */
-export function partOf({ plainSize, sealedSize, partSize, partCount }: Layout, number: number): Part {
+/** Part `number`, from 1. The parts of a layout tile it. */
+export function partOf({ plainSize, partSize, partCount }: Layout, number: number): Part {
   if (!Number.isInteger(number) || number < 1 || number > partCount) {
     throw new RangeError(`number: expected a part from 1 to ${partCount}, got ${number}`);
   }
   const index = number - 1;
   const offset = index * partSize;
   const isLast = number === partCount;
+  const size = (isLast ? plainSize : offset + partSize) - offset;
   return {
     number,
     index,
     plainOffset: offset,
-    plainSize: (isLast ? plainSize : offset + partSize) - offset,
+    plainSize: size,
     sealedOffset: offset,
-    sealedSize: (isLast ? sealedSize : offset + partSize) - offset,
+    sealedSize: size,
     isFirst: index === 0,
     isLast,
   };

@@ -173,9 +173,9 @@ export const completion: Mutant[] = [
   {
     breaks: 'and before a key is asked for',
     file: 'src/put/attempt.ts',
-    find: '  const intended = await intend(run, {',
-    replace: `  (await tools.keyring.makeDataKey({ encryptionContext: markedContext(request) }))[Symbol.dispose]();
-  const intended = await intend(run, {`,
+    find: '  const intended = await intend(run, format, {',
+    replace: `  (await tools.keyring.makeDataKey(format.keyNeeds))[Symbol.dispose]();
+  const intended = await intend(run, format, {`,
     test: WITNESSES,
     only: 'there already',
   },

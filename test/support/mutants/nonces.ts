@@ -25,7 +25,7 @@ export const nonces: Mutant[] = [
   },
   {
     breaks: 'a new attempt has a new message id',
-    file: 'src/put/attempt.ts',
+    file: 'src/put/esdk.ts',
     find: 'boundMessageId({ random: freshRandom(16), objectKey',
     replace: 'boundMessageId({ random: Buffer.alloc(16, 7), objectKey',
     test: STORIES,
@@ -94,6 +94,8 @@ export const nonces: Mutant[] = [
     find: '  refuseStaleLedger(run, stored, receipts);\n',
     replace: `  const { encodeHeader, headerBytes } = await import('../formats/esdk/header.ts');
   const encryptionContext = { ...run.request.context, 'sealift-name': '2' };
+  const { decodeHeader } = await import('../formats/esdk/header.ts');
+  const { keys } = unlocked.message as { keys: never };
   row.header = headerBytes(encodeHeader({ ...decodeHeader(row.header)!, encryptionContext, keys }));
   refuseStaleLedger(run, stored, receipts);
 `,
@@ -103,17 +105,17 @@ export const nonces: Mutant[] = [
   {
     breaks: 'the layout comes from the ledger',
     file: 'src/put/resume.ts',
-    find: 'const message = { layout: row.layout, messageId, keys };',
-    replace: `const message = {
+    find: '  const unlocked = await unlock(run, row);\n',
+    replace: `  const unlocked = await unlock(run, row);
+  Object.assign(unlocked.message, {
       layout: (await import('../formats/esdk/plan.ts')).planLayout({
         plainSize: row.layout.plainSize,
         headerSize: row.layout.headerSize,
         frameSize: row.layout.frameSize,
         partSize: 5.5 * 2 ** 20,
       }),
-      messageId,
-      keys,
-    };`,
+    });
+`,
     test: STORIES,
     only: 'header and all',
   },
@@ -128,17 +130,17 @@ export const nonces: Mutant[] = [
   {
     breaks: 'an intent is on disk before a byte of its part leaves (seen by strace)',
     file: 'src/parts/seal-part.ts',
-    find: 'const promised = await link.announce(task.show ? { intent, sealed } : { intent });',
+    find: 'const promised = await link.announce(task.show ? { intent, hash, sealed } : { intent, hash });',
     replace: `const promised = intent;
-    setTimeout(() => void link.announce({ intent }).catch(() => {}), 50);`,
+    setTimeout(() => void link.announce({ intent, hash }).catch(() => {}), 50);`,
     test: 'test/long/durability.test.ts',
     only: 'first socket write',
   },
   {
     breaks: 'nothing is sent that the ledger refuses',
     file: 'src/parts/seal-part.ts',
-    find: 'await link.announce(task.show ? { intent, sealed } : { intent });',
-    replace: 'await link.announce(task.show ? { intent, sealed } : { intent }).catch(() => intent);',
+    find: 'await link.announce(task.show ? { intent, hash, sealed } : { intent, hash });',
+    replace: 'await link.announce(task.show ? { intent, hash, sealed } : { intent, hash }).catch(() => intent);',
     test: STORIES,
     only: 'promised part has changed',
   },
@@ -209,7 +211,7 @@ export const nonces: Mutant[] = [
   },
   {
     breaks: 'the tag of a frame in two parts goes with the intent of either',
-    file: 'src/parts/seal-once.ts',
+    file: 'src/formats/message.ts',
     find: '    sharedTags: sharedTagsOf(part, tags),\n',
     replace: '    sharedTags: {},\n',
     test: 'test/put/equal-parts.test.ts',
@@ -218,8 +220,10 @@ export const nonces: Mutant[] = [
   {
     breaks: 'a CRC is never a fingerprint',
     file: 'src/parts/seal-once.ts',
-    find: "fingerprint: fingerprint({ ledgerKey, format: 'esdk', part, headerTag, tags }),",
-    replace: 'fingerprint: Buffer.alloc(32, String(crc32)),',
+    find: '  const { sealed, hash, ...promised } = sealer.finish();\n',
+    replace: `  const { sealed, hash, ...promised } = sealer.finish();
+  promised.fingerprint = Buffer.alloc(32, String(crc32(sealed)));
+`,
     test: STORIES,
     only: 'fingerprint',
   },

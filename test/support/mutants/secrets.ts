@@ -57,7 +57,7 @@ export const secrets: Mutant[] = [
     breaks: 'never in the ledger',
     file: 'src/put/attempt.ts',
     find: 'ledger.startAttempt({ ...fixed,',
-    replace: "ledger.startAttempt({ ...{ debug: Buffer.from(materials.dataKey.bytes).toString('base64') }, ...fixed,",
+    replace: "ledger.startAttempt({ ...{ debug: Buffer.from(dataKey.bytes).toString('base64') }, ...fixed,",
     test: STORIES,
     only: 'plain data key',
   },

@@ -15,10 +15,10 @@ export const signatures: Mutant[] = [
     only: 'hashes the kept part again',
   },
   {
-    breaks: 'a part is hashed only once its intent is on disk',
+    breaks: 'a part is taken only once its intent is on disk',
     file: 'src/put/announce.ts',
-    find: '    await ledger.recordIntent(intent);\n    if (sealed) await signing!.hash(intent.number, sealed);\n',
-    replace: '    if (sealed) await signing!.hash(intent.number, sealed);\n    await ledger.recordIntent(intent);\n',
+    find: '    await ledger.recordIntent(intent);\n    await ending?.take(number, { sealed, hash });\n',
+    replace: '    await ending?.take(number, { sealed, hash });\n    await ledger.recordIntent(intent);\n',
     test: 'test/put/announce.test.ts',
     only: 'once its intent is on disk',
   },
@@ -33,8 +33,8 @@ export const signatures: Mutant[] = [
   {
     breaks: 'the tag of an intent covers its footer',
     file: 'src/ledger/part-rows.ts',
-    find: ', ...(footer ? [footer] : [])]',
-    replace: ', ...(footer ? [] : [])]',
+    find: 'shared_tags, footer, sealed_hash] as const',
+    replace: 'shared_tags, null, sealed_hash] as const',
     test: 'test/ledger/altered.test.ts',
     only: 'whichever value',
   },
@@ -57,7 +57,7 @@ export const signatures: Mutant[] = [
   {
     breaks: 'who waits for a part to be hashed hears that it failed',
     file: 'src/put/parts.ts',
-    find: '          signing?.stop(error);\n',
+    find: '          ending?.stop(error);\n',
     replace: '',
     test: SIGN,
     only: 'where a kept part has changed',
@@ -65,8 +65,8 @@ export const signatures: Mutant[] = [
   {
     breaks: 'signed parts are held, or refused',
     file: 'src/put/parts.ts',
-    find: 'const streamedSize = sign ? undefined : pieceMemoryOf(layout);',
-    replace: 'const streamedSize = pieceMemoryOf(layout);',
+    find: 'const streamedSize = sign || cut.format',
+    replace: 'const streamedSize = cut.format',
     test: SIGN,
     only: 'too large to be held',
   },
@@ -80,7 +80,7 @@ export const signatures: Mutant[] = [
   },
   {
     breaks: 'the signing key is in the ledger only sealed',
-    file: 'src/put/signing-key.ts',
+    file: 'src/put/vault.ts',
     find: 'cipher.update(plain)',
     replace: 'plain',
     test: SIGN,

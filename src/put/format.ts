@@ -1,0 +1,64 @@
+/**
+ * What the formats do differently when an object is put: which options they take, how they cut, what they ask of a
+ * keyring, and how a data key becomes a message. One file each: put/esdk.ts, put/s3ec.ts.
+ */
+import type { EncryptedDataKey } from '../formats/esdk/header.ts';
+import type { Cut, Message } from '../formats/message.ts';
+import type { KeyringRequest } from '../keys/keyring.ts';
+import type { AttemptRow } from '../ledger/types.ts';
+import type { SealOptions } from './attempt.ts';
+import { EsdkPut, storedEsdk } from './esdk.ts';
+import { S3ecPut, storedS3ec } from './s3ec.ts';
+import type { Vault } from './vault.ts';
+
+/** What is asked of a keyring. */
+export type KeyNeeds = Pick<KeyringRequest, 'encryptionContext' | 'contentAlgorithm' | 'cacheable'>;
+
+export interface PutFormat {
+  readonly keyNeeds: KeyNeeds;
+  /** Metadata that is the format's own: nobody else may write it. */
+  readonly metadataNames: Iterable<string>;
+  /** Cuts a file. Throws usage errors. */
+  cutFile(plainSize: number): Cut;
+  /** The longest a pipe may become, in parts of at most `mostPartSize` plain bytes. Throws usage errors. */
+  cutPipe(limits: { mostPartSize: number; expectedSize?: number | undefined }): Cut;
+  /** Plain bytes of a pipe's first parts. */
+  readonly firstPartSize: number;
+  /** A new message under this data key, which stays the caller's. Throws usage errors. */
+  begin(input: NewMessageInput): NewMessage;
+}
+
+export interface NewMessageInput {
+  dataKey: Uint8Array;
+  encryptedDataKeys: readonly EncryptedDataKey[];
+  cut: Cut;
+  objectKey: string;
+}
+
+export interface NewMessage {
+  message: Message;
+  /** What a resume reads the message from again. Of an ESDK message it leads the first part. */
+  header: Buffer;
+  /** What the object's metadata must say. */
+  metadata: Record<string, string>;
+  vault: Vault;
+  /** In the vault. */
+  signingKey?: string | undefined;
+}
+
+/** An attempt's message, for whoever has its data key. */
+export interface StoredMessage {
+  keyNeeds: KeyNeeds & { encryptedDataKeys: readonly EncryptedDataKey[] };
+  /** Throws `bad-header` where the data key is not the message's. */
+  open(dataKey: Uint8Array): { message: Message; vault: Vault };
+}
+
+/** Throws `bad-option`, `bad-context` for what the format asked for does not have. */
+export function formatFor(options: SealOptions): PutFormat {
+  return options.format === 's3ec' ? new S3ecPut(options) : new EsdkPut(options);
+}
+
+/** Throws `ledger-corrupt`. */
+export function storedMessage(row: AttemptRow): StoredMessage {
+  return row.format === 's3ec' ? storedS3ec(row) : storedEsdk(row);
+}
