@@ -3,6 +3,7 @@ import { addAbortSignal } from 'node:stream';
 import type { Command } from 'commander';
 import { EXIT, SealiftError } from '../errors.ts';
 import type { GetRequest, OpenRules, PlainSink } from '../index.ts';
+import { range } from './flag-values.ts';
 import { openEngine } from './keys.ts';
 import {
   type EngineFlags,
@@ -15,7 +16,6 @@ import {
   type OpenFlags,
   openKeyOptions,
   outputOptions,
-  range,
   stateOptions,
   storeOptions,
   workOptions,

@@ -3,12 +3,10 @@
  * wins. What a flag's text means is decided here, so a command gets numbers, lists and maps, all of them plain JSON: a
  * job keeps them as its memo.
  */
-import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { SealiftError } from '../errors.ts';
 import { FORMATS, type Format } from '../formats/names.ts';
 import { COMMITMENT_POLICIES, type CommitmentPolicy } from '../formats/policy.ts';
-import { parseRate, parseSize } from '../units.ts';
+import { byteRate, count, list, pairs, path, paths, rate, share, size } from './flag-values.ts';
 import type { OutputFlags } from './output.ts';
 
 export interface KeyFlags {
@@ -198,76 +196,6 @@ export function flag<T>(flags: string, description: string, parse?: Parse<T>): O
   const value = process.env[variable] ?? '';
   const isSet = option.isBoolean() ? isOn(value) : value !== '';
   return isSet ? option.env(variable) : option;
-}
-
-function path(text: string): string {
-  return resolve(text);
-}
-
-/** As `list`, of files. */
-function paths(text: string, name: string, before: string[] = []): string[] {
-  return [...before, ...list(text, name).map(path)];
-}
-
-function size(text: string, name: string): number {
-  return parseSize(text, name);
-}
-
-function byteRate(text: string, name: string): number {
-  return parseRate(text, name);
-}
-
-export function count(text: string, name: string): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value > 0) return value;
-  throw badOption(text, name, 'a whole number above 0');
-}
-
-function share(text: string, name: string): number {
-  const value = Number(text);
-  if (value > 0 && value <= 1) return value;
-  throw badOption(text, name, 'a part of the quota, above 0 and at most 1: half of it is 0.5');
-}
-
-function rate(text: string, name: string): number {
-  const value = Number(text);
-  if (value > 0 && Number.isFinite(value)) return value;
-  throw badOption(text, name, 'a number above 0');
-}
-
-/** Flags that may be repeated take several values from the environment too: one a line. */
-export function list(text: string, _name: string, before: string[] = []): string[] {
-  return [...before, ...text.split('\n').filter((line) => line !== '')];
-}
-
-function pairs(text: string, name: string, before: Record<string, string> = {}): Record<string, string> {
-  let all = before;
-  for (const pair of list(text, name)) {
-    const at = pair.indexOf('=');
-    const key = pair.slice(0, at);
-    if (at < 1) throw badOption(pair, name, 'NAME=VALUE');
-    if (Object.hasOwn(all, key)) throw badOption(pair, name, `new: ${key} has a value already`);
-    all = { ...all, [key]: pair.slice(at + 1) };
-  }
-  return all;
-}
-
-/** `FIRST-LAST`, both inclusive, or `FIRST-` for the rest. */
-export function range(text: string, name: string): { first: number; last: number } {
-  const [, first, last] = /^(\d+)-(\d*)$/.exec(text) ?? [];
-  const parsed = { first: Number(first), last: last === '' ? Number.MAX_SAFE_INTEGER : Number(last) };
-  if (Number.isSafeInteger(parsed.first) && Number.isSafeInteger(parsed.last) && parsed.first <= parsed.last) {
-    return parsed;
-  }
-  throw new SealiftError('bad-range', `${name}: not a range of bytes: ${JSON.stringify(text)}`, {
-    hint: 'Write it as FIRST-LAST. Both count from 0 and belong to the range: 0-99 is the first hundred bytes.',
-  });
-}
-
-function badOption(text: string, name: string, wanted: string): SealiftError {
-  return new SealiftError('bad-option', `${name}: ${JSON.stringify(text)} is not ${wanted}`, {
-    hint: 'The same command with --help shows its flags.',
-  });
 }
 
 /** What a job remembers of the command that began it. No secrets: a key file's path, never a key. */

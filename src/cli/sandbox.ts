@@ -5,7 +5,8 @@ import type { Command } from 'commander';
 import { SealiftError } from '../errors.ts';
 import type { Sandbox, SandboxOptions } from '../sandbox/server.ts';
 import { parseSize } from '../units.ts';
-import { count, flag, flagsOf, list, outputOptions } from './options.ts';
+import { count, list } from './flag-values.ts';
+import { flag, flagsOf, outputOptions } from './options.ts';
 import type { Output } from './output.ts';
 
 interface SandboxFlags extends Omit<SandboxOptions, 'buckets'> {
