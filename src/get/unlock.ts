@@ -9,7 +9,7 @@ import { isBoundTo, NAME_MARKER } from '../formats/esdk/message-id.ts';
 import { type SignatureVerifier, verifierFor } from '../formats/esdk/signature.ts';
 import { type CommitmentPolicy, checkMayRead, DEFAULT_COMMITMENT_POLICY } from '../formats/policy.ts';
 import type { Tools } from '../job.ts';
-import type { KeyringRequest } from '../keys/keyring.ts';
+import type { DataKey, KeyringRequest } from '../keys/keyring.ts';
 
 type Context = Readonly<Record<string, string>>;
 
@@ -61,7 +61,7 @@ export async function unlock(
   tools: Pick<Tools, 'keyring'>,
   { signal, onCall, ...rules }: OpenRules & Pick<KeyringRequest, 'signal' | 'onCall'>,
 ): Promise<Unlocked> {
-  const { suite, messageId, encryptedDataKeys } = header;
+  const { suite, encryptedDataKeys } = header;
   checkMayRead(suite, rules.commitmentPolicy ?? DEFAULT_COMMITMENT_POLICY);
   if (rules.requireBound && !isBound(header)) throw unbound(at);
   const verifier = verifierFor(header);
@@ -71,27 +71,40 @@ export async function unlock(
     encryptionContext,
     encryptedDataKeys,
     dataKeySize: suite.keySize,
+    fits: (candidate) => fits(header, candidate, unstored),
     // A key that seals without derivation is one message's: nobody else's copy of it is to be kept.
     cacheable: suite.derivation !== undefined,
     signal,
     onCall,
   });
-  const keys = deriveMessageKeys({ suite, dataKey: dataKey.bytes, messageId });
-  authenticateHeader(header, keys, unstored);
+  const keys = provenKeys(header, dataKey, unstored);
   checkName(header, at, rules);
-  return { messageId, keys, verifier };
+  return { messageId: header.messageId, keys, verifier };
+}
+
+/** The message's keys, which the header has proven to be its own. Throws `bad-header`. */
+function provenKeys(header: MessageHeader, { bytes }: DataKey, unstored: Context): MessageKeys {
+  const keys = deriveMessageKeys({ suite: header.suite, dataKey: bytes, messageId: header.messageId });
+  authenticateHeader(header, keys, unstored);
+  return keys;
+}
+
+function fits(header: MessageHeader, dataKey: DataKey, unstored: Context): boolean {
+  try {
+    provenKeys(header, dataKey, unstored);
+    return true;
+  } catch (error) {
+    if (SealiftError.from(error).code === 'bad-header') return false;
+    throw error;
+  }
 }
 
 /** The whole encryption context, and the part of it that the header does not hold. Throws `context-mismatch`. */
 function contextOf({ encryptionContext: stored }: MessageHeader, rules: OpenRules) {
-  const { requiredContext = {}, expectContext = {} } = rules;
-  const unstored: Record<string, string> = {};
-  for (const [name, value] of Object.entries(requiredContext)) {
-    if (!Object.hasOwn(stored, name)) unstored[name] = value;
-    else if (stored[name] !== value) throw mismatch(name, value, stored[name]);
-  }
+  const required = Object.entries(rules.requiredContext ?? {});
+  const unstored = Object.fromEntries(required.filter(([name]) => !Object.hasOwn(stored, name)));
   const encryptionContext = { ...stored, ...unstored };
-  for (const [name, value] of Object.entries(expectContext)) {
+  for (const [name, value] of [...required, ...Object.entries(rules.expectContext ?? {})]) {
     const found = Object.hasOwn(encryptionContext, name) ? encryptionContext[name] : undefined;
     if (found !== value) throw mismatch(name, value, found);
   }

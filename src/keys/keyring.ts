@@ -42,6 +42,11 @@ export interface OpenKeyRequest extends KeyringRequest {
   encryptedDataKeys: readonly EncryptedDataKey[];
   /** Bytes the data key must have. Default 32. */
   dataKeySize?: number | undefined;
+  /**
+   * Whether the message's header is of this data key. RSA with PKCS#1 v1.5 makes something of every copy: where there
+   * are several, only this tells which of them it has opened.
+   */
+  fits?: ((dataKey: DataKey) => boolean) | undefined;
 }
 
 /** Makes data keys and opens them. Sealift's own are made by functions; a program may bring one of its own. */

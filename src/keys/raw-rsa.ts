@@ -43,6 +43,9 @@ export interface RawRsaKey extends RawKeyNames {
   allowPkcs1?: boolean | undefined;
 }
 
+/** Of a copy for this key by its name. */
+const NOT_OPENED = 'it bears this name, but the key or its padding is another, or the object was changed';
+
 /**
  * A keyring over an RSA key of yours. Throws `bad-option` for names or keys that cannot be used, and for PKCS#1 v1.5
  * where it was not allowed.
@@ -125,18 +128,23 @@ class RawRsaKeyring implements WrappingKeyring {
   /** The data key, or why there is none; undefined where the copy is for another wrapping key. */
   #open(wrapped: EncryptedDataKey, request: OpenKeyRequest): DataKey | string | undefined {
     const { namespace, name } = this.#names;
-    const { contentAlgorithm = '', dataKeySize = DATA_KEY_SIZE } = request;
+    const { contentAlgorithm = '', dataKeySize = DATA_KEY_SIZE, fits = () => true } = request;
     const { privateKey } = this.#keys;
     const isS3ec = isRsaWrapped(wrapped);
     if (!isS3ec && !(wrapped.providerId === namespace && wrapped.providerInfo.equals(Buffer.from(name)))) {
       return undefined;
     }
     if (!privateKey) return 'only its public half is here, which seals';
-    if (!isS3ec) return this.#unwrap(privateKey, wrapped.ciphertext, dataKeySize);
-    return (
-      unwrapUnderRsa(privateKey, wrapped, contentAlgorithm) ??
-      'it was wrapped under another RSA key, or the object was changed'
-    );
+    if (isS3ec) {
+      return (
+        unwrapUnderRsa(privateKey, wrapped, contentAlgorithm) ??
+        'it was wrapped under another RSA key, or the object was changed'
+      );
+    }
+    const opened = this.#unwrap(privateKey, wrapped.ciphertext, dataKeySize);
+    if (typeof opened === 'string' || this.#padding !== 'pkcs1' || fits(opened)) return opened;
+    opened[Symbol.dispose]();
+    return NOT_OPENED;
   }
 
   /** The data key, or why there is none. */
@@ -148,7 +156,7 @@ class RawRsaKeyring implements WrappingKeyring {
           ? unpadPkcs1(privateDecrypt({ key: privateKey, padding: constants.RSA_NO_PADDING }, ciphertext), size)
           : privateDecrypt({ key: privateKey, ...oaep(this.#padding) }, ciphertext);
     } catch {
-      return 'it bears this name, but the key or its padding is another, or the object was changed';
+      return NOT_OPENED;
     }
     try {
       return plain.length === size ? copyDataKey(plain) : `it holds ${plain.length} bytes instead of ${size}`;

@@ -187,6 +187,13 @@ describe('required pairs', () => {
     expect(await refusal({ source: fileOf(message()), requiredContext })).toMatchObject({ code: 'wrong-key' });
   });
 
+  test('may have any names', async () => {
+    const unstored = Object.fromEntries(['__proto__', 'constructor', '1'].map((name) => [name, 'x']));
+    const odd = foreignMessage({ suite: committing!, plain, frameSize: 50, unstored });
+    const rules = { requiredContext: unstored, expectContext: unstored };
+    expect((await released({ source: fileOf(odd), ...rules })).plain).toEqual(plain);
+  });
+
   test('another value than the header holds is told', async () => {
     const error = await refusal({ source: fileOf(message()), requiredContext: { a: 'c' } });
     expect(error).toMatchObject({ code: 'context-mismatch', message: expect.stringContaining('"b"') });
