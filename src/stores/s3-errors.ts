@@ -36,6 +36,8 @@ export interface CallContext {
   url: string;
   region: string;
   condition?: WriteCondition | undefined;
+  /** The version asked for, where one was. */
+  versionId?: string | undefined;
 }
 
 type Verdict = readonly [code: ErrorCode, hint: string];
@@ -162,12 +164,13 @@ function judgeCondition(
 }
 
 /** What is archived has to be asked for, and comes hours later. */
-function judgeArchive({ name, StorageClass }: Failure, { url }: CallContext): Verdict | undefined {
+function judgeArchive({ name, StorageClass }: Failure, { url, versionId }: CallContext): Verdict | undefined {
   if (name !== 'InvalidObjectState') return undefined;
   const [, bucket = '', key = ''] = /^s3:\/\/([^/]*)\/(.*)$/s.exec(url) ?? [];
   // An object that S3 has archived by itself comes back for good.
   const request = StorageClass === 'INTELLIGENT_TIERING' ? "'{}'" : 'Days=7';
-  const command = `aws s3api restore-object --bucket ${bucket} --key ${shellWord(key)} --restore-request ${request}`;
+  const version = versionId === undefined ? '' : ` --version-id ${shellWord(versionId)}`;
+  const command = `aws s3api restore-object --bucket ${bucket} --key ${shellWord(key)}${version} --restore-request ${request}`;
   const where = StorageClass === undefined ? 'an archive' : `the storage class ${StorageClass}`;
   return [
     'object-archived',

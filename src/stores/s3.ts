@@ -28,7 +28,7 @@ import { type ErrorCode, SealiftError } from '../errors.ts';
 import type { S3Settings } from './aws-settings.ts';
 import { formatObjectUrl } from './object-url.ts';
 import { createS3Client, type S3Access } from './s3-client.ts';
-import { type S3Call, s3Error } from './s3-errors.ts';
+import { type CallContext, type S3Call, s3Error } from './s3-errors.ts';
 import {
   conditionFields,
   decodeCrc32,
@@ -268,7 +268,7 @@ export class S3Store implements Store {
   async #send<Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
     call: S3Call,
     key: string,
-    { signal, condition }: CallOptions & { condition?: WriteCondition },
+    { signal, condition, versionId }: CallOptions & Pick<CallContext, 'condition' | 'versionId'>,
     command: $Command<Input, Output, S3ClientResolvedConfig, ServiceInputTypes, ServiceOutputTypes>,
   ): Promise<Output> {
     const url = this.url(key);
@@ -276,7 +276,7 @@ export class S3Store implements Store {
       return await this.#client.send(command, signal ? { abortSignal: signal } : {});
     } catch (thrown) {
       if (signal?.aborted) throw SealiftError.interrupted(signal, `${call} ${url}`);
-      throw s3Error(thrown, { call, url, region: this.#settings.region, condition });
+      throw s3Error(thrown, { call, url, region: this.#settings.region, condition, versionId });
     }
   }
 }

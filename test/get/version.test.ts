@@ -14,6 +14,7 @@ import { openStage, PART_SIZE, type Plot, type Stage } from '../support/stage.ts
 import { pipeOf } from './foreign-message.ts';
 
 const Bucket = 'versions';
+const VersioningConfiguration = { Status: 'Enabled' } as const;
 
 let stage: Stage;
 /** Sources of the same object, the older first, and what the store calls them. */
@@ -23,7 +24,6 @@ let source: string;
 beforeAll(async () => {
   stage = await openStage();
   await stage.s3.send(new CreateBucketCommand({ Bucket }));
-  const VersioningConfiguration = { Status: 'Enabled' } as const;
   await stage.s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }));
   source = `s3://${Bucket}/object`;
   plots = [stage.plot('older', 2 * PART_SIZE), stage.plot('newer', 1000)];
@@ -96,4 +96,18 @@ test('versioning is off in a new bucket, and cannot be suspended', async () => {
   expect((await stage.s3.send(new GetBucketVersioningCommand(other))).Status).toBeUndefined();
   const suspend = new PutBucketVersioningCommand({ ...other, VersioningConfiguration: { Status: 'Suspended' } });
   expect(await outcome(stage.s3.send(suspend))).toBe('NotImplemented 501');
+});
+
+test('the command that restores an archived version names it', async () => {
+  const archive = 'archive';
+  await stage.s3.send(new CreateBucketCommand({ Bucket: archive }));
+  await stage.s3.send(new PutBucketVersioningCommand({ Bucket: archive, VersioningConfiguration }));
+  const plot = { ...stage.plot('archived', 1000), target: `s3://${archive}/object` };
+  const { result } = await stage.put(plot, { storageClass: 'GLACIER' });
+  await stage.put(plot, { overwrite: true });
+  const { versionId } = result;
+  await expect(stage.shared.verify({ source: plot.target, versionId })).rejects.toMatchObject({
+    code: 'object-archived',
+    hint: expect.stringContaining(`--key object --version-id ${versionId} --restore-request Days=7`),
+  });
 });
