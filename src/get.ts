@@ -4,14 +4,13 @@
  * in order, each after all its frames have been verified. Signed messages, and what comes through a pipe, are opened from
  * front to back (get/in-order.ts).
  */
-import { SealiftError } from './errors.ts';
 import type { EsdkMessage } from './formats/message.ts';
 import { toFile } from './get/file.ts';
 import { getInOrder } from './get/in-order.ts';
 import { checkFirst } from './get/job.ts';
 import { toNowhere } from './get/nowhere.ts';
 import { findObject, refuseVersion, type SealedObject } from './get/object.ts';
-import { type ByteRange, piecesOf } from './get/pieces.ts';
+import { type ByteRange, checkRange, piecesOf } from './get/pieces.ts';
 import { cannotGoOn, sinkFailed, toPipe } from './get/pipe.ts';
 import { streamOfObject, streamOfPipe } from './get/stream.ts';
 import { fillStream, type PlainStream } from './get/stream-target.ts';
@@ -136,10 +135,6 @@ function deliver(run: GetRun): Promise<string> {
 
 function wantedRange({ range }: PlainRequest, { layout: { plainSize } }: SealedObject): ByteRange {
   if (!range) return { first: 0, last: plainSize - 1 };
-  if (range.first > range.last || range.first < 0 || range.first >= plainSize) {
-    throw new SealiftError('bad-range', `Bytes ${range.first}-${range.last} are not within ${plainSize} plain bytes`, {
-      hint: 'Both ends count from 0 and belong to the range.',
-    });
-  }
+  checkRange(range, plainSize);
   return { first: range.first, last: Math.min(range.last, plainSize - 1) };
 }

@@ -12,7 +12,7 @@ import type { JobResult, Progress, Tools } from '../job.ts';
 import { laneSizeOf } from '../parts/memory.ts';
 import { targetError } from '../parts/open-part.ts';
 import { MiB } from '../units.ts';
-import type { ByteRange } from './pieces.ts';
+import { type ByteRange, checkRange } from './pieces.ts';
 import { cannotGoOn } from './pipe.ts';
 import type { MessageStream } from './stream.ts';
 import { createTemporary, publish, removeTemporary, type SourceTime, temporaryPathFor } from './target.ts';
@@ -99,7 +99,7 @@ async function openInto(
     if (position > range.last) return sealedBytes;
   }
   await pass(opener.finish());
-  if (request.range && position <= range.first) throw noSuchBytes(range, position);
+  if (request.range) checkRange(range, position);
   return sealedBytes;
 }
 
@@ -143,12 +143,6 @@ async function append(file: FileHandle, bytes: Uint8Array, target: string): Prom
 function noRanges(): SealiftError {
   return new SealiftError('bad-range', 'A signed message proves itself only as a whole: it has no ranges', {
     hint: 'Leave --range away, and cut what you need out of the whole.',
-  });
-}
-
-function noSuchBytes({ first, last }: ByteRange, plainSize: number): SealiftError {
-  return new SealiftError('bad-range', `Bytes ${first}-${last} are not within ${plainSize} plain bytes`, {
-    hint: 'Both ends count from 0 and belong to the range.',
   });
 }
 

@@ -32,16 +32,22 @@ type FindOptions = Pick<OpenRules, 'maxEncryptedDataKeys'> & {
 export async function findObject(place: Place, options: FindOptions = {}): Promise<SealedObject> {
   const { signal, versionId } = options;
   const info = await place.store.head(place.key, { signal, versionId });
-  if (!info) {
-    const what = versionId === undefined ? 'object' : `version ${versionId} of the object`;
-    throw new SealiftError('object-not-found', `There is no ${what} ${place.url}`, {
-      hint: 'Check bucket and key; keys are case-sensitive and have no leading slash.',
-    });
-  }
+  if (!info) throw notFound(place.url, versionId);
   if (headerPlace(info.metadata) !== 'none') throw notYet(place.url);
   const header = await readHeader(place, info, options);
   const tail = header.suite.signature ? await readTail(place, info, signal) : undefined;
   return { info, header, layout: layoutOfMessage({ url: place.url, header, size: info.size, tail }) };
+}
+
+function notFound(url: string, versionId: string | undefined): SealiftError {
+  if (versionId === undefined) {
+    return new SealiftError('object-not-found', `There is no object ${url}`, {
+      hint: 'Check bucket and key; keys are case-sensitive and have no leading slash.',
+    });
+  }
+  return new SealiftError('object-not-found', `There is no version ${versionId} of the object ${url}`, {
+    hint: 'Only buckets have versions: `aws s3api list-object-versions` shows them.',
+  });
 }
 
 /** For a source that is a pipe. Throws `bad-option`. */

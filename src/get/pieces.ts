@@ -2,12 +2,22 @@
  * A get is cut into pieces as a put is into parts: whole frames, a fixed number of them each. A piece's number is that
  * of the layout's part it lies in, so a resumed get finds the same pieces again.
  */
+import { SealiftError } from '../errors.ts';
 import { framesCovering, type Layout, partOf } from '../formats/esdk/layout.ts';
 
 /** Plain bytes, both ends inclusive. */
 export interface ByteRange {
   first: number;
   last: number;
+}
+
+/** Throws `bad-range` where the range is none, or begins behind `plainSize` bytes. */
+export function checkRange({ first, last }: ByteRange, plainSize: number): void {
+  if (0 <= first && first <= last && first < plainSize) return;
+  const range = last === Number.MAX_SAFE_INTEGER ? `${first}-` : `${first}-${last}`;
+  throw new SealiftError('bad-range', `Bytes ${range} are not within ${plainSize} plain bytes`, {
+    hint: 'Both ends count from 0 and belong to the range.',
+  });
 }
 
 export interface Piece {

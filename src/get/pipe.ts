@@ -5,6 +5,7 @@
 import { EXIT, SealiftError } from '../errors.ts';
 import type { GetRun, PlainSink } from '../get.ts';
 import { runLanes } from '../parts/lanes.ts';
+import { Turns } from '../parts/turns.ts';
 import { type Opener, openerFor } from './open.ts';
 import { type Piece, piecesOf } from './pieces.ts';
 
@@ -23,12 +24,12 @@ export async function toPipe(run: GetRun, sink: PlainSink): Promise<string> {
     try {
       const { plainSize, plain } = await opener.open(piece, { buffer: hold.takeBuffer() }, cut);
       hold.buffer = plain!;
-      await turns.wait(index);
+      await turns.take(index + 1);
       await sink(new Uint8Array(plain!, 0, plainSize));
       progress.acked(plainSize);
-      turns.next();
+      turns.pass();
     } catch (error) {
-      turns.fail(error);
+      turns.stop(error);
       throw error;
     } finally {
       holds.give(hold);
@@ -101,33 +102,6 @@ class Holds implements Disposable {
 
   [Symbol.dispose](): void {
     for (const hold of this.#idle.splice(0)) hold[Symbol.dispose]();
-  }
-}
-
-/** Lets index 0 go first, then 1, and so on; a failure wakes everyone who waits. */
-class Turns {
-  #current = 0;
-  #failure: { error: unknown } | undefined;
-  readonly #waiting = new Map<number, { resolve: () => void; reject: (error: unknown) => void }>();
-
-  async wait(index: number): Promise<void> {
-    if (this.#failure) throw this.#failure.error;
-    if (index === this.#current) return;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#waiting.set(index, { resolve, reject });
-    await promise;
-  }
-
-  next(): void {
-    this.#current++;
-    this.#waiting.get(this.#current)?.resolve();
-    this.#waiting.delete(this.#current);
-  }
-
-  fail(error: unknown): void {
-    this.#failure ??= { error };
-    for (const { reject } of this.#waiting.values()) reject(error);
-    this.#waiting.clear();
   }
 }
 
