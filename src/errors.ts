@@ -104,6 +104,7 @@ export const CODES = {
   'trailing-bytes': integrity,
   'object-relocated': integrity,
   'object-unbound': integrity,
+  'object-unsigned': integrity,
   'checksum-mismatch': integrity,
   'kms-answer-mismatch': integrity,
 } as const satisfies Record<string, number>;

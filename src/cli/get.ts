@@ -93,9 +93,10 @@ export function addGet(program: Command, output: Output): void {
 
 /** What the flags demand of a message. */
 export function openRules(flags: OpenFlags): OpenRules {
-  const { allowRelocated, requireBound, commitmentPolicy } = flags;
+  const { allowRelocated, requireBound, requireSignature, commitmentPolicy } = flags;
   const { expectContext, requiredContext, maxEncryptedDataKeys } = flags;
-  return { allowRelocated, requireBound, commitmentPolicy, expectContext, requiredContext, maxEncryptedDataKeys };
+  const demands = { requireBound, requireSignature, expectContext, requiredContext, maxEncryptedDataKeys };
+  return { allowRelocated, commitmentPolicy, ...demands };
 }
 
 /** What the flags say about what is opened. */

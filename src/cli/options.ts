@@ -65,6 +65,7 @@ export interface OpenFlags {
   range?: { first: number; last: number } | undefined;
   allowRelocated?: boolean | undefined;
   requireBound?: boolean | undefined;
+  requireSignature?: boolean | undefined;
   versionId?: string | undefined;
   commitmentPolicy?: CommitmentPolicy | undefined;
   expectContext?: Record<string, string> | undefined;
@@ -98,6 +99,7 @@ export function messageOptions(command: Command): Command {
     .addOption(versionOption())
     .addOption(flag('--allow-relocated', 'open an object that was sealed under another name'))
     .addOption(flag('--require-bound', 'refuse an object that is bound to no name'))
+    .addOption(flag('--require-signature', 'refuse an object that is not signed'))
     .addOption(flag('--expect-context <name=value>', 'refuse it without this pair in its context; repeatable', pairs))
     .addOption(
       flag('--required-context <name=value>', 'a pair it was sealed with but does not hold; repeatable', pairs),

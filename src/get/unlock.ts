@@ -27,6 +27,8 @@ export interface OpenRules {
   allowRelocated?: boolean | undefined;
   /** Refuse an object whose message is bound to no name: any other writer's, and whatever came before Sealift. */
   requireBound?: boolean | undefined;
+  /** Refuse an object that is not signed. */
+  requireSignature?: boolean | undefined;
 }
 
 /** What can be said of the rules before anything is opened. Throws `bad-option`. */
@@ -51,8 +53,8 @@ export interface FoundAt {
 }
 
 /**
- * Unwraps the data key and authenticates the header with it. Throws `commitment-policy`, `object-unbound`, `context-mismatch`
- * before the keyring is asked; wrong-key and what else keyrings throw; bad-header; and `object-relocated` where the message says
+ * Unwraps the data key and authenticates the header with it. Throws `commitment-policy`, `object-unbound`, `object-unsigned`,
+ * `context-mismatch` before the keyring is asked; wrong-key and what else keyrings throw; bad-header; and `object-relocated` where the message says
  * that it is bound to a name, and was found under another or under none.
  */
 export async function unlock(
@@ -64,6 +66,7 @@ export async function unlock(
   const { suite, encryptedDataKeys } = header;
   checkMayRead(suite, rules.commitmentPolicy ?? DEFAULT_COMMITMENT_POLICY);
   if (rules.requireBound && !isBound(header)) throw unbound(at);
+  if (rules.requireSignature && !suite.signature) throw unsigned(at);
   const verifier = verifierFor(header);
   const { encryptionContext, unstored } = contextOf(header, rules);
 
@@ -128,6 +131,12 @@ export function isBound({ encryptionContext }: MessageHeader): boolean {
 function unbound({ url }: FoundAt): SealiftError {
   return new SealiftError('object-unbound', `${url} is not bound to its name: it could be any other object`, {
     hint: 'Another program wrote it. If you expect that, leave --require-bound away.',
+  });
+}
+
+function unsigned({ url }: FoundAt): SealiftError {
+  return new SealiftError('object-unsigned', `${url} is not signed: whoever may only decrypt could have made it`, {
+    hint: 'It was sealed without --sign, or put in the place of one that was. If you expect that, leave --require-signature away.',
   });
 }
 

@@ -178,3 +178,30 @@ describe('an object that is bound to no name', () => {
     expect(stage.requests).toEqual([]);
   });
 });
+
+describe('an object that is not signed', () => {
+  const rules: OpenRules = { ...OLD, requireSignature: true };
+
+  test('is refused before a key is asked for, where that is demanded', async () => {
+    asked = 0;
+    for (const [what, message] of messages.slice(0, 2)) {
+      const source = await store(`unsigned ${what}`, message);
+      const target = join(stage.folder, `unsigned ${what}`);
+      for (const from of [source, pipeOf(message)]) {
+        await expect(foreign.get({ source: from, target, ...rules })).rejects.toMatchObject({
+          code: 'object-unsigned',
+        });
+      }
+      expect(existsSync(target)).toBe(false);
+    }
+    expect(asked).toBe(0);
+    const refused = await run(['verify', whole.target, '--raw-key', keyFile, '--require-signature', '--json']);
+    expect(refused).toMatchObject({ exit: 6, last: { type: 'error', code: 'object-unsigned', exit: 6 } });
+  });
+
+  test('one that is passes', async () => {
+    const [what, message] = messages[2]!;
+    const source = await store(what, message);
+    expect(await foreign.verify({ source, ...rules })).toMatchObject({ signed: true });
+  });
+});

@@ -77,6 +77,14 @@ export const release: Mutant[] = [
     only: 'bound to no name',
   },
   {
+    breaks: 'an object that is not signed is refused where that is demanded',
+    file: 'src/get/unlock.ts',
+    find: '  if (rules.requireSignature && !suite.signature) throw unsigned(at);\n',
+    replace: '',
+    test: 'test/get/verify.test.ts',
+    only: 'not signed',
+  },
+  {
     breaks: 'a verify opens all of it',
     file: 'src/get/nowhere.ts',
     find: '      await opener.open(piece, { nowhere: true }, cut);\n',
@@ -247,7 +255,7 @@ export const release: Mutant[] = [
   {
     breaks: 'to a pipe: in order',
     file: 'src/get/pipe.ts',
-    find: '    await turns.wait(index);\n',
+    find: '      await turns.take(index + 1);\n',
     replace: '',
     test: STORIES,
     only: 'come in order',
