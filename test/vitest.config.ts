@@ -11,7 +11,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     fileParallelism: !long,
-    testTimeout: long ? 1_800_000 : 30_000,
+    testTimeout: long ? 1_800_000 : 90_000,
     hookTimeout: 60_000,
     reporters: ['default'],
   },
