@@ -74,8 +74,8 @@ export class FrameOpener {
   /** Takes the next sealed bytes. Returns `verifiedSize`. */
   push(sealed: Uint8Array): number {
     if (this.#failure) throw this.#failure;
-    let rest = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.length);
-    while (rest.length > 0) rest = rest.subarray(this.#take(rest));
+    const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.length);
+    for (let start = 0; start < bytes.length; ) start += this.#take(bytes, start);
     return this.verifiedSize;
   }
 
@@ -85,53 +85,54 @@ export class FrameOpener {
     if (this.#number <= this.#lastFrame) throw this.#fail('truncated', 'the object ends before this frame does');
   }
 
-  /** Takes bytes off the front of `sealed`, a whole frame where there is one, else as far as one of its fields goes. Returns how many. */
-  #take(sealed: Buffer): number {
+  /** Takes bytes from `start` on, a whole frame where there is one, else as far as one of its fields goes. Returns how many. */
+  #take(bytes: Buffer, start: number): number {
     if (this.#number > this.#lastFrame) throw this.#fail('trailing-bytes', 'bytes follow the last frame');
     if (!this.#decipher) {
       const kind = frameKind(this.#layout, this.#number);
       const size = kind.headSize + plainSizeOfFrame(this.#layout, this.#number) + TAG_SIZE;
-      if (this.#head.empty && sealed.length >= size) return this.#takeWhole(sealed.subarray(0, size), kind);
-      const taken = this.#head.fill(sealed, kind.headSize);
-      if (this.#head.full) this.#decipher = this.#openFrame(this.#head.take(), kind);
+      if (this.#head.empty && bytes.length - start >= size) return this.#takeWhole(bytes, start, start + size, kind);
+      const taken = this.#head.fill(bytes.subarray(start), kind.headSize);
+      if (this.#head.full) this.#decipher = this.#openFrame(this.#head.take(), 0, kind);
       return taken;
     }
     if (this.#left > 0) {
-      const piece = sealed.subarray(0, this.#left);
+      const piece = bytes.subarray(start, start + this.#left);
       transform(this.#decipher, piece, this.#plain, this.#position);
       this.#position += piece.length;
       this.#left -= piece.length;
       return piece.length;
     }
-    const taken = this.#tag.fill(sealed, TAG_SIZE);
+    const taken = this.#tag.fill(bytes.subarray(start), TAG_SIZE);
     if (this.#tag.full) this.#closeFrame(this.#decipher, this.#tag.take());
     return taken;
   }
 
   /** A frame that came in one piece needs nothing gathered: small frames are opened half as fast again. */
-  #takeWhole(frame: Buffer, kind: FrameKind): number {
-    const decipher = this.#openFrame(frame.subarray(0, kind.headSize), kind);
-    transform(decipher, frame.subarray(kind.headSize, kind.headSize + this.#left), this.#plain, this.#position);
+  #takeWhole(bytes: Buffer, start: number, end: number, kind: FrameKind): number {
+    const decipher = this.#openFrame(bytes, start, kind);
+    transform(decipher, bytes.subarray(start + kind.headSize, end - TAG_SIZE), this.#plain, this.#position);
     this.#position += this.#left;
     this.#left = 0;
-    this.#closeFrame(decipher, frame.subarray(-TAG_SIZE));
-    return frame.length;
+    this.#closeFrame(decipher, bytes.subarray(end - TAG_SIZE, end));
+    return end - start;
   }
 
-  #openFrame(head: Buffer, kind: FrameKind): DecipherGCM {
+  /** The frame's head stands in `bytes` from `start` on. */
+  #openFrame(bytes: Buffer, start: number, kind: FrameKind): DecipherGCM {
     const size = plainSizeOfFrame(this.#layout, this.#number);
-    if (kind !== SINGLE_BLOCK) this.#checkPlace(head, kind);
-    if (kind !== REGULAR) this.#checkSize(head, kind, size);
+    if (kind !== SINGLE_BLOCK) this.#checkPlace(bytes, start, kind);
+    if (kind !== REGULAR) this.#checkSize(bytes, start, kind, size);
     this.#left = size;
     // Some writers choose other nonces than the frame's number: what stands in the frame counts.
-    const nonce = head.subarray(kind.nonceOffset, kind.nonceOffset + NONCE_SIZE);
+    const nonce = bytes.subarray(start + kind.nonceOffset, start + kind.nonceOffset + NONCE_SIZE);
     const decipher = createDecipheriv(this.#algorithm, this.#frameKey, nonce, { authTagLength: TAG_SIZE });
     return decipher.setAAD(this.#authenticated.of(this.#number, size));
   }
 
   /** The frame must be the one that belongs here, and be final exactly where the object's size says so. */
-  #checkPlace(head: Buffer, kind: FrameKind): void {
-    const first = head.readUInt32BE(0);
+  #checkPlace(bytes: Buffer, start: number, kind: FrameKind): void {
+    const first = bytes.readUInt32BE(start);
     if (kind === REGULAR) {
       if (first === END_MARKER)
         throw this.#fail('trailing-bytes', 'it says that it is the last, but more bytes follow');
@@ -140,14 +141,14 @@ export class FrameOpener {
     }
     if (first === this.#number && first !== END_MARKER)
       throw this.#fail('truncated', 'it is not the last, but the object ends with it');
-    if (first !== END_MARKER || head.readUInt32BE(4) !== this.#number) {
+    if (first !== END_MARKER || bytes.readUInt32BE(start + 4) !== this.#number) {
       throw this.#fail('bad-frame', 'another frame stands in its place');
     }
   }
 
   /** What the head says that the frame holds must be what the object's size leaves for it. */
-  #checkSize(head: Buffer, kind: FrameKind, size: number): void {
-    const claimed = kind === FINAL ? head.readUInt32BE(20) : Number(head.readBigUInt64BE(12));
+  #checkSize(bytes: Buffer, start: number, kind: FrameKind, size: number): void {
+    const claimed = kind === FINAL ? bytes.readUInt32BE(start + 20) : Number(bytes.readBigUInt64BE(start + 12));
     if (claimed > size)
       throw this.#fail('truncated', `it should hold ${claimed} bytes, but the object has only ${size} of them`);
     if (claimed < size)
