@@ -124,6 +124,7 @@ describe(`kill -9 of a ${SIZE / MiB} MiB put`, () => {
   test.each([
     { kind: 'plain', count: KILL_COUNT, flags: [] },
     { kind: 'signed', count: DISASTER_COUNT, flags: ['--sign'] },
+    { kind: 'in equal parts', count: DISASTER_COUNT, flags: ['--equal-parts'] },
   ])('$count random moments, $kind', async ({ kind, count, flags }) => {
     for (let index = 0; index < count; index++) {
       const one = newCase(`${kind}-${index}`, flags);
