@@ -20,7 +20,7 @@ import { type JobResult, type Place, Progress, type RunOptions, type Tools } fro
 
 /**
  * Takes opened bytes in order. The bytes are the callee's until the promise resolves, and no longer: the next ones are
- * waited for until then.
+ * waited for until then. They may lie in a SharedArrayBuffer; what takes none gets a copy, `new Uint8Array(bytes)`.
  */
 export type PlainSink = (bytes: Uint8Array) => Promise<void>;
 

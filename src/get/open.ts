@@ -4,16 +4,18 @@ import type { GetRun } from '../get.ts';
 import { BufferPool } from '../parts/buffers.ts';
 import { laneSizeOf } from '../parts/memory.ts';
 import { openPart } from '../parts/open-part.ts';
-import type { OpenReceipt, OpenTask } from '../parts/task.ts';
+import type { OpenLink, OpenReceipt, OpenTask } from '../parts/task.ts';
 import type { Piece } from './pieces.ts';
 
 export interface Opener {
   lanes: { readonly count: number };
   /** Memory for one piece. Whoever opens one holds a ticket until nothing of the piece is in memory any more. */
   ticket: () => Promise<Disposable>;
-  /** Opens a piece, until `cut`. */
-  open: (piece: Piece, target: OpenTask['target'], cut?: AbortSignal) => Promise<OpenReceipt>;
+  /** Opens a piece, until `cut`. What is shown is as it is until `show` resolves. */
+  open: (piece: Piece, target: PieceTarget, cut: AbortSignal) => Promise<OpenReceipt>;
 }
+
+export type PieceTarget = Exclude<OpenTask['target'], { shown: true }> | Pick<OpenLink, 'show'>;
 
 /**
  * Threads are worth their start for several pieces; a single one is opened on this thread. Throws `memory-too-small`
@@ -31,7 +33,8 @@ export async function openerFor(run: GetRun, pieceCount: number): Promise<Opener
       open: async (piece, target, cut) => {
         const buffers = new BufferPool();
         try {
-          return await openPart(await taskFor(run, piece, target), place.store, buffers, cut);
+          const link = { cut, show: showOf(target), isElsewhere: false };
+          return await openPart(await taskFor(run, piece, target), place.store, buffers, link);
         } finally {
           buffers.clear();
         }
@@ -44,12 +47,28 @@ export async function openerFor(run: GetRun, pieceCount: number): Promise<Opener
     ticket: () => budget.take(laneSize),
     async open(piece, target, cut) {
       const task = await taskFor(run, piece, target);
-      return lanes.measure(piece.plainSize, () => threads.open(task, cut));
+      const show = showOf(target);
+      const shown = Promise.withResolvers<void>();
+      const opened = threads.open(
+        task,
+        (plain) => {
+          shown.resolve();
+          return show(plain);
+        },
+        cut,
+      );
+      // How long somebody looks at it is not the server's doing.
+      await lanes.measure(piece.plainSize, () => Promise.race([opened, shown.promise]));
+      return await opened;
     },
   };
 }
 
-async function taskFor(run: GetRun, { firstFrame, lastFrame }: Piece, target: OpenTask['target']): Promise<OpenTask> {
+function showOf(target: PieceTarget): OpenLink['show'] {
+  return 'show' in target ? target.show : () => Promise.resolve();
+}
+
+async function taskFor(run: GetRun, { firstFrame, lastFrame }: Piece, target: PieceTarget): Promise<OpenTask> {
   const { place, object, message, range } = run;
   return {
     kind: 'open',
@@ -61,6 +80,6 @@ async function taskFor(run: GetRun, { firstFrame, lastFrame }: Piece, target: Op
     firstFrame,
     lastFrame,
     range,
-    target,
+    target: 'show' in target ? { shown: true } : target,
   };
 }

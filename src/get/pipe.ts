@@ -6,7 +6,7 @@ import { EXIT, SealiftError } from '../errors.ts';
 import type { GetRun, PlainSink } from '../get.ts';
 import { runLanes } from '../parts/lanes.ts';
 import { Turns } from '../parts/turns.ts';
-import { type Opener, openerFor } from './open.ts';
+import { openerFor } from './open.ts';
 import { type Piece, piecesOf } from './pieces.ts';
 
 /** Resolves to '' (a pipe's get is no job) once the sink has taken everything. */
@@ -17,22 +17,22 @@ export async function toPipe(run: GetRun, sink: PlainSink): Promise<string> {
   progress.emit({ type: 'start', job: '', command: 'get', object: place.url, resumed: false, totalBytes });
   const opener = await openerFor(run, pieces.length);
   const turns = new Turns();
-  using holds = new Holds(opener);
 
-  async function work([index, piece]: [number, Piece], cut: AbortSignal): Promise<void> {
-    const hold = await holds.take();
+  async function work(index: number, piece: Piece, cut: AbortSignal): Promise<void> {
+    // Given in the order they were asked for, so that the piece whose turn it is never lacks one.
+    using _ticket = await opener.ticket();
     try {
-      const { plainSize, plain } = await opener.open(piece, { buffer: hold.takeBuffer() }, cut);
-      hold.buffer = plain!;
-      await turns.take(index + 1);
-      await sink(new Uint8Array(plain!, 0, plainSize));
-      progress.acked(plainSize);
-      turns.pass();
+      await opener.open(piece, { show }, cut);
     } catch (error) {
       turns.stop(error);
       throw error;
-    } finally {
-      holds.give(hold);
+    }
+
+    async function show(plain: Uint8Array): Promise<void> {
+      await turns.take(index + 1);
+      await sink(plain);
+      progress.acked(plain.length);
+      turns.pass();
     }
   }
 
@@ -42,67 +42,10 @@ export async function toPipe(run: GetRun, sink: PlainSink): Promise<string> {
     stop: request.signal,
     // Nothing of it can be gone on with: pieces in flight are of no use to anybody.
     graceMs: 0,
-    work,
+    work: ([index, piece], cut) => work(index, piece, cut),
   });
   if (!complete) throw stopped(progress.ackedBytes);
   return '';
-}
-
-/** Memory for one piece: a ticket, and a buffer once there is one. */
-class Hold implements Disposable {
-  readonly #ticket: Disposable;
-  buffer: ArrayBuffer | undefined;
-
-  constructor(ticket: Disposable) {
-    this.#ticket = ticket;
-  }
-
-  /** The buffer, if any, which is then somebody else's. */
-  takeBuffer(): ArrayBuffer | undefined {
-    const { buffer } = this;
-    this.buffer = undefined;
-    return buffer;
-  }
-
-  [Symbol.dispose](): void {
-    this.buffer?.transfer(0);
-    this.#ticket[Symbol.dispose]();
-  }
-}
-
-/**
- * Hands a buffer on from piece to piece, its ticket with it, because a fresh one costs thousands of page faults. While
- * a lane waits for a ticket nothing is kept idle: two jobs that did so could wait for each other for ever. And because
- * tickets are given in the order they were asked for, the piece whose turn it is never lacks one.
- */
-class Holds implements Disposable {
-  readonly #opener: Opener;
-  readonly #idle: Hold[] = [];
-  #waitingCount = 0;
-
-  constructor(opener: Opener) {
-    this.#opener = opener;
-  }
-
-  async take(): Promise<Hold> {
-    const idle = this.#idle.pop();
-    if (idle) return idle;
-    this.#waitingCount++;
-    try {
-      return new Hold(await this.#opener.ticket());
-    } finally {
-      this.#waitingCount--;
-    }
-  }
-
-  give(hold: Hold): void {
-    if (this.#waitingCount === 0) this.#idle.push(hold);
-    else hold[Symbol.dispose]();
-  }
-
-  [Symbol.dispose](): void {
-    for (const hold of this.#idle.splice(0)) hold[Symbol.dispose]();
-  }
 }
 
 export function stopped(released: number): SealiftError {

@@ -1,6 +1,7 @@
 /**
- * The life of one part on its way down: fetch, open, write where there is a file to write. Bytes are written only after every frame they come from
- * has been verified. A fetch that breaks is tried again from the start of the part; nothing else is.
+ * The life of one part on its way down: fetch, open, and write where there is a file, or show to whoever wants to see.
+ * Bytes are written and shown only after every frame they come from has been verified. A fetch that breaks is tried
+ * again from the start of the part; nothing else is.
  */
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -12,46 +13,41 @@ import { FrameOpener } from '../formats/esdk/open-frames.ts';
 import { release } from '../formats/release.ts';
 import type { Store } from '../stores/store.ts';
 import type { BufferPool } from './buffers.ts';
-import type { OpenReceipt, OpenTask } from './task.ts';
+import type { OpenLink, OpenReceipt, OpenTask } from './task.ts';
 
 /** Tries a part gets. The store has already retried what fails before the first byte; these are for broken bodies. */
 const ATTEMPT_COUNT = 5;
 const FIRST_PAUSE_MS = 200;
 
-/** Fetches, opens and writes one part, until `cut`. */
+/** Fetches and opens one part, until it is cut, and writes or shows it. */
 export async function openPart(
   task: OpenTask,
   store: Store,
   buffers: BufferPool,
-  cut?: AbortSignal,
+  link: OpenLink,
 ): Promise<OpenReceipt> {
   const { target } = task;
   const { layout } = task.message;
   const frameOffset = (task.firstFrame - 1) * layout.frameSize;
   const size = Math.min(task.lastFrame * layout.frameSize, layout.plainSize) - frameOffset;
-  const plain = 'buffer' in target ? bufferOver(target, size) : buffers.take(size);
+  // What is moved to another thread costs its collector more than the cipher costs here; what is shared costs nothing.
+  const plain = buffers.take(size, { isShared: 'shown' in target && link.isElsewhere });
   try {
-    await fetchAndOpen(task, store, plain, cut);
+    await fetchAndOpen(task, store, plain, link.cut);
     const first = Math.max(task.range.first - frameOffset, 0);
     const wanted = plain.subarray(first, Math.max(first, Math.min(task.range.last + 1 - frameOffset, size)));
     if ('path' in target) {
       await writeAt(target.path, wanted, frameOffset + first - task.range.first);
       return { plainSize: wanted.length, crc32: crc32(wanted) };
     }
-    if ('nowhere' in target) return { plainSize: wanted.length };
-    if (first > 0) plain.copyWithin(0, first, first + wanted.length);
-    return { plainSize: wanted.length, plain: plain.buffer as ArrayBuffer };
+    if ('shown' in target) await link.show(wanted);
+    return { plainSize: wanted.length };
   } finally {
-    if (!('buffer' in target)) buffers.give(plain);
+    buffers.give(plain);
   }
 }
 
-/** The buffer that came down with the task, where it is large enough, else a new one. */
-function bufferOver({ buffer }: { buffer: ArrayBuffer | undefined }, size: number): Buffer {
-  return buffer && buffer.byteLength >= size ? Buffer.from(buffer) : Buffer.allocUnsafeSlow(size);
-}
-
-async function fetchAndOpen(task: OpenTask, store: Store, plain: Buffer, cut?: AbortSignal): Promise<void> {
+async function fetchAndOpen(task: OpenTask, store: Store, plain: Buffer, cut: AbortSignal | undefined): Promise<void> {
   const { first, last } = sealedRangeOf(task.message.layout, task);
   for (let attempt = 1; ; attempt++) {
     const opener = new FrameOpener({ ...task.message, ...task, plain, offset: 0 });

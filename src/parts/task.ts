@@ -1,7 +1,7 @@
 /**
  * What goes down to a thread and what comes up again. Tasks are small: offsets, keys as KeyObjects, where to read and
- * where to send. The bytes of a part never cross, but where they come from a pipe or go to one: their ArrayBuffer is
- * moved.
+ * where to send. The bytes of a part never cross, but where they come from a pipe: their ArrayBuffer is moved. Those
+ * that the main thread looks at, to hash them or to write them to a pipe, lie in memory that both share.
  */
 import type { ErrorData } from '../errors.ts';
 import type { EsdkMessage, Message } from '../formats/message.ts';
@@ -73,11 +73,21 @@ export interface OpenTask {
   lastFrame: number;
   /** Plain bytes wanted, inclusive; bytes of the frames outside are dropped. `last` < `first` wants none. */
   range: { first: number; last: number };
-  /** Where the opened bytes go: into a file at their place in the range, up to the main thread, or nowhere. */
-  target: { path: string } | { buffer: ArrayBuffer | undefined } | { nowhere: true };
+  /** Where the opened bytes go: into a file at their place in the range, to whoever is shown them, or nowhere. */
+  target: { path: string } | { shown: true } | { nowhere: true };
 }
 
 export type PartTask = SealTask | OpenTask;
+
+/** What the opening of a part needs of whoever wants it. */
+export interface OpenLink {
+  /** Resolves once nobody looks at the bytes any more; their memory is used again then. */
+  show(plain: Uint8Array): Promise<void>;
+  /** Whoever is shown them is on another thread. */
+  readonly isElsewhere: boolean;
+  /** Aborts when they are not waited for any longer. */
+  readonly cut: AbortSignal | undefined;
+}
 
 /** What the thread needs back from the main thread before it may send. */
 export interface Link {
@@ -94,8 +104,6 @@ export interface OpenReceipt {
   plainSize: number;
   /** Of the bytes that were written, where they went into a file. */
   crc32?: number | undefined;
-  /** The opened bytes, with `size` of them used, where the task asked for them. */
-  plain?: ArrayBuffer | undefined;
 }
 
 /** Errors cross as data: structured clone drops an error's class and fields. */

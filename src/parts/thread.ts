@@ -12,7 +12,17 @@ import type { Store } from '../stores/store.ts';
 import { BufferPool } from './buffers.ts';
 import { openPart } from './open-part.ts';
 import { sealPart } from './seal-part.ts';
-import type { Announced, Link, OpenReceipt, PartTask, Receipt, StoreAccess, TaskAnswer, ThreadData } from './task.ts';
+import type {
+  Announced,
+  Link,
+  OpenLink,
+  OpenReceipt,
+  PartTask,
+  Receipt,
+  StoreAccess,
+  TaskAnswer,
+  ThreadData,
+} from './task.ts';
 
 export interface ThreadCall {
   task: PartTask;
@@ -41,9 +51,7 @@ export async function runTask({ task, port }: ThreadCall): Promise<TaskAnswer<Re
   try {
     const store = await storeFor(task.store);
     if (task.kind === 'seal') return { value: await sealPart(task, store, link, buffers) };
-    const { plain, ...receipt } = await openPart(task, store, buffers, link.cut);
-    if (plain) port.postMessage(plain, [plain]);
-    return { value: receipt };
+    return { value: await openPart(task, store, buffers, link) };
   } catch (error) {
     return { error: SealiftError.from(error).toJSON() };
   } finally {
@@ -73,15 +81,16 @@ function tellRetry(retry: Retry): void {
   parentPort?.postMessage(retry);
 }
 
-/** The thread's end of a task's port: intents go up on it, the ledger's answer or a cut comes down. */
-class PortLink implements Link {
+/** The thread's end of a task's port: intents or opened bytes go up on it, the answer to them or a cut comes down. */
+class PortLink implements Link, OpenLink {
+  readonly isElsewhere = true;
   readonly #port: MessagePort;
   readonly #cut = new AbortController();
-  #onAnswer: ((answer: TaskAnswer<Intent>) => void) | undefined;
+  #onAnswer: ((answer: TaskAnswer<unknown>) => void) | undefined;
 
   constructor(port: MessagePort) {
     this.#port = port;
-    port.on('message', (message: TaskAnswer<Intent> | 'cut') => {
+    port.on('message', (message: TaskAnswer<unknown> | 'cut') => {
       if (message === 'cut') this.#cut.abort();
       else this.#onAnswer?.(message);
     });
@@ -91,11 +100,19 @@ class PortLink implements Link {
     return this.#cut.signal;
   }
 
-  announce(part: Announced): Promise<Intent> {
+  async announce(part: Announced): Promise<Intent> {
+    return (await this.#ask(part)) as Intent;
+  }
+
+  async show(plain: Uint8Array): Promise<void> {
+    await this.#ask(plain);
+  }
+
+  #ask(message: Announced | Uint8Array): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#onAnswer = (answer) =>
         'value' in answer ? resolve(answer.value) : reject(SealiftError.revive(answer.error));
-      this.#port.postMessage(part);
+      this.#port.postMessage(message);
     });
   }
 }

@@ -7,10 +7,10 @@ import { dirname, extname } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import { FixedQueue, Piscina } from 'piscina';
 import { SealiftError } from '../errors.ts';
-import type { Intent, Receipt } from '../ledger/types.ts';
+import type { Receipt } from '../ledger/types.ts';
 import type { SharedBandwidth } from '../limits/bandwidth.ts';
 import type { Retry } from '../network.ts';
-import type { Announced, Link, OpenReceipt, OpenTask, SealTask, TaskAnswer, ThreadData } from './task.ts';
+import type { Announced, Link, OpenLink, OpenReceipt, OpenTask, SealTask, TaskAnswer, ThreadData } from './task.ts';
 
 /**
  * The heap of a thread. Parts live outside it, and what the SDK keeps is some 20 MB. A larger young generation only
@@ -60,25 +60,23 @@ export class Threads {
    * the intent is on disk.
    */
   async seal(task: SealTask, announce: Link['announce'], cut?: AbortSignal): Promise<Receipt> {
-    return (await this.#run(task, cut, (part, reply) => {
-      announce(part as Announced).then(
-        (value) => reply({ value }),
-        (error) => reply({ error: SealiftError.from(error).toJSON() }),
-      );
-    })) as Receipt;
+    return (await this.#run(task, cut, (part) => announce(part as Announced))) as Receipt;
   }
 
-  /** Opens one part, until `cut`. Where the target is a buffer, the answer owns the ArrayBuffer with the plain bytes. */
-  async open(task: OpenTask, cut?: AbortSignal): Promise<OpenReceipt> {
-    let plain: ArrayBuffer | undefined;
-    const arrived = Promise.withResolvers<void>();
-    const receipt = (await this.#run(task, cut, (buffer) => {
-      plain = buffer as ArrayBuffer;
-      arrived.resolve();
-    })) as OpenReceipt;
-    if (!('buffer' in task.target)) return receipt;
-    await arrived.promise;
-    return { ...receipt, plain };
+  /** Opens one part, until `cut`. What is to be shown is in the thread's memory, and stays as it is until `show` resolves. */
+  async open(task: OpenTask, show: OpenLink['show'], cut?: AbortSignal): Promise<OpenReceipt> {
+    let failure: { error: unknown } | undefined;
+    try {
+      return (await this.#run(task, cut, (plain) =>
+        show(plain as Uint8Array).catch((error) => {
+          failure = { error };
+          throw error;
+        }),
+      )) as OpenReceipt;
+    } catch (error) {
+      // As it was thrown here, not as it came back.
+      throw failure ? failure.error : error;
+    }
   }
 
   /** Stops the threads at once, whatever they do. Callers wait for their lanes first. */
@@ -89,11 +87,17 @@ export class Threads {
   async #run(
     task: SealTask | OpenTask,
     cut: AbortSignal | undefined,
-    onMessage: (message: unknown, reply: (answer: TaskAnswer<Intent>) => void) => void,
+    onMessage: (message: unknown) => Promise<unknown>,
   ): Promise<Receipt | OpenReceipt> {
     if (cut?.aborted) throw SealiftError.interrupted(cut, 'A part that had not begun');
     const { port1, port2 } = new MessageChannel();
-    port1.on('message', (message) => onMessage(message, (answer) => port1.postMessage(answer)));
+    const reply = (answer: TaskAnswer<unknown>) => port1.postMessage(answer);
+    port1.on('message', (message) => {
+      onMessage(message).then(
+        (value) => reply({ value }),
+        (error) => reply({ error: SealiftError.from(error).toJSON() }),
+      );
+    });
     const onCut = () => port1.postMessage('cut');
     cut?.addEventListener('abort', onCut);
     try {
@@ -111,8 +115,7 @@ export class Threads {
 
 /** What is moved to the thread with its task. */
 function buffersOf(task: SealTask | OpenTask): ArrayBuffer[] {
-  if (task.kind === 'seal') return 'plain' in task.source ? [task.source.plain.buffer] : [];
-  return 'buffer' in task.target && task.target.buffer ? [task.target.buffer] : [];
+  return task.kind === 'seal' && 'plain' in task.source ? [task.source.plain.buffer] : [];
 }
 
 /** This process's environment. Threads look there for the compile cache, which is handed on where one is in use. */
