@@ -46,7 +46,7 @@ async function freeUpload(
 ): Promise<boolean> {
   try {
     if (uploadId !== undefined) await store.abortUpload(key, uploadId);
-    else await tellStrays({ store, key, url }, ledger.job.createdMs, warn);
+    else await tellStrays({ store, key, url }, ledger.job.createdMs, { warn });
     return true;
   } catch (error) {
     const { code, message } = SealiftError.from(error);
@@ -54,11 +54,27 @@ async function freeUpload(
     if (code === 'bucket-not-found' && !isInDirectory(url)) return true;
     warn(
       uploadId === undefined
-        ? `An upload of ${url} may be left behind, and could not be looked for: ${message}`
+        ? cannotLook(url, message)
         : `Upload ${uploadId} of ${url} could not be aborted: ${message}`,
     );
     return false;
   }
+}
+
+/** An upload was asked for more than once: one that nobody heard of may be there beside `ours`. */
+export async function tellSecondUpload(
+  place: Place,
+  { sinceMs, ours, warn }: { sinceMs: number; ours: string; warn: (message: string) => void },
+): Promise<void> {
+  try {
+    await tellStrays(place, sinceMs, { warn, ours });
+  } catch (error) {
+    warn(cannotLook(place.url, SealiftError.from(error).message));
+  }
+}
+
+function cannotLook(url: string, why: string): string {
+  return `An upload of ${url} may be left behind, and could not be looked for: ${why}`;
 }
 
 /**
@@ -68,10 +84,10 @@ async function freeUpload(
 async function tellStrays(
   { store, key, url }: Pick<Place, 'store' | 'key' | 'url'>,
   sinceMs: number,
-  warn: (message: string) => void,
+  { warn, ours }: { warn: (message: string) => void; ours?: string | undefined },
 ): Promise<void> {
   for await (const { uploadId, initiated } of store.listUploads(key)) {
-    if (initiated.getTime() < sinceMs - MAX_CLOCK_SKEW_MS) continue;
+    if (uploadId === ours || initiated.getTime() < sinceMs - MAX_CLOCK_SKEW_MS) continue;
     const remedy = isInDirectory(url)
       ? `remove it (rm -r, the hidden folder .${key}.sealift-${uploadId})`
       : 'abort it (aws s3api abort-multipart-upload)';

@@ -9,6 +9,7 @@ import type { PutRun } from '../put.ts';
 import { announcePart } from './announce.ts';
 import type { Attempt, SealOptions } from './attempt.ts';
 import { beginEnding, type Ending } from './ending.ts';
+import { tellSecondUpload } from './give-up.ts';
 import { withGrace } from './grace.ts';
 import { StartOver } from './start-over.ts';
 
@@ -21,11 +22,16 @@ export function needsOf(cut: Cut, { sign }: Pick<SealOptions, 'sign'>): LaneNeed
 }
 
 /** Resolves once the ledger has the upload's id. */
-export async function createUpload({ place, ledger, request }: PutRun, { row }: Attempt): Promise<string> {
+export async function createUpload({ place, ledger, request, progress }: PutRun, { row }: Attempt): Promise<string> {
+  let askedAgain = false;
+  const onAskedAgain = () => {
+    askedAgain = true;
+  };
   const uploadId = await withGrace(request.signal, (signal) =>
-    place.store.createUpload(place.key, { ...row.headers, signal }),
+    place.store.createUpload(place.key, { ...row.headers, signal, onAskedAgain }),
   );
   ledger.setUploadId(uploadId);
+  if (askedAgain) await tellSecondUpload(place, { sinceMs: ledger.job.createdMs, ours: uploadId, warn: progress.warn });
   return uploadId;
 }
 

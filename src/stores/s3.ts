@@ -119,7 +119,10 @@ export class S3Store implements Store {
     };
   }
 
-  async createUpload(key: string, options: CallOptions & ObjectHeaders): Promise<string> {
+  async createUpload(
+    key: string,
+    options: CallOptions & ObjectHeaders & { onAskedAgain?: (() => void) | undefined },
+  ): Promise<string> {
     const command = new CreateMultipartUploadCommand({
       ...this.#object(key),
       ...headerFields(options),
@@ -127,6 +130,7 @@ export class S3Store implements Store {
       ChecksumType: 'FULL_OBJECT',
     });
     const answer = await this.#send('CreateMultipartUpload', key, options, command);
+    if ((answer.$metadata.attempts ?? 1) > 1) options.onAskedAgain?.();
     return required(answer.UploadId, 'UploadId');
   }
 

@@ -116,8 +116,14 @@ export interface Store {
     options: CallOptions & ObjectHeaders & { crc32: number; condition: WriteCondition },
   ): Promise<WriteAnswer>;
 
-  /** Starts a multipart upload with a FULL_OBJECT CRC32. Resolves to the upload id. */
-  createUpload(key: string, options: CallOptions & ObjectHeaders): Promise<string>;
+  /**
+   * Starts a multipart upload with a FULL_OBJECT CRC32. Resolves to the upload id. `onAskedAgain` is called before where
+   * the request was made more than once: there may be a second upload, of which nobody heard.
+   */
+  createUpload(
+    key: string,
+    options: CallOptions & ObjectHeaders & { onAskedAgain?: (() => void) | undefined },
+  ): Promise<string>;
 
   /** Sends one part. Throws `upload-lost` where the upload is gone. */
   sendPart(key: string, part: PartToSend, options?: CallOptions): Promise<{ etag: string }>;

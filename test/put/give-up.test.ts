@@ -1,6 +1,6 @@
 /** A job that is given up frees what the store holds of it, and never forgets what it could not free. */
 import { CreateMultipartUploadCommand } from '@aws-sdk/client-s3';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Engine } from '../../src/engine.ts';
 import type { JobEvent, JobResult } from '../../src/job.ts';
 import { jobIdOf } from '../../src/ledger/ledger.ts';
@@ -150,6 +150,19 @@ describe('put', () => {
     expect(result.warnings[0]).toContain('abort-multipart-upload');
     expect(await stage.uploadIds(plot)).toContain(stray);
   });
+});
+
+test('an upload that was asked for twice, because the first answer was lost, is there twice: the other one is named', async () => {
+  vi.stubEnv('AWS_MAX_ATTEMPTS', '2');
+  const plot = stage.plot('twice');
+  await using trying = stage.engine(plot);
+  stage.sandbox.setFaults('CreateMultipartUpload:1=lose-answer');
+  const { warnings } = await trying.put({ source: plot.source, target: plot.target, partSize: PART_SIZE });
+  vi.stubEnv('AWS_MAX_ATTEMPTS', '1');
+  const [stray, ...others] = await stage.uploadIds(plot);
+  expect(others).toEqual([]);
+  expect(warnings).toEqual([expect.stringContaining(stray!)]);
+  await stage.expectEqual(plot);
 });
 
 test('progress counts towards the size of the file that is sealed, also where another one was begun with', async () => {
