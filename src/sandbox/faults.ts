@@ -62,7 +62,7 @@ const CODES = {
 } as const;
 
 /** The statuses of errors that may be given by name, from the same pages. */
-const STATUSES: Readonly<Record<string, number>> = {
+export const STATUSES: Readonly<Record<string, number>> = {
   AccessDenied: 403,
   AccessDeniedException: 400,
   ConditionalRequestConflict: 409,
