@@ -72,16 +72,14 @@ async function fetchAndOpen(task: OpenTask, store: Store, plain: Buffer, cut: Ab
 }
 
 async function writeAt(path: string, bytes: Buffer, position: number): Promise<void> {
-  const file = await open(path, 'r+');
   try {
+    await using file = await open(path, 'r+');
     for (let done = 0; done < bytes.length; ) {
       const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
       done += bytesWritten;
     }
   } catch (error) {
     throw targetError(path, error as NodeJS.ErrnoException);
-  } finally {
-    await file.close();
   }
 }
 

@@ -63,6 +63,19 @@ async function expectWhole({ folder, back }: { folder: string; back: string }): 
 }
 
 describe('the half-written file', () => {
+  test('that is removed under a get is no bug of ours, and the next get begins anew', async () => {
+    const plot = await again();
+    stage.strike('GetObject:3=stall@1ms', async () => {
+      for (const name of await readdir(plot.folder)) await unlink(join(plot.folder, name));
+    });
+    await expect(get(plot)).rejects.toMatchObject({
+      code: 'target-unwritable',
+      message: expect.stringMatching(/ENOENT/),
+    });
+    expect(await get(plot)).toMatchObject({ partsReused: 0 });
+    await expectWhole(plot);
+  });
+
   test('is read back: what is as it was written is kept, without a word', async () => {
     const plot = await unfinished();
     expect(await get(plot)).toMatchObject({ partsReused: 1, warnings: [] });
