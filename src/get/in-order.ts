@@ -65,10 +65,13 @@ async function getMessage(run: InOrderRun): Promise<JobResult> {
   return progress.result({ command, job: '', object, plainBytes, sealedBytes, parts: 1, signed });
 }
 
-/** Plain bytes held at once: a piece of frames, and the last frame. How large a pipe's frames really are shows later. */
-function heldSize({ header: { frameSize }, bodySize = MiB }: MessageStream): number {
+/**
+ * Plain bytes held at once: a piece of frames, the last frame, and of a signed message the one before it. How large a
+ * pipe's frames really are shows later.
+ */
+function heldSize({ header: { frameSize, suite }, bodySize = MiB }: MessageStream): number {
   const frame = frameSize === 0 ? bodySize : Math.min(frameSize, bodySize);
-  return Math.max(frame, MiB) + frame;
+  return Math.max(frame, MiB) + (suite.signature && frameSize > 0 ? 2 : 1) * frame;
 }
 
 /** Resolves to the message's size once the sink has taken all that is wanted. */

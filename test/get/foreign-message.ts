@@ -26,19 +26,28 @@ export interface ForeignRecipe {
   context?: Record<string, string>;
   /** Pairs of the context that the header does not hold. */
   unstored?: Record<string, string>;
+  /** An empty frame follows full ones. */
+  emptyFinalFrame?: boolean;
   /** Copies of the wrapped key. */
   keyCount?: number;
   change?: (fields: MessageFields) => void;
 }
 
 export function foreignMessage(recipe: ForeignRecipe): Buffer {
-  const { suite, plain, frameSize, context = {}, unstored = {}, keyCount = 1, change } = recipe;
+  const { suite, plain, frameSize, context = {}, unstored = {}, keyCount = 1, emptyFinalFrame, change } = recipe;
   const dataKey = Buffer.alloc(suite.keySize, 'data key');
   const encryptionContext = { ...context, ...unstored, ...publicKeyPair(suite) };
   const wrapped = wrapDataKey({ dataKey, wrappingKey, ...names, encryptionContext, nonce: randomBytes(12) });
   const key = Buffer.concat([Buffer.from(wrapped.providerId), wrapped.providerInfo, wrapped.ciphertext].map(sized));
   const encryptedDataKeys = { count: keyCount, bytes: Buffer.concat(Array(keyCount).fill(key)) };
-  const fields = fieldsOf({ suite, plain, frameSize, context, encryptedDataKeys });
+  const fields = fieldsOf({
+    suite,
+    plain,
+    frameSize,
+    context,
+    encryptedDataKeys,
+    emptyFinalFrame: emptyFinalFrame ?? false,
+  });
   fields.unstored = encodePairs(unstored);
   change?.(fields);
   return writeMessage(fields, dataKey);

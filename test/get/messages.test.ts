@@ -9,7 +9,7 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { createEngine, type Engine, type GetRequest, type Keyring, SealiftError } from '../../src/index.ts';
 import { somePlain } from '../formats/message.ts';
-import { ALL_SUITES } from '../formats/writer.ts';
+import { ALL_SUITES, type MessageFields, u16 } from '../formats/writer.ts';
 import { foreignMessage, keyring, pipeOf, suiteNamed } from './foreign-message.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sealift-test-'));
@@ -252,6 +252,30 @@ describe('the last frame', () => {
       }
     }
   });
+
+  test.each([1, 7, 101, 1 << 20])(
+    'of a signed message is one with bytes in it, where an empty frame ends the message: chunks of %i',
+    async (chunkSize) => {
+      for (const [size, frameSize] of [
+        [200, 100],
+        [100, 100],
+        [3 * 2 ** 20, 2 ** 19],
+      ] as const) {
+        if (size > 1000 * chunkSize) continue;
+        const full = somePlain(size);
+        const recipe = { suite: signed!, plain: full, frameSize, emptyFinalFrame: true };
+        const good = await released({ source: pipeOf(foreignMessage(recipe), chunkSize) });
+        expect(good).toEqual({ plain: full });
+        const change = (fields: MessageFields) => {
+          fields.footer = (signature) => Buffer.concat([u16(signature.length), signature.fill(1, 20)]);
+        };
+        const spoilt = foreignMessage({ ...recipe, change });
+        const { plain: some, error } = await released({ source: pipeOf(spoilt, chunkSize) });
+        expect(error).toMatchObject({ code: 'bad-signature' });
+        expect(some).toEqual(full.subarray(0, -frameSize));
+      }
+    },
+  );
 
   test('and all before it are held to what was signed: any flipped byte is noticed', async () => {
     const short = foreignMessage({ suite: signed!, plain: somePlain(30), frameSize: 20 });

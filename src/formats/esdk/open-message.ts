@@ -3,7 +3,8 @@
  * That is how a pipe is read, and how a signed message must be, whose signature covers every byte in order.
  *
  * Bytes go in by `push`, and proven plain bytes come out of it. The last frame is held back until `finish`: only then is
- * it known that the message ends there, and that its signature, if it has one, is good.
+ * it known that the message ends there, and that its signature, if it has one, is good. Of a signed message that ends
+ * with an empty frame, as ours may, the full frame before it is held back as well: something has to wait.
  */
 import { SealiftError } from '../../errors.ts';
 import { MiB } from '../../units.ts';
@@ -53,6 +54,8 @@ export class MessageOpener {
   #opener: FrameOpener | undefined;
   #plain: Buffer = Buffer.alloc(0);
   #released = 0;
+  /** Of a signed message, the newest regular frame while it may be the last one with bytes in it. */
+  #held: Buffer = Buffer.alloc(0);
   /** The final frame, or the single block. */
   #last: { opener: FrameOpener; plain: Buffer } | undefined;
   readonly #signatureSize = new Field(2);
@@ -86,7 +89,7 @@ export class MessageOpener {
     if (position < sealed.length) this.#takeFooter(sealed.subarray(position));
   }
 
-  /** The last frame's plain bytes, once the message is proven whole. Throws `truncated`, `bad-signature`. */
+  /** What was held back, once the message is proven whole. Throws `truncated`, `bad-signature`. */
   finish(): Buffer {
     if (!this.#last || !this.#isBodyOver) throw this.#fail('truncated', 'the message ends before this frame does');
     this.#last.opener.finish();
@@ -94,11 +97,16 @@ export class MessageOpener {
       if (!this.#signature?.full) throw this.#fail('truncated', 'the message ends within its signature');
       this.#verifier.check(this.#signature.bytes);
     }
-    return this.#last.plain;
+    return this.#endsEmpty ? this.#held : this.#last.plain;
   }
 
   get #isBodyOver(): boolean {
     return this.#last !== undefined && this.#left === 0;
+  }
+
+  /** No bytes are known to follow those of the regular frames. */
+  get #endsEmpty(): boolean {
+    return this.#last === undefined || this.#last.plain.length === 0;
   }
 
   /** No more frames fit into the buffer. */
@@ -108,8 +116,14 @@ export class MessageOpener {
 
   *#release(): Generator<Buffer> {
     const verified = this.#opener?.verifiedSize ?? 0;
-    if (verified > this.#released) yield this.#plain.subarray(this.#released, verified);
+    const frames = this.#plain.subarray(this.#released, verified);
     this.#released = verified;
+    const keptSize = this.#verifier && this.#endsEmpty ? this.#header.frameSize : 0;
+    if (frames.length === 0 && keptSize > 0) return;
+    if (this.#held.length > 0) yield this.#held;
+    const size = frames.length - keptSize;
+    if (size > 0) yield frames.subarray(0, size);
+    this.#held = Buffer.from(frames.subarray(size));
   }
 
   /** Takes bytes off the front of `sealed`, at most to the end of a frame. Returns how many. */

@@ -61,6 +61,14 @@ export const release: Mutant[] = [
     only: 'commitment',
   },
   {
+    breaks: 'the last frame with bytes in it waits for the signature',
+    file: 'src/formats/esdk/open-message.ts',
+    find: 'const keptSize = this.#verifier && this.#endsEmpty ?',
+    replace: 'const keptSize = this.#verifier && this.#released < 0 ?',
+    test: 'test/get/messages.test.ts',
+    only: 'with bytes in it',
+  },
+  {
     breaks: 'the name in the message id is checked',
     file: 'src/get/unlock.ts',
     find: '  checkName(header, at, rules);\n',
