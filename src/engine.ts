@@ -6,7 +6,7 @@
 
 import { resolve } from 'node:path';
 import { type ReadableStream, TransformStream } from 'node:stream/web';
-import type { Engine, EngineOptions } from './engine/api.ts';
+import type { Engine, EngineOptions, ResealRequest } from './engine/api.ts';
 import { EngineKeys } from './engine/keys.ts';
 import { SealiftError } from './errors.ts';
 import { type GetRequest, get, type OpenRequest } from './get.ts';
@@ -25,6 +25,7 @@ import { checkedStream } from './parts/pipe-source.ts';
 import { HashThread } from './parts/signing.ts';
 import { Threads } from './parts/threads.ts';
 import { type PutRequest, put } from './put.ts';
+import { reseal } from './reseal.ts';
 import { type ObjectUrl, parseObjectUrl } from './stores/object-url.ts';
 import { openStore, resolveStore } from './stores/open.ts';
 import { type VerifyRequest, verify } from './verify.ts';
@@ -100,6 +101,12 @@ class Workshop implements Engine {
 
   verify(request: VerifyRequest): Promise<JobResult> {
     return this.#heard(request, () => verify(request, this.#tools));
+  }
+
+  reseal({ opener, ...request }: ResealRequest): Promise<JobResult> {
+    return this.#heard(request, async () =>
+      reseal(request, opener ? await this.#keys.fulfil(opener) : this.#keys, this.#tools),
+    );
   }
 
   inspect(source: GetRequest['source'], options: InspectOptions = {}): Promise<Inspection> {

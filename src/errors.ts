@@ -39,6 +39,7 @@ export const CODES = {
   'node-too-old': usage,
   'no-such-job': usage,
   'options-differ': usage,
+  'cannot-carry': usage,
 
   // The source.
   'source-not-found': failed,

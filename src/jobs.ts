@@ -38,7 +38,7 @@ async function abandon(tools: Tools, id: string, warn: Warn): Promise<Cancelled>
     if (ledger.lostUploads().length === 0) return 'over';
     return (await freeLostUploads(giving)) ? 'cancelled' : 'left';
   }
-  const isFreed = command !== 'put' || (await giveUpAttempt(giving));
+  const isFreed = command === 'get' || (await giveUpAttempt(giving));
   const download = command === 'get' ? ledger.download() : undefined;
   if (download) await removeTemporary(download);
   ledger.finish('cancelled');

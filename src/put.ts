@@ -14,7 +14,7 @@ import { leaveJob } from './leave.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { SourceIdentity } from './ledger/types.ts';
 import { openSource } from './parts/source.ts';
-import { type Attempt, beginAttempt, type SealOptions } from './put/attempt.ts';
+import { type Attempt, beginAttempt, type RangedSource, type SealOptions } from './put/attempt.ts';
 import { finishUpload, footerSizeOf } from './put/finish.ts';
 import { giveUpAttempt } from './put/give-up.ts';
 import { openJob } from './put/job.ts';
@@ -23,7 +23,7 @@ import { putPipe } from './put/pipe.ts';
 import { resumeAttempt } from './put/resume.ts';
 import { sendWhole } from './put/single.ts';
 import { StartOver } from './put/start-over.ts';
-import type { WriteAnswer } from './stores/store.ts';
+import type { InheritedHeaders, WriteAnswer } from './stores/store.ts';
 
 /** What is to be sealed, and into which object. */
 export interface PutRequest extends SealOptions, RunOptions {
@@ -39,9 +39,15 @@ export interface PutRequest extends SealOptions, RunOptions {
   memo?: Readonly<Record<string, unknown>> | undefined;
 }
 
+/** A put's request; or a reseal's, which puts what it opens, and whose source is its object's URL. */
+export interface WriteRequest extends PutRequest {
+  command: 'put' | 'reseal';
+  inherited?: InheritedHeaders | undefined;
+}
+
 /** What the parts of this story share. */
 export interface PutRun {
-  request: PutRequest;
+  request: WriteRequest;
   tools: Tools;
   place: Place;
   ledger: Ledger;
@@ -61,11 +67,19 @@ export async function put(request: PutRequest, tools: Tools): Promise<JobResult>
   const progress = new Progress(request);
   const place = await tools.place(request.target);
   const source = typeof request.source === 'string' ? await identify(request.source) : request.source;
+  return await putFrom(source, { ...request, command: 'put' }, { tools, place, progress });
+}
 
+/** As `put`, of what was found under the request's source. */
+export async function putFrom(
+  source: RangedSource | AsyncIterable<Uint8Array>,
+  request: WriteRequest,
+  { tools, place, progress }: Pick<PutRun, 'tools' | 'place' | 'progress'>,
+): Promise<JobResult> {
   const job = await openJob(request, { place, tools, progress });
   using ledger = job.ledger;
   const run: PutRun = { ...job, tools, place, progress };
-  const answer = Symbol.asyncIterator in source ? await putPipe(run, source) : await putFile(run, source);
+  const answer = Symbol.asyncIterator in source ? await putPipe(run, source) : await putRanged(run, source);
   ledger.setState('done', answer);
   ledger.finish('done');
   return resultOf(run);
@@ -77,8 +91,8 @@ async function identify(path: string): Promise<SourceIdentity> {
   return identity;
 }
 
-/** Seals a file, under another key where that mends what went wrong. */
-async function putFile(run: PutRun, source: SourceIdentity): Promise<WriteAnswer> {
+/** Seals what can be read again, under another key where that mends what went wrong. */
+async function putRanged(run: PutRun, source: RangedSource): Promise<WriteAnswer> {
   for (let count = 1; ; count++) {
     try {
       return await writeObject(run, source);
@@ -91,7 +105,7 @@ async function putFile(run: PutRun, source: SourceIdentity): Promise<WriteAnswer
   }
 }
 
-async function writeObject(run: PutRun, source: SourceIdentity): Promise<WriteAnswer> {
+async function writeObject(run: PutRun, source: RangedSource): Promise<WriteAnswer> {
   const resumed = await resumeAttempt(run, source);
   if (!resumed) return await carry(run, await beginAttempt(run, source));
   return 'arrived' in resumed ? resumed.arrived : await carry(run, resumed.attempt);
@@ -102,24 +116,24 @@ async function carry(run: PutRun, attempt: Attempt): Promise<WriteAnswer> {
   progress.emit({
     type: 'start',
     job: ledger.job.id,
-    command: 'put',
+    command: request.command,
     object: place.url,
     resumed: attempt.resumed,
     totalBytes: progress.totalBytes,
   });
   if (attempt.row.single) return await sendWhole(run, attempt);
   // The crew comes first: where memory is too small there is no upload yet to be left behind.
-  const crew = await tools.crew(needsOf(attempt.message, request), progress.tellLanes);
+  const crew = await tools.crew(needsOf(attempt.message, request, attempt.source!), progress.tellLanes);
   const uploadId = attempt.row.uploadId ?? (await createUpload(run, attempt));
   const complete = await sendParts(run, attempt, { uploadId, crew });
   if (!complete) throw interrupted(request);
   return await finishUpload(run, attempt, uploadId);
 }
 
-function resultOf({ ledger, place, progress }: PutRun): JobResult {
+function resultOf({ request, ledger, place, progress }: PutRun): JobResult {
   const attempt = ledger.attempt()!;
   return progress.result({
-    command: 'put',
+    command: request.command,
     job: ledger.job.id,
     object: place.url,
     plainBytes: attempt.layout.plainSize,
@@ -131,14 +145,23 @@ function resultOf({ ledger, place, progress }: PutRun): JobResult {
   });
 }
 
-function interrupted(request: PutRequest): SealiftError {
-  return new SealiftError('interrupted', `Interrupted: ${request.source} is partly uploaded, and its job is kept`, {
+function interrupted(request: WriteRequest): SealiftError {
+  const done = request.command === 'put' ? 'uploaded' : 'resealed';
+  return new SealiftError('interrupted', `Interrupted: ${request.source} is partly ${done}, and its job is kept`, {
     hint: 'Run the same command again, or `sealift resume`, to go on; `sealift cancel JOB` frees the parts.',
   });
 }
 
 /** Codes after which the same job can never go on: its upload is aborted and the job is over. */
-const FINAL_CODES = new Set<ErrorCode>(['source-changed', 'target-exists', 'target-changed']);
+const FINAL_CODES = new Set<ErrorCode>([
+  'source-changed',
+  'target-exists',
+  'target-changed',
+  // Of an object to be resealed.
+  'object-changed',
+  'bad-frame',
+  'truncated',
+]);
 
 /** What a store says to a request that it will never take. */
 const REFUSALS = new Set<ErrorCode>(['store-error', 'access-denied', 'bucket-not-found', 'wrong-region']);

@@ -1,7 +1,7 @@
 /** From flags to keys, and to the engine that uses them. The library is loaded here, once the flags are known to be good. */
 import { SealiftError } from '../errors.ts';
 import type { Engine, Keyring, KmsKeyring, KmsKeyringOptions, MultiKeyring, WrappingKeyring } from '../index.ts';
-import type { EngineFlags, KeyFlags } from './options.ts';
+import type { EngineFlags, KeyFlags, OldKeyFlags } from './options.ts';
 
 /** What a command does with keys. To open, none need be named: the object says which KMS key it wants. */
 export type KeyUse = 'seal' | 'open' | 'none';
@@ -27,17 +27,36 @@ export async function openEngine(flags: EngineFlags, use: KeyUse): Promise<Engin
 
 /** The KMS keys as one keyring, then each raw key. Of several the first makes data keys. */
 async function keyringFor(flags: KeyFlags, use: KeyUse): Promise<Keyring | KmsKeyring | MultiKeyring> {
-  const { kmsKey: keyIds = [], rawKey: files = [], allowPkcs1 } = flags;
+  const { kmsKey: keyIds = [], rawKey: files = [] } = flags;
   if (files.length === 0 && keyIds.length === 0 && use === 'seal') {
     throw new SealiftError('no-key', 'No key was named', {
       hint: 'Give --kms-key with a KMS key, or --raw-key with a key file (`sealift keygen FILE` makes one).',
     });
   }
-  const { kmsKeyring, multiKeyring, readKeyFile } = await import('../index.ts');
+  const { kmsKeyring, multiKeyring } = await import('../index.ts');
   const keyrings: (WrappingKeyring | KmsKeyring)[] = [];
   if (keyIds.length > 0 || files.length === 0) keyrings.push(kmsKeyring({ keyIds, ...kmsOptions(flags) }));
-  for (const file of files) keyrings.push(await readKeyFile(file, { allowPkcs1 }));
+  keyrings.push(...(await readKeys(files, flags)));
   return keyrings.length === 1 ? keyrings[0]! : multiKeyring(keyrings);
+}
+
+async function readKeys(files: readonly string[], { allowPkcs1 }: KeyFlags): Promise<WrappingKeyring[]> {
+  const { readKeyFile } = await import('../index.ts');
+  const keyrings: WrappingKeyring[] = [];
+  for (const file of files) keyrings.push(await readKeyFile(file, { allowPkcs1 }));
+  return keyrings;
+}
+
+/** The keys that an object has now: those named as old, else those named, of KMS any that it names itself. */
+export async function openerFor(flags: KeyFlags & OldKeyFlags): Promise<Keyring | KmsKeyring | MultiKeyring> {
+  const { oldKmsKey, oldRawKey } = flags;
+  const isNamed = oldKmsKey !== undefined || oldRawKey !== undefined;
+  const kmsKey = isNamed ? oldKmsKey : undefined;
+  const rawKey = isNamed ? oldRawKey : flags.rawKey;
+  if (isNamed || flags.kmsKey === undefined) return await keyringFor({ ...flags, kmsKey, rawKey }, 'open');
+  const { kmsKeyring, multiKeyring } = await import('../index.ts');
+  const any = kmsKeyring({ keyIds: [], ...kmsOptions(flags) });
+  return rawKey === undefined ? any : multiKeyring([any, ...(await readKeys(rawKey, flags))]);
 }
 
 function kmsOptions(flags: KeyFlags): Omit<KmsKeyringOptions, 'keyIds'> {

@@ -14,6 +14,7 @@ import { isOn } from './options.ts';
 import { Output, type OutputFlags } from './output.ts';
 import { enterCallersFolder } from './paths.ts';
 import { addPut } from './put.ts';
+import { addReseal } from './reseal.ts';
 import { addResume } from './resume.ts';
 import { addSandbox } from './sandbox.ts';
 import { refuseGarbled } from './utf8.ts';
@@ -24,6 +25,7 @@ const COMMANDS = [
   addPut,
   addGet,
   addVerify,
+  addReseal,
   addInspect,
   addLs,
   addJobs,

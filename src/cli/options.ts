@@ -21,6 +21,11 @@ export interface KeyFlags {
   allowPkcs1?: boolean | undefined;
 }
 
+export interface OldKeyFlags {
+  oldKmsKey?: string[] | undefined;
+  oldRawKey?: string[] | undefined;
+}
+
 export interface WorkFlags {
   maxMemory?: number | undefined;
   threads?: number | undefined;
@@ -84,6 +89,14 @@ export function keyOptions(command: Command): Command {
     .addOption(flag('--key-reuse <on|off>', 'one data key for many objects (default on)').choices(['on', 'off']));
 }
 
+/** What an object opens with that is to get another key. */
+export function oldKeyOptions(command: Command): Command {
+  return command
+    .optionsGroup('Keys:')
+    .addOption(flag('--old-kms-key <id>', 'KMS key that the object has now; it need not be named', list))
+    .addOption(flag('--old-raw-key <file>', 'raw key file that the object has now; may be repeated', paths));
+}
+
 /** What only opening can need. */
 export function openKeyOptions(command: Command): Command {
   return command
@@ -94,9 +107,13 @@ export function openKeyOptions(command: Command): Command {
 
 /** What is demanded of a message before it is opened. */
 export function messageOptions(command: Command): Command {
+  return ruleOptions(command.optionsGroup('Message:').addOption(versionOption()));
+}
+
+/** As `messageOptions`, of the newest version alone. */
+export function ruleOptions(command: Command): Command {
   return command
     .optionsGroup('Message:')
-    .addOption(versionOption())
     .addOption(flag('--allow-relocated', 'open an object that was sealed under another name'))
     .addOption(flag('--require-bound', 'refuse an object that is bound to no name'))
     .addOption(flag('--require-signature', 'refuse an object that is not signed'))
@@ -151,16 +168,23 @@ export function freshOption(command: Command): Command {
 }
 
 export function objectOptions(command: Command): Command {
+  const kept = command
+    .optionsGroup('Object:')
+    .addOption(flag('--overwrite', 'replace an object that exists'))
+    .addOption(flag('--content-type <type>', 'media type of the object'))
+    .addOption(flag('--metadata <name=value>', 'user metadata, not encrypted; may be repeated', pairs))
+    .addOption(flag('--tag <name=value>', 'object tag; may be repeated', pairs));
+  return sealOptions(kept);
+}
+
+/** How an object is sealed, also where all the rest of it is there already. */
+export function sealOptions(command: Command): Command {
   return command
     .optionsGroup('Object:')
     .addOption(flag('--format <name>', 'esdk (default) or s3ec; told below').choices(FORMATS))
     .addOption(flag('--s3ec-legacy', 'with s3ec, for readers that know only version 2'))
-    .addOption(flag('--overwrite', 'replace an object that exists'))
     .addOption(flag('--context <name=value>', 'encryption context, visible to all; may be repeated', pairs))
-    .addOption(flag('--content-type <type>', 'media type of the object'))
     .addOption(flag('--storage-class <class>', 'for example STANDARD_IA, GLACIER_IR'))
-    .addOption(flag('--metadata <name=value>', 'user metadata, not encrypted; may be repeated', pairs))
-    .addOption(flag('--tag <name=value>', 'object tag; may be repeated', pairs))
     .addOption(flag('--sign', 'append a signature; what that costs is told below'))
     .addOption(flag('--part-size <size>', 'bytes of a part (default 8MiB, more for very large files)', size))
     .addOption(flag('--equal-parts', 'parts of one size, for servers that want them: Cloudflare R2'))

@@ -14,8 +14,6 @@ import {
   flagsOf,
   keyOptions,
   type Memo,
-  type ObjectFlags,
-  type OpenFlags,
   openKeyOptions,
   outputOptions,
   stateOptions,
@@ -24,6 +22,7 @@ import {
 } from './options.ts';
 import type { Output } from './output.ts';
 import { sealOptions } from './put.ts';
+import { type ResealFlags, resealOptions } from './reseal.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
 
@@ -103,15 +102,16 @@ async function resumeJob(
       hint: 'Run the program that began it once more.',
     });
   }
-  const flags = flagsOf<ResumeFlags & ObjectFlags & OpenFlags>(command, begun);
+  const flags = flagsOf<ResumeFlags & ResealFlags>(command, begun);
   const { source, target, command: does } = job;
-  await using engine = await openEngine(flags, does === 'put' ? 'seal' : 'open');
+  await using engine = await openEngine(flags, does === 'get' ? 'open' : 'seal');
   output.say(`${job.id} (${stateOf(job)}): ${does} ${source} ${target}`);
-  return runJob({ output, signal, from: source, to: target, explain: flags.explain }, (run) =>
-    does === 'put'
-      ? engine.put({ ...sealOptions(flags), source, target, ...run })
-      : engine.get({ ...openOptions(flags), source, target, ...run }),
-  );
+  const reseal = does === 'reseal' ? await resealOptions(flags) : undefined;
+  return runJob({ output, signal, from: source, to: target, explain: flags.explain }, (run) => {
+    if (reseal) return engine.reseal({ ...reseal, object: target, ...run });
+    if (does === 'put') return engine.put({ ...sealOptions(flags), source, target, ...run });
+    return engine.get({ ...openOptions(flags), source, target, ...run });
+  });
 }
 
 /** A pipe cannot be read again: its upload is aborted, and the reader told why. */

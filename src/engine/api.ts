@@ -9,6 +9,7 @@ import type { Keyring } from '../keys/keyring.ts';
 import type { DamagedJob, JobSummary } from '../ledger/ledger.ts';
 import type { Listing, ListOptions } from '../list.ts';
 import type { PutRequest } from '../put.ts';
+import type { ResealOptions } from '../reseal.ts';
 import type { VerifyRequest } from '../verify.ts';
 import type { KmsKeyring, MultiKeyring } from './keys.ts';
 
@@ -37,6 +38,12 @@ export interface EngineOptions {
   allowHttp?: boolean | undefined;
   /** The account that buckets must belong to: S3 refuses all others. */
   expectedBucketOwner?: string | undefined;
+}
+
+/** What is to be sealed again, and with which key it opens. */
+export interface ResealRequest extends ResealOptions {
+  /** Opens the object as it is now. Default: the engine's keyring, which is tried in any case. */
+  opener?: EngineOptions['keyring'];
 }
 
 /**
@@ -100,6 +107,15 @@ export interface Engine extends AsyncDisposable {
    * console.log(plainBytes);
    */
   verify(request: VerifyRequest): Promise<JobResult>;
+  /**
+   * Seals an object again under a new data key, in its own place, and takes up its own unfinished job. The old object is
+   * there until the new one has its name. Metadata, content headers, tags and the context go over.
+   *
+   * @example
+   * const { plainBytes } = await engine.reseal({ object: 's3://backups/2026/db.tar' });
+   * console.log(plainBytes);
+   */
+  reseal(request: ResealRequest): Promise<JobResult>;
   /**
    * What an object says about itself. Needs no key, verifies nothing.
    *

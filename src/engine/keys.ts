@@ -128,11 +128,12 @@ export class EngineKeys implements Keyring {
   async #make(): Promise<CachingKeyring> {
     const { keyring, keyReuse } = this.#options;
     if (!keyring) throw noKey();
-    this.#cache = cachingKeyring(await this.#fulfil(keyring), keyReuse === 'off' ? { maxMessages: 1 } : {});
+    this.#cache = cachingKeyring(await this.fulfil(keyring), keyReuse === 'off' ? { maxMessages: 1 } : {});
     return this.#cache;
   }
 
-  async #fulfil(wish: Keyring | KmsKeyring | MultiKeyring): Promise<Keyring> {
+  /** A keyring as it was wished for, with no cache, for as long as this one is open. */
+  async fulfil(wish: Keyring | KmsKeyring | MultiKeyring): Promise<Keyring> {
     if ('kms' in wish) return this.#overKms(wish.kms);
     if (!('keyrings' in wish)) return wish;
     const members: WrappingKeyring[] = [];

@@ -8,8 +8,7 @@ import { deriveMessageKeys, type MessageKeys } from '../formats/esdk/keys.ts';
 import { isBoundTo, NAME_MARKER } from '../formats/esdk/message-id.ts';
 import { type SignatureVerifier, verifierFor } from '../formats/esdk/signature.ts';
 import { type CommitmentPolicy, checkMayRead, DEFAULT_COMMITMENT_POLICY } from '../formats/policy.ts';
-import type { Tools } from '../job.ts';
-import type { DataKey, KeyringRequest } from '../keys/keyring.ts';
+import type { DataKey, Keyring, KeyringRequest } from '../keys/keyring.ts';
 
 type Context = Readonly<Record<string, string>>;
 
@@ -60,7 +59,7 @@ export interface FoundAt {
 export async function unlock(
   header: MessageHeader,
   at: FoundAt,
-  tools: Pick<Tools, 'keyring'>,
+  tools: { keyring: Pick<Keyring, 'openDataKey'> },
   { signal, onCall, ...rules }: OpenRules & Pick<KeyringRequest, 'signal' | 'onCall'>,
 ): Promise<Unlocked> {
   const { suite, encryptedDataKeys } = header;

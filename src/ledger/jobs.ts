@@ -139,7 +139,7 @@ type Progress = Pick<JobSummary, 'bytesDone' | 'bytesTotal' | 'partsDone' | 'par
 function progressOf(db: DatabaseSync, files: JobFiles, job: JobRow): Progress {
   const attempt = readAttempt(db, files);
   if (!attempt) return { bytesDone: 0, bytesTotal: 0, partsDone: 0, partsTotal: 0 };
-  const progress = job.command === 'put' ? progressOfPut(db, attempt) : progressOfGet(db, attempt.plan);
+  const progress = job.command === 'get' ? progressOfGet(db, attempt.plan) : progressOfPut(db, attempt);
   // What went in one request has no rows of parts.
   return job.state === 'done'
     ? { ...progress, bytesDone: progress.bytesTotal, partsDone: progress.partsTotal, ...answerOf(attempt) }

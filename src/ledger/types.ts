@@ -3,6 +3,7 @@
  * an object has attempts: one attempt is one message key and at most one upload id. A new upload is a new attempt.
  */
 import type { Cut } from '../formats/message.ts';
+import type { ObjectHeaders } from '../stores/store.ts';
 
 /** A file as it was when the job was planned; what every thread and every resume compares with. */
 export interface SourceIdentity {
@@ -15,9 +16,20 @@ export interface SourceIdentity {
   device: string;
 }
 
+/** A sealed object as it was when its reseal was planned: the version that is opened, and that alone is replaced. */
+export interface ObjectIdentity {
+  url: string;
+  /** Plain bytes. */
+  size: number;
+  etag: string;
+  versionId?: string | undefined;
+  /** The modification time that its metadata keeps, as it stands there. */
+  mtime?: string | undefined;
+}
+
 export interface JobRow {
   id: string;
-  command: 'put' | 'get';
+  command: 'put' | 'get' | 'reseal';
   /** What the user typed, resolved: an absolute path or a URL. */
   source: string;
   target: string;
@@ -41,8 +53,8 @@ export type AttemptRow = AttemptFields & Cut;
 interface AttemptFields {
   /** Counts from 1 within the job; the highest is the current one. */
   number: number;
-  /** The file. A pipe has no identity. */
-  source?: SourceIdentity | undefined;
+  /** The file, or the object. A pipe has no identity. */
+  source?: SourceIdentity | ObjectIdentity | undefined;
   /** The random `sealift-id` the object carries in its user metadata. */
   sealiftId: string;
   /** Sent by one PutObject: such an attempt has no upload id, one intent, and is never resumed under the same key. */
@@ -53,12 +65,7 @@ interface AttemptFields {
   signingKey?: string | undefined;
   /** What the target must (not) be for the write to happen. */
   condition: { ifNoneMatch: '*' } | { ifMatch: string } | Record<string, never>;
-  headers: {
-    metadata: Readonly<Record<string, string>>;
-    contentType?: string | undefined;
-    storageClass?: string | undefined;
-    tags?: Readonly<Record<string, string>> | undefined;
-  };
+  headers: ObjectHeaders;
   uploadId?: string | undefined;
   /** Given up, it is `aborted` where the store holds nothing of it, `lost` where its upload could not be aborted. */
   state: 'planned' | 'created' | 'completing' | 'done' | 'aborted' | 'lost';

@@ -13,7 +13,7 @@ import { FrameOpener } from '../formats/esdk/open-frames.ts';
 import { release } from '../formats/release.ts';
 import type { Store } from '../stores/store.ts';
 import type { BufferPool } from './buffers.ts';
-import type { OpenLink, OpenReceipt, OpenTask } from './task.ts';
+import type { OpenLink, OpenReceipt, PartToOpen } from './task.ts';
 
 /** Tries a part gets. The store has already retried what fails before the first byte; these are for broken bodies. */
 const ATTEMPT_COUNT = 5;
@@ -21,7 +21,7 @@ const FIRST_PAUSE_MS = 200;
 
 /** Fetches and opens one part, until it is cut, and writes or shows it. */
 export async function openPart(
-  task: OpenTask,
+  task: PartToOpen,
   store: Store,
   buffers: BufferPool,
   link: OpenLink,
@@ -47,7 +47,12 @@ export async function openPart(
   }
 }
 
-async function fetchAndOpen(task: OpenTask, store: Store, plain: Buffer, cut: AbortSignal | undefined): Promise<void> {
+async function fetchAndOpen(
+  task: PartToOpen,
+  store: Store,
+  plain: Buffer,
+  cut: AbortSignal | undefined,
+): Promise<void> {
   const { first, last } = sealedRangeOf(task.message.layout, task);
   for (let attempt = 1; ; attempt++) {
     const opener = new FrameOpener({ ...task.message, ...task, plain, offset: 0 });

@@ -9,6 +9,7 @@ import { type Message, type PartSealer, sealerOf } from '../formats/message.ts';
 import { release } from '../formats/release.ts';
 import type { Intent, SourceIdentity } from '../ledger/types.ts';
 import { MiB } from '../units.ts';
+import { type ObjectAccess, openInto } from './open-source.ts';
 import { checkStillPlanned, openPlannedSource, sourceChanged } from './source.ts';
 import type { Announced, PartSource } from './task.ts';
 
@@ -29,13 +30,19 @@ export type HeldPart = Announced & { sealed: Uint8Array };
 
 /**
  * Reads and seals one part into `buffer`; `sealed` is where in it. Plain bytes that came from a pipe are released.
- * Throws `source-changed` where the source is not the planned file.
+ * Throws `source-changed` where the source is not the planned file. `from` is where a sealed object is.
  */
-export async function sealInto(buffer: Buffer, { message, source, header, number }: PartToSeal): Promise<HeldPart> {
+export async function sealInto(
+  buffer: Buffer,
+  { message, source, header, number }: PartToSeal,
+  from?: ObjectAccess,
+): Promise<HeldPart> {
   const sealer = sealerOf(message, { number, header, sealed: buffer });
   if ('plain' in source) {
     sealer.push(source.plain);
     release(new Uint8Array(source.plain.buffer));
+  } else if ('object' in source) {
+    await openInto(sealer, source, from!);
   } else {
     await readFile(sealer, source);
   }

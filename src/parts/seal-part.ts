@@ -13,16 +13,16 @@ import type { Link, SealTask } from './task.ts';
 
 /** Seals one part and sends it. A part that is held has its buffer from `buffers`, where it goes back whatever happens. */
 export async function sealPart(task: SealTask, store: Store, link: Link, buffers: BufferPool): Promise<Receipt> {
-  const { source, message } = task;
+  const { source, message, objectKey } = task;
   const { sealedOffset: offset } = partOf(message, task.number);
-  if (!task.held && !('plain' in source) && message.format === 'esdk') {
+  if (!task.held && 'path' in source && message.format === 'esdk') {
     const { intent, body } = await sealTwice({ ...task, source, message });
     await link.announce({ intent });
     return await send(task, store, link, { intent, body, offset });
   }
   const buffer = buffers.take(roomFor(message, task.number) + MAX_FOOTER_SIZE, { isShared: task.show });
   try {
-    const { intent, hash, sealed } = await sealInto(buffer, task);
+    const { intent, hash, sealed } = await sealInto(buffer, task, { store, objectKey, buffers, cut: link.cut });
     const promised = await link.announce(task.show ? { intent, hash, sealed } : { intent, hash });
     // With the footer, where it got one meanwhile.
     const body = Buffer.from(sealed.buffer, sealed.byteOffset, promised.sealedSize);

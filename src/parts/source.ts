@@ -7,11 +7,15 @@
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { SealiftError } from '../errors.ts';
-import type { SourceIdentity } from '../ledger/types.ts';
+import type { ObjectIdentity, SourceIdentity } from '../ledger/types.ts';
 
 export type SourceVerdict = 'same' | 'doubtful' | 'changed';
 
-export function compareSource(planned: SourceIdentity, now: SourceIdentity): SourceVerdict {
+export function compareSource(
+  planned: SourceIdentity | ObjectIdentity,
+  now: SourceIdentity | ObjectIdentity,
+): SourceVerdict {
+  if ('etag' in planned || 'etag' in now) return isSameVersion(planned, now) ? 'same' : 'changed';
   if (planned.size !== now.size || planned.mtimeNs !== now.mtimeNs || planned.inode !== now.inode) return 'changed';
   return planned.device === now.device && planned.ctimeNs === now.ctimeNs ? 'same' : 'doubtful';
 }
@@ -55,7 +59,20 @@ export async function checkStillPlanned(planned: SourceIdentity, file: FileHandl
   if (compareSource(planned, identity) === 'changed') throw sourceChanged(planned, identity);
 }
 
-export function sourceChanged(planned: SourceIdentity, now?: SourceIdentity): SealiftError {
+function isSameVersion(planned: SourceIdentity | ObjectIdentity, now: SourceIdentity | ObjectIdentity): boolean {
+  if (!('etag' in planned && 'etag' in now)) return false;
+  return planned.etag === now.etag && planned.versionId === now.versionId && planned.size === now.size;
+}
+
+export function sourceChanged(
+  planned: SourceIdentity | ObjectIdentity,
+  now?: SourceIdentity | ObjectIdentity,
+): SealiftError {
+  if ('etag' in planned || (now && 'etag' in now)) {
+    return new SealiftError('source-changed', `${nameOf(planned)} was replaced while it was being resealed`, {
+      hint: 'What is there now was left as it is. Run the command again to reseal that.',
+    });
+  }
   let how = 'its bytes are not those that were sealed before';
   if (now && now.size !== planned.size) how = `its size went from ${planned.size} to ${now.size} bytes`;
   else if (now && now.inode !== planned.inode) how = 'another file has taken its place';
@@ -63,6 +80,11 @@ export function sourceChanged(planned: SourceIdentity, now?: SourceIdentity): Se
   return new SealiftError('source-changed', `${planned.path} changed while it was being sealed: ${how}`, {
     hint: 'Nothing was completed. Stop whatever writes to the file, or take a snapshot of it, and run the command again.',
   });
+}
+
+/** What people call it. */
+export function nameOf(source: SourceIdentity | ObjectIdentity): string {
+  return 'etag' in source ? source.url : source.path;
 }
 
 function identityOf(path: string, stats: BigIntStats): SourceIdentity {

@@ -5,7 +5,7 @@
  */
 import type { ErrorData } from '../errors.ts';
 import type { EsdkMessage, Message } from '../formats/message.ts';
-import type { Intent, Receipt, SourceIdentity } from '../ledger/types.ts';
+import type { Intent, ObjectIdentity, Receipt, SourceIdentity } from '../ledger/types.ts';
 import type { SharedBandwidth } from '../limits/bandwidth.ts';
 import type { Credentials } from '../stores/aws-settings.ts';
 import type { StoreSettings } from '../stores/open.ts';
@@ -35,8 +35,16 @@ export interface StoreAccess {
   credentials: Credentials | undefined;
 }
 
-/** Where a part's plain bytes come from: a file, or a pipe's part that was read already and is moved to the thread. */
-export type PartSource = SourceIdentity | PipedPart;
+/**
+ * Where a part's plain bytes come from: a file, a pipe's part that was read already and is moved to the thread, or the
+ * sealed object whose place the new one will take.
+ */
+export type PartSource = SourceIdentity | PipedPart | SealedSource;
+
+export interface SealedSource {
+  object: ObjectIdentity;
+  message: EsdkMessage;
+}
 
 export interface PipedPart {
   /** All of the part. Whoever seals it releases it. */
@@ -76,6 +84,9 @@ export interface OpenTask {
   /** Where the opened bytes go: into a file at their place in the range, to whoever is shown them, or nowhere. */
   target: { path: string } | { shown: true } | { nowhere: true };
 }
+
+/** What is opened, by whoever has its store. */
+export type PartToOpen = Omit<OpenTask, 'kind' | 'store'>;
 
 export type PartTask = SealTask | OpenTask;
 

@@ -7,10 +7,12 @@ import { SealiftError } from '../errors.ts';
 import type { Cut, Message } from '../formats/message.ts';
 import type { Format } from '../formats/names.ts';
 import type { LaneNeeds, Tools } from '../job.ts';
-import type { AttemptRow, SourceIdentity } from '../ledger/types.ts';
+import type { AttemptRow, ObjectIdentity, SourceIdentity } from '../ledger/types.ts';
 import { MTIME_METADATA, mtimeText } from '../mtime.ts';
 import { laneSizeOf } from '../parts/memory.ts';
-import type { PutRun } from '../put.ts';
+import { openedSizeOf } from '../parts/open-source.ts';
+import type { PartSource, PipedPart } from '../parts/task.ts';
+import type { PutRun, WriteRequest } from '../put.ts';
 import { freshRandom } from '../random.ts';
 import { checkHeaders } from '../stores/s3-fields.ts';
 import type { ObjectHeaders, ObjectInfo, WriteCondition } from '../stores/store.ts';
@@ -49,8 +51,18 @@ export interface SealOptions {
   sign?: boolean | undefined;
 }
 
+/** What can be read again by ranges: a file, or a sealed object. */
+export type RangedSource = Exclude<PartSource, PipedPart>;
+
+/** What the ledger keeps of it. */
+export function identityOf(source: RangedSource): SourceIdentity | ObjectIdentity {
+  return 'object' in source ? source.object : source;
+}
+
 export interface Attempt {
   row: AttemptRow;
+  /** Undefined for a pipe. */
+  source?: RangedSource | undefined;
   message: Message;
   resumed: boolean;
   /** Parts whose receipts hold: not to be sent. */
@@ -73,13 +85,15 @@ const OUR_METADATA = [MTIME_METADATA, ID_METADATA];
  * Plans the object, looks at the target, makes the message key and header, and records all of it. Throws usage errors,
  * `memory-too-small` among them, and `target-exists` before anything is sent or asked of KMS.
  */
-export async function beginAttempt(run: PutRun, source: SourceIdentity): Promise<Attempt> {
+export async function beginAttempt(run: PutRun, source: RangedSource): Promise<Attempt> {
   const { request, tools } = run;
   const format = formatFor(request);
-  const cut = format.cutFile(source.size);
-  if (!goesWhole(cut.layout, tools)) checkMemory(tools, needsOf(cut, request));
-  run.progress.totalBytes = source.size;
-  const intended = await intend(run, format, { [MTIME_METADATA]: mtimeText(source.mtimeNs) });
+  const identity = identityOf(source);
+  const cut = format.cutFile(identity.size);
+  if (!goesWhole(cut, tools, source)) checkMemory(tools, needsOf(cut, request, source));
+  run.progress.totalBytes = identity.size;
+  const mtime = 'etag' in identity ? identity.mtime : mtimeText(identity.mtimeNs);
+  const intended = await intend(run, format, mtime === undefined ? {} : { [MTIME_METADATA]: mtime }, source);
   return await startAttempt(run, intended, { source, format, cut });
 }
 
@@ -104,17 +118,18 @@ export async function intend(
   run: PutRun,
   { metadataNames }: PutFormat,
   ours: Readonly<Record<string, string>> = {},
+  source?: RangedSource,
 ): Promise<Intended> {
   refuseNames(run.request, [...OUR_METADATA, ...metadataNames]);
   const sealiftId = freshRandom(16).toString('hex');
   const headers = headersFor(run.request, { ...ours, [ID_METADATA]: sealiftId });
-  return { sealiftId, headers, condition: await conditionFor(run) };
+  return { sealiftId, headers, condition: await conditionFor(run, source) };
 }
 
 /** What an attempt seals, and how. */
 interface Sealing {
   /** Undefined for a pipe. */
-  source?: SourceIdentity;
+  source?: RangedSource;
   format: PutFormat;
   /** Of a pipe, the longest it can be. */
   cut: Cut;
@@ -128,6 +143,8 @@ export async function startAttempt(run: PutRun, intended: Intended, sealing: Sea
   const { signal } = request;
   using materials = await tools.keyring.makeDataKey({
     ...format.keyNeeds,
+    // To reseal is to have a new key.
+    cacheable: format.keyNeeds.cacheable !== false && request.command === 'put',
     plainSize,
     signal,
     onCall: progress.countKmsCall,
@@ -136,11 +153,21 @@ export async function startAttempt(run: PutRun, intended: Intended, sealing: Sea
   const made = format.begin({ dataKey: dataKey.bytes, encryptedDataKeys, cut, objectKey: place.key });
   const { message, header, vault, signingKey: sealedKey } = made;
   const headers = withMetadata(intended.headers, made.metadata);
-  const single = goesWhole(message.layout, tools);
-  const fixed = { ...intended, headers, source, single, header, signingKey: sealedKey };
+  const single = goesWhole(message, tools, source);
+  const fixed = { ...intended, headers, source: source && identityOf(source), single, header, signingKey: sealedKey };
   const row = ledger.startAttempt({ ...fixed, ...cutOf(message) }, message.keys.ledgerKey);
   const signingKey = format instanceof EsdkPut ? format.signingKey : undefined;
-  return { row, message, vault, signingKey, resumed: false, kept: new Set(), doubtful: false, hashes: new Map() };
+  return {
+    row,
+    source,
+    message,
+    vault,
+    signingKey,
+    resumed: false,
+    kept: new Set(),
+    doubtful: false,
+    hashes: new Map(),
+  };
 }
 
 /** Tells the two apart for the compiler's sake: a format goes with its own layout alone. */
@@ -158,12 +185,20 @@ function withMetadata(headers: ObjectHeaders, ofFormat: Readonly<Record<string, 
 }
 
 /** One part that fits into memory goes up in one request, with no upload and no threads. */
-function goesWhole({ partCount, sealedSize }: Cut['layout'], { budget }: Tools): boolean {
-  return partCount === 1 && budget.fits(laneSizeOf(sealedSize));
+function goesWhole(cut: Cut, { budget }: Tools, source: RangedSource | undefined): boolean {
+  return cut.layout.partCount === 1 && budget.fits(wholeSizeOf(cut, source));
+}
+
+/** What an object of one part takes of the memory: what is opened is held beside what is sealed. */
+export function wholeSizeOf({ layout }: Cut, source: RangedSource | undefined): number {
+  const laneSize = laneSizeOf(layout.sealedSize);
+  const isOpened = source !== undefined && 'object' in source;
+  return isOpened ? laneSize + openedSizeOf(source.message.layout, layout.plainSize) : laneSize;
 }
 
 /** The object must still be what it was at the start: absent, or with `overwrite` the very one seen. */
-async function conditionFor({ request, place }: PutRun): Promise<WriteCondition> {
+async function conditionFor({ request, place }: PutRun, source: RangedSource | undefined): Promise<WriteCondition> {
+  if (source && 'object' in source) return { ifMatch: source.object.etag };
   let there: ObjectInfo | undefined;
   try {
     there = await place.store.head(place.key, { signal: request.signal });
@@ -177,10 +212,10 @@ async function conditionFor({ request, place }: PutRun): Promise<WriteCondition>
 }
 
 /** The user's headers and ours. Throws `bad-option` and `metadata-too-large` for what no object can have. */
-function headersFor(request: SealOptions, ours: Readonly<Record<string, string>>): ObjectHeaders {
+function headersFor(request: WriteRequest, ours: Readonly<Record<string, string>>): ObjectHeaders {
   const metadata = { ...request.metadata, ...ours };
-  const { contentType, storageClass, tags } = request;
-  const headers = { metadata, contentType, storageClass, tags };
+  const { contentType, storageClass, tags, inherited } = request;
+  const headers = { metadata, contentType, storageClass, tags, inherited };
   checkHeaders(headers);
   return headers;
 }

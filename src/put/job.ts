@@ -4,8 +4,7 @@ import { SealiftError } from '../errors.ts';
 import type { Place, Progress, Tools } from '../job.ts';
 import { forgetJob, isUnfinished } from '../jobs.ts';
 import { jobIdOf, Ledger } from '../ledger/ledger.ts';
-import type { PutRequest } from '../put.ts';
-import type { SealOptions } from './attempt.ts';
+import type { WriteRequest } from '../put.ts';
 
 /** What a pipe's job is called where a file's has its path. */
 export const PIPE_NAME = '-';
@@ -23,6 +22,7 @@ const FIXED_OPTIONS = [
   'sign',
   'format',
   's3ecLegacy',
+  'inherited',
 ] as const;
 
 /**
@@ -31,12 +31,12 @@ const FIXED_OPTIONS = [
  * `options-differ` where a flag given now disagrees with the unfinished job, and the ledger's own errors.
  */
 export async function openJob(
-  request: PutRequest,
+  request: WriteRequest,
   { place, tools, progress }: { place: Place; tools: Tools; progress: Progress },
 ): Promise<OpenedJob> {
   const source = typeof request.source === 'string' ? request.source : PIPE_NAME;
   const fixed = fixedOptions(request, tools);
-  const names = { command: 'put', source, target: place.url } as const;
+  const names = { command: request.command, source, target: place.url } as const;
   const id = jobIdOf(names);
   const isLeft = !request.fresh && isUnfinished(tools, id);
   if (isLeft && source !== PIPE_NAME) {
@@ -60,7 +60,7 @@ export async function openJob(
 export interface OpenedJob {
   ledger: Ledger;
   /** With the options the job was begun with, also where this call left them out: it may have to start over. */
-  request: PutRequest;
+  request: WriteRequest;
   /** Begun by this call. */
   isNew: boolean;
 }
@@ -71,10 +71,10 @@ interface JobOptions {
   memo: Readonly<Record<string, unknown>>;
 }
 
-type FixedOptions = Pick<SealOptions, (typeof FIXED_OPTIONS)[number]> & { keys: string };
+type FixedOptions = Pick<WriteRequest, (typeof FIXED_OPTIONS)[number]> & { keys: string };
 
 /** What was asked for, and under which wrapping keys, as the ledger gives it back: without what was left out. */
-function fixedOptions(request: SealOptions, { keyring }: Tools): FixedOptions {
+function fixedOptions(request: WriteRequest, { keyring }: Tools): FixedOptions {
   const named = FIXED_OPTIONS.map((name) => [name, request[name]]);
   return JSON.parse(JSON.stringify({ ...Object.fromEntries(named), keys: keyring.id }));
 }

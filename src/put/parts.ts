@@ -3,22 +3,28 @@ import { SealiftError } from '../errors.ts';
 import { type Cut, type Part, partOf, roomFor } from '../formats/message.ts';
 import type { Crew, LaneNeeds } from '../job.ts';
 import { runLanes } from '../parts/lanes.ts';
+import { openedSizeOf } from '../parts/open-source.ts';
 import { pieceMemoryOf } from '../parts/seal-twice.ts';
 import type { SealTask } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
 import { announcePart } from './announce.ts';
-import type { Attempt, SealOptions } from './attempt.ts';
+import type { Attempt, RangedSource, SealOptions } from './attempt.ts';
 import { beginEnding, type Ending } from './ending.ts';
 import { tellSecondUpload } from './give-up.ts';
 import { withGrace } from './grace.ts';
 import { StartOver } from './start-over.ts';
 
-/** What a lane needs for parts of this size: to hold one, or to seal its frames twice where they are not to be hashed. */
-export function needsOf(cut: Cut, { sign }: Pick<SealOptions, 'sign'>): LaneNeeds {
+/**
+ * What a lane needs for parts of this size: to hold one, or to seal its frames twice where they are not to be hashed. Of a
+ * sealed object it holds what is opened too.
+ */
+export function needsOf(cut: Cut, { sign }: Pick<SealOptions, 'sign'>, source: RangedSource): LaneNeeds {
   // The first has the header; where parts are equal, the second has two frames that it shares.
   const rooms = [1, Math.min(2, cut.layout.partCount)].map((number) => roomFor(cut, number));
+  const partSize = Math.max(...rooms);
+  if ('object' in source) return { partSize, plainSize: openedSizeOf(source.message.layout, partSize), signed: sign };
   const streamedSize = sign || cut.format === 's3ec' ? undefined : pieceMemoryOf(cut.layout);
-  return { partSize: Math.max(...rooms), streamedSize, signed: sign };
+  return { partSize, streamedSize, signed: sign };
 }
 
 /** Resolves once the ledger has the upload's id. */
@@ -68,7 +74,7 @@ export async function sendParts(
   async function send({ number, plainSize }: Part, cut: AbortSignal): Promise<void> {
     using _ticket = await crew.budget.take(crew.laneSize);
     const compareOnly = attempt.kept.has(number);
-    const part = { number, source: attempt.row.source!, uploadId, held: crew.held, compareOnly };
+    const part = { number, source: attempt.source!, uploadId, held: crew.held, compareOnly };
     await sendPart(run, attempt, part, { crew, ending, cut });
     if (compareOnly) progress.kept(plainSize);
     else progress.acked(plainSize);

@@ -6,11 +6,11 @@
  */
 import { SealiftError } from '../errors.ts';
 import { partOf } from '../formats/message.ts';
-import type { AttemptRow, Intent, Receipt, SourceIdentity } from '../ledger/types.ts';
+import type { AttemptRow, Intent, ObjectIdentity, Receipt, SourceIdentity } from '../ledger/types.ts';
 import { compareSource, sourceChanged } from '../parts/source.ts';
 import type { PutRun } from '../put.ts';
 import type { StoredPart, WriteAnswer } from '../stores/store.ts';
-import type { Attempt } from './attempt.ts';
+import { type Attempt, identityOf, type RangedSource } from './attempt.ts';
 import { findOurs, isDenied } from './confirm.ts';
 import { expectedObject } from './finish.ts';
 import { storedMessage } from './format.ts';
@@ -21,31 +21,32 @@ import { StartOver } from './start-over.ts';
 export type Resumed = { attempt: Attempt } | { arrived: WriteAnswer };
 
 /** Undefined where there is nothing to go on with. Throws StartOver where it cannot be gone on with. */
-export async function resumeAttempt(run: PutRun, source: SourceIdentity): Promise<Resumed | undefined> {
+export async function resumeAttempt(run: PutRun, source: RangedSource): Promise<Resumed | undefined> {
   const { ledger, progress } = run;
   const row = ledger.attempt();
   if (!row || row.state === 'aborted' || row.state === 'lost') return undefined;
   const unlocked = await unlock(run, row);
-  const attempt = { row, resumed: true, kept: new Set<number>(), doubtful: false, ...unlocked };
+  const attempt = { row, source, resumed: true, kept: new Set<number>(), doubtful: false, ...unlocked };
   progress.totalBytes = row.layout.plainSize;
 
   const planned = row.source!;
-  const verdict = compareSource(planned, source);
+  const now = identityOf(source);
+  const verdict = compareSource(planned, now);
   const receipts = ledger.receipts();
   if (row.single || row.uploadId === undefined) {
     const answer = row.single ? await arrived(run, attempt, receipts) : undefined;
-    if (answer) return { arrived: checkedArrival(run, answer, planned, source) };
+    if (answer) return { arrived: checkedArrival(run, answer, planned, now) };
     throw new StartOver('The job was interrupted before anything was acknowledged', undefined);
   }
 
   const stored = await storedParts(run, row.uploadId);
   if (!stored) {
     const answer = await arrived(run, attempt, receipts);
-    if (answer) return { arrived: checkedArrival(run, answer, planned, source) };
+    if (answer) return { arrived: checkedArrival(run, answer, planned, now) };
     throw new StartOver('The upload is gone: it was aborted or completed elsewhere', lost(run));
   }
   if (verdict === 'changed') {
-    throw new StartOver('The source changed since the job was interrupted', sourceChanged(planned, source));
+    throw new StartOver('The source changed since the job was interrupted', sourceChanged(planned, now));
   }
   refuseStaleLedger(run, stored, receipts);
   const kept = keptParts(run, row, stored, receipts);
@@ -56,9 +57,11 @@ export async function resumeAttempt(run: PutRun, source: SourceIdentity): Promis
 function checkedArrival(
   { place, progress }: PutRun,
   answer: WriteAnswer,
-  planned: SourceIdentity,
-  source: SourceIdentity,
+  planned: SourceIdentity | ObjectIdentity,
+  source: SourceIdentity | ObjectIdentity,
 ): WriteAnswer {
+  // An object that was resealed is, of course, another one now.
+  if ('etag' in planned || 'etag' in source) return answer;
   const verdict = compareSource(planned, source);
   if (verdict === 'changed') {
     throw new SealiftError('source-changed', `${place.url} holds ${source.path} as it was before it changed`, {

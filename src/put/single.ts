@@ -7,20 +7,20 @@ import { MAX_FOOTER_SIZE, SignatureMaker } from '../formats/esdk/signature.ts';
 import { P384 } from '../formats/esdk/suites.ts';
 import { partOf } from '../formats/message.ts';
 import { release } from '../formats/release.ts';
-import { laneSizeOf } from '../parts/memory.ts';
+import { BufferPool } from '../parts/buffers.ts';
 import { type HeldPart, sealInto, withFooter } from '../parts/seal-once.ts';
 import type { PartSource } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
 import type { WriteAnswer } from '../stores/store.ts';
-import type { Attempt } from './attempt.ts';
+import { type Attempt, wholeSizeOf } from './attempt.ts';
 import { confirmWrite } from './confirm.ts';
 import { objectTag } from './ending.ts';
 import { expectedObject } from './finish.ts';
 
 export async function sendWhole(run: PutRun, attempt: Attempt): Promise<WriteAnswer> {
-  const { row, message } = attempt;
-  using _ticket = await run.tools.budget.take(laneSizeOf(message.layout.sealedSize));
-  return await sendHeld(run, attempt, row.source!);
+  const { message, source } = attempt;
+  using _ticket = await run.tools.budget.take(wholeSizeOf(message, source!));
+  return await sendHeld(run, attempt, source!);
 }
 
 /** As `sendWhole`, for which the caller has memory. */
@@ -29,7 +29,8 @@ export async function sendHeld(run: PutRun, attempt: Attempt, source: PartSource
   const { message, row } = attempt;
   const part = partOf(message, 1);
   const buffer = Buffer.allocUnsafeSlow(part.sealedSize + MAX_FOOTER_SIZE);
-  const bare = await sealInto(buffer, { message, source, header: row.header, number: 1 });
+  const at = { store: place.store, objectKey: place.key, buffers: new BufferPool(), cut: run.request.signal };
+  const bare = await sealInto(buffer, { message, source, header: row.header, number: 1 }, at);
   const footer = footerOf(attempt, bare);
   const { sealed, intent } = footer ? withFooter(bare, footer) : bare;
   await ledger.recordIntent(intent);

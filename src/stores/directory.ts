@@ -20,6 +20,7 @@ import { checkHeaders } from './s3-fields.ts';
 import type {
   CallOptions,
   CompletedUpload,
+  KeptHeaders,
   ListedObject,
   ListedPrefix,
   ObjectHeaders,
@@ -61,6 +62,16 @@ export class DirectoryStore implements Store {
       const { size, etag, lastModified } = object.identity;
       const { metadata = {}, crc32, contentType, storageClass } = (await readHeaders(place, object.identity)) ?? {};
       return { size, etag, lastModified, metadata, crc32, contentType, storageClass };
+    });
+  }
+
+  headers(key: string, options: CallOptions & { versionId?: string | undefined } = {}): Promise<KeptHeaders> {
+    return this.#call('Headers', key, options, async (place) => {
+      const object = await openVersion(place, options.versionId);
+      if (!object) throw notFound(place);
+      await object.file.close();
+      const { metadata = {}, contentType, storageClass, tags } = (await readHeaders(place, object.identity)) ?? {};
+      return { etag: object.identity.etag, metadata, contentType, storageClass, tags };
     });
   }
 

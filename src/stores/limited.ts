@@ -8,6 +8,8 @@ import { isPartBody } from './sliced-body.ts';
 import type {
   CallOptions,
   CompletedUpload,
+  Copies,
+  KeptHeaders,
   ListedObject,
   ListedPrefix,
   ObjectHeaders,
@@ -58,6 +60,14 @@ export class LimitedStore implements Store {
 
   head(key: string, options?: CallOptions & { versionId?: string | undefined }): Promise<ObjectInfo | undefined> {
     return this.#store.head(key, options);
+  }
+
+  headers(key: string, options?: CallOptions & { versionId?: string | undefined }): Promise<KeptHeaders> {
+    return this.#store.headers(key, options);
+  }
+
+  get copies(): Copies | undefined {
+    return this.#store.copies;
   }
 
   createUpload(key: string, options: CallOptions & ObjectHeaders): Promise<string> {

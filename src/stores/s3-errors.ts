@@ -14,6 +14,10 @@ const PERMISSIONS = {
   HeadBucket: 's3:ListBucket',
   HeadObject: 's3:GetObject, and s3:ListBucket: without that one S3 answers 403 for an object that does not exist',
   GetObject: 's3:GetObject, or s3:GetObjectVersion for a version',
+  GetObjectTagging: 's3:GetObjectTagging, or s3:GetObjectVersionTagging for a version',
+  CopyObject: 's3:GetObject and s3:PutObject, and s3:PutObjectTagging with tags',
+  UploadPartCopy: 's3:GetObject and s3:PutObject',
+  DeleteObject: 's3:DeleteObjectVersion',
   PutObject: 's3:PutObject, and s3:PutObjectTagging with tags',
   CreateMultipartUpload: 's3:PutObject, and s3:PutObjectTagging with tags',
   UploadPart: 's3:PutObject',
@@ -27,7 +31,13 @@ const PERMISSIONS = {
 export type S3Call = keyof typeof PERMISSIONS;
 
 /** Calls on an upload: what is not found there is the upload, also where a server names the key instead. */
-const OF_AN_UPLOAD = new Set<S3Call>(['UploadPart', 'ListParts', 'CompleteMultipartUpload', 'AbortMultipartUpload']);
+const OF_AN_UPLOAD = new Set<S3Call>([
+  'UploadPart',
+  'UploadPartCopy',
+  'ListParts',
+  'CompleteMultipartUpload',
+  'AbortMultipartUpload',
+]);
 
 /** The call that failed, as far as its error is told by it. */
 export interface CallContext {

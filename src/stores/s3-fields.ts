@@ -1,9 +1,9 @@
 /**
  * Sealift's values in S3's terms, and back: checksums, headers, conditions, keys in listings.
  */
-import type { StorageClass } from '@aws-sdk/client-s3';
+import type { ObjectLockMode, ServerSideEncryption, StorageClass } from '@aws-sdk/client-s3';
 import { SealiftError } from '../errors.ts';
-import type { ObjectHeaders, WriteCondition } from './store.ts';
+import type { InheritedHeaders, ObjectHeaders, WriteCondition } from './store.ts';
 
 /** A CRC32 as S3 writes it: base64 of four bytes, the highest first. */
 export function encodeCrc32(crc32: number): string {
@@ -66,15 +66,35 @@ export function checkHeaders({ metadata, contentType = '', storageClass = '', ta
 /** The headers of a new object. Throws as `checkHeaders` does. */
 export function headerFields(headers: ObjectHeaders) {
   checkHeaders(headers);
-  const { metadata, contentType, storageClass, tags } = headers;
+  const { metadata, contentType, storageClass, tags, inherited } = headers;
   const pairs = Object.entries(tags ?? {}).map(
     ([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
   );
   return {
+    ...inheritedFields(inherited),
     Metadata: { ...metadata },
     ContentType: contentType,
     StorageClass: storageClass as StorageClass | undefined,
     Tagging: pairs.length === 0 ? undefined : pairs.join('&'),
+  };
+}
+
+/** What an object inherits, as headers. */
+function inheritedFields(inherited: InheritedHeaders = {}) {
+  const { expires, encryption, retention, legalHold } = inherited;
+  return {
+    CacheControl: inherited.cacheControl,
+    ContentDisposition: inherited.contentDisposition,
+    ContentEncoding: inherited.contentEncoding,
+    ContentLanguage: inherited.contentLanguage,
+    Expires: expires === undefined ? undefined : new Date(expires),
+    WebsiteRedirectLocation: inherited.redirect,
+    ServerSideEncryption: encryption?.algorithm as ServerSideEncryption | undefined,
+    SSEKMSKeyId: encryption?.keyId,
+    BucketKeyEnabled: encryption?.bucketKey,
+    ObjectLockMode: retention?.mode as ObjectLockMode | undefined,
+    ObjectLockRetainUntilDate: retention && new Date(retention.until),
+    ObjectLockLegalHoldStatus: legalHold ? ('ON' as const) : undefined,
   };
 }
 

@@ -7,7 +7,6 @@
  */
 import type { IncomingMessage } from 'node:http';
 import {
-  type $Command,
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
@@ -18,17 +17,12 @@ import {
   ListObjectsV2Command,
   ListPartsCommand,
   PutObjectCommand,
-  type S3Client,
-  type S3ClientResolvedConfig,
-  type ServiceInputTypes,
-  type ServiceOutputTypes,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { type ErrorCode, SealiftError } from '../errors.ts';
-import type { S3Settings } from './aws-settings.ts';
-import { formatObjectUrl } from './object-url.ts';
-import { createS3Client, type S3Access } from './s3-client.ts';
-import { type CallContext, type S3Call, s3Error } from './s3-errors.ts';
+import { S3Calls } from './s3-calls.ts';
+import type { S3Access } from './s3-client.ts';
+import { S3Copies } from './s3-copies.ts';
 import {
   conditionFields,
   decodeCrc32,
@@ -38,11 +32,14 @@ import {
   namedVersion,
   required,
 } from './s3-fields.ts';
+import { readKept } from './s3-kept.ts';
 import { readListing, readUploads } from './s3-listing.ts';
 import { openS3Stream } from './s3-stream.ts';
 import type {
   CallOptions,
   CompletedUpload,
+  Copies,
+  KeptHeaders,
   ObjectHeaders,
   ObjectInfo,
   ObjectStream,
@@ -55,19 +52,19 @@ import type {
 } from './store.ts';
 
 export class S3Store implements Store {
-  readonly #settings: S3Settings;
-  readonly #client: S3Client;
+  readonly #calls: S3Calls;
+  readonly copies: Copies;
   /** A missing bucket and a missing object look alike to HEAD; once the bucket was seen there is no doubt. */
   #bucketSeen = false;
 
   /** Throws `plain-http` or `bad-option`; opens no connection yet. */
   constructor(access: S3Access) {
-    this.#settings = access.settings;
-    this.#client = createS3Client(access);
+    this.#calls = new S3Calls(access);
+    this.copies = new S3Copies(this.#calls);
   }
 
   url(key: string): string {
-    return formatObjectUrl({ bucket: this.#settings.bucket, key });
+    return this.#calls.url(key);
   }
 
   async head(
@@ -75,12 +72,12 @@ export class S3Store implements Store {
     options: CallOptions & { versionId?: string | undefined } = {},
   ): Promise<ObjectInfo | undefined> {
     const command = new HeadObjectCommand({
-      ...this.#object(key),
+      ...this.#calls.object(key),
       VersionId: options.versionId,
       ChecksumMode: 'ENABLED',
     });
     try {
-      const answer = await this.#send('HeadObject', key, options, command);
+      const answer = await this.#calls.send('HeadObject', key, options, command);
       this.#bucketSeen = true;
       return {
         size: answer.ContentLength ?? 0,
@@ -99,19 +96,23 @@ export class S3Store implements Store {
     }
   }
 
+  headers(key: string, options: CallOptions & { versionId?: string | undefined } = {}): Promise<KeptHeaders> {
+    return readKept(this.#calls, key, options);
+  }
+
   async putObject(
     key: string,
     body: Uint8Array | PartBody,
     options: CallOptions & ObjectHeaders & { crc32: number; condition: WriteCondition },
   ): Promise<WriteAnswer> {
     const command = new PutObjectCommand({
-      ...this.#object(key),
+      ...this.#calls.object(key),
       ...headerFields(options),
       ...conditionFields(options.condition),
       Body: asBody(body),
       ChecksumCRC32: encodeCrc32(options.crc32),
     });
-    const answer = await this.#send('PutObject', key, options, command);
+    const answer = await this.#calls.send('PutObject', key, options, command);
     return {
       etag: required(answer.ETag, 'ETag'),
       versionId: namedVersion(answer.VersionId),
@@ -124,33 +125,37 @@ export class S3Store implements Store {
     options: CallOptions & ObjectHeaders & { onAskedAgain?: (() => void) | undefined },
   ): Promise<string> {
     const command = new CreateMultipartUploadCommand({
-      ...this.#object(key),
+      ...this.#calls.object(key),
       ...headerFields(options),
       ChecksumAlgorithm: 'CRC32',
       ChecksumType: 'FULL_OBJECT',
     });
-    const answer = await this.#send('CreateMultipartUpload', key, options, command);
+    const answer = await this.#calls.send('CreateMultipartUpload', key, options, command);
     if ((answer.$metadata.attempts ?? 1) > 1) options.onAskedAgain?.();
     return required(answer.UploadId, 'UploadId');
   }
 
   async sendPart(key: string, part: PartToSend, options: CallOptions = {}): Promise<{ etag: string }> {
     const command = new UploadPartCommand({
-      ...this.#object(key),
+      ...this.#calls.object(key),
       UploadId: part.uploadId,
       PartNumber: part.number,
       Body: asBody(part.body),
       ChecksumCRC32: encodeCrc32(part.crc32),
     });
-    const answer = await this.#send('UploadPart', key, options, command);
+    const answer = await this.#calls.send('UploadPart', key, options, command);
     return { etag: required(answer.ETag, 'ETag') };
   }
 
   async *listParts(key: string, uploadId: string, options: CallOptions = {}): AsyncIterable<StoredPart> {
     let marker: string | undefined;
     do {
-      const command = new ListPartsCommand({ ...this.#object(key), UploadId: uploadId, PartNumberMarker: marker });
-      const page = await this.#send('ListParts', key, options, command);
+      const command = new ListPartsCommand({
+        ...this.#calls.object(key),
+        UploadId: uploadId,
+        PartNumberMarker: marker,
+      });
+      const page = await this.#calls.send('ListParts', key, options, command);
       for (const part of page.Parts ?? []) {
         yield {
           number: required(part.PartNumber, 'PartNumber'),
@@ -164,10 +169,10 @@ export class S3Store implements Store {
   }
 
   listUploads(key: string, options: CallOptions = {}): AsyncIterable<{ uploadId: string; initiated: Date }> {
-    const { Bucket, ExpectedBucketOwner } = this.#object('');
+    const { Bucket, ExpectedBucketOwner } = this.#calls.object('');
     return readUploads(key, (page) => {
       const command = new ListMultipartUploadsCommand({ Bucket, ExpectedBucketOwner, ...page });
-      return this.#send('ListMultipartUploads', key, options, command);
+      return this.#calls.send('ListMultipartUploads', key, options, command);
     });
   }
 
@@ -176,7 +181,7 @@ export class S3Store implements Store {
       return { PartNumber: number, ETag: etag, ChecksumCRC32: encodeCrc32(crc32) };
     });
     const command = new CompleteMultipartUploadCommand({
-      ...this.#object(key),
+      ...this.#calls.object(key),
       ...conditionFields(upload.condition),
       UploadId: upload.uploadId,
       MultipartUpload: { Parts: parts },
@@ -185,7 +190,7 @@ export class S3Store implements Store {
       MpuObjectSize: upload.size,
     });
     const call = { ...options, condition: upload.condition };
-    const answer = await this.#send('CompleteMultipartUpload', key, call, command);
+    const answer = await this.#calls.send('CompleteMultipartUpload', key, call, command);
     return {
       etag: required(answer.ETag, 'ETag'),
       versionId: namedVersion(answer.VersionId),
@@ -194,9 +199,9 @@ export class S3Store implements Store {
   }
 
   async abortUpload(key: string, uploadId: string, options: CallOptions = {}): Promise<void> {
-    const command = new AbortMultipartUploadCommand({ ...this.#object(key), UploadId: uploadId });
+    const command = new AbortMultipartUploadCommand({ ...this.#calls.object(key), UploadId: uploadId });
     try {
-      await this.#send('AbortMultipartUpload', key, options, command);
+      await this.#calls.send('AbortMultipartUpload', key, options, command);
     } catch (error) {
       if (!hasCode(error, 'upload-lost')) throw error;
     }
@@ -208,30 +213,25 @@ export class S3Store implements Store {
     options: CallOptions & { ifMatch?: string | undefined; versionId?: string | undefined } = {},
   ): Promise<ObjectStream> {
     const command = new GetObjectCommand({
-      ...this.#object(key),
+      ...this.#calls.object(key),
       Range: `bytes=${range.first}-${range.last}`,
       IfMatch: options.ifMatch,
       VersionId: options.versionId,
     });
-    const answer = await this.#send('GetObject', key, options, command);
+    const answer = await this.#calls.send('GetObject', key, options, command);
     return openS3Stream(answer, { ...options, range, url: this.url(key) });
   }
 
   list(prefix: string, options: CallOptions & { recursive?: boolean | undefined } = {}) {
-    const { Bucket, ExpectedBucketOwner } = this.#object('');
+    const { Bucket, ExpectedBucketOwner } = this.#calls.object('');
     return readListing({ prefix, recursive: options.recursive }, (page) => {
       const command = new ListObjectsV2Command({ Bucket, ExpectedBucketOwner, ...page });
-      return this.#send('ListObjectsV2', prefix, options, command);
+      return this.#calls.send('ListObjectsV2', prefix, options, command);
     });
   }
 
   close(): void {
-    this.#client.destroy();
-  }
-
-  #object(key: string): { Bucket: string; Key: string; ExpectedBucketOwner: string | undefined } {
-    const { bucket, expectedBucketOwner } = this.#settings;
-    return { Bucket: bucket, Key: key, ExpectedBucketOwner: expectedBucketOwner };
+    this.#calls.close();
   }
 
   /** A refused HEAD has no body that says why. A GET is refused for the same reason, and has one. */
@@ -242,11 +242,11 @@ export class S3Store implements Store {
   ): Promise<unknown> {
     if (!hasCode(refusal, 'access-denied') && !hasCode(refusal, 'store-error')) return refusal;
     try {
-      const answer = await this.#send(
+      const answer = await this.#calls.send(
         'HeadObject',
         key,
         options,
-        new GetObjectCommand({ ...this.#object(key), VersionId: options.versionId }),
+        new GetObjectCommand({ ...this.#calls.object(key), VersionId: options.versionId }),
       );
       (answer.Body as IncomingMessage | undefined)?.destroy();
       return refusal;
@@ -258,30 +258,14 @@ export class S3Store implements Store {
   /** Throws `bucket-not-found`. A bucket we may not look at is there. */
   async #requireBucket(options: CallOptions): Promise<void> {
     if (this.#bucketSeen) return;
-    const { Bucket, ExpectedBucketOwner } = this.#object('');
+    const { Bucket, ExpectedBucketOwner } = this.#calls.object('');
     const command = new HeadBucketCommand({ Bucket, ExpectedBucketOwner });
     try {
-      await this.#send('HeadBucket', '', options, command);
+      await this.#calls.send('HeadBucket', '', options, command);
     } catch (error) {
       if (!hasCode(error, 'access-denied')) throw error;
     }
     this.#bucketSeen = true;
-  }
-
-  /** The one way out: every error leaves here as a SealiftError. */
-  async #send<Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
-    call: S3Call,
-    key: string,
-    { signal, condition, versionId }: CallOptions & Pick<CallContext, 'condition' | 'versionId'>,
-    command: $Command<Input, Output, S3ClientResolvedConfig, ServiceInputTypes, ServiceOutputTypes>,
-  ): Promise<Output> {
-    const url = this.url(key);
-    try {
-      return await this.#client.send(command, signal ? { abortSignal: signal } : {});
-    } catch (thrown) {
-      if (signal?.aborted) throw SealiftError.interrupted(signal, `${call} ${url}`);
-      throw s3Error(thrown, { call, url, region: this.#settings.region, condition, versionId });
-    }
   }
 }
 

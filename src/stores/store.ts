@@ -11,6 +11,29 @@ export interface ObjectHeaders {
   contentType?: string | undefined;
   storageClass?: string | undefined;
   tags?: Readonly<Record<string, string>> | undefined;
+  /** Of an object that takes another's place. */
+  inherited?: InheritedHeaders | undefined;
+}
+
+/** What nobody chooses for a new object, and one that takes another's place has from that: plain data, as the ledger keeps it. */
+export interface InheritedHeaders {
+  cacheControl?: string | undefined;
+  contentDisposition?: string | undefined;
+  contentEncoding?: string | undefined;
+  contentLanguage?: string | undefined;
+  /** As an HTTP date. */
+  expires?: string | undefined;
+  /** Where a website's visitors are sent. */
+  redirect?: string | undefined;
+  /** By the server, at rest. */
+  encryption?: { algorithm: string; keyId?: string | undefined; bucketKey?: boolean | undefined } | undefined;
+  retention?: { mode: string; until: string } | undefined;
+  legalHold?: true | undefined;
+}
+
+/** All headers of an object that is there, and which one it is. */
+export interface KeptHeaders extends ObjectHeaders {
+  etag: string;
 }
 
 export interface ObjectInfo {
@@ -99,12 +122,55 @@ export interface ObjectStream extends AsyncIterable<Uint8Array> {
   readonly versionId?: string | undefined;
 }
 
+/** One version of an object, and no other. */
+export interface ObjectVersion {
+  etag: string;
+  versionId?: string | undefined;
+}
+
+/** A copy of an object onto its own name, with these headers and no others. */
+export interface ObjectCopy {
+  source: ObjectVersion;
+  headers: ObjectHeaders;
+  condition: WriteCondition;
+}
+
+/** Bytes `first` to `last` of an object, as a part of an upload under its own name. */
+export interface PartCopy {
+  source: ObjectVersion;
+  uploadId: string;
+  number: number;
+  first: number;
+  last: number;
+}
+
+/** What a store does that copies its objects by itself. */
+export interface Copies {
+  /** Throws `object-changed` where the source is another version, `target-changed` where the condition fails. */
+  copyObject(key: string, copy: ObjectCopy, options?: CallOptions): Promise<WriteAnswer>;
+
+  /** Throws `object-changed`, `upload-lost`. */
+  copyPart(key: string, part: PartCopy, options?: CallOptions): Promise<StoredPart>;
+
+  /** Deletes one version for good. One that is gone already is success. */
+  deleteVersion(key: string, versionId: string, options?: CallOptions): Promise<void>;
+}
+
 export interface Store {
+  /** Undefined where the store cannot copy. */
+  readonly copies?: Copies | undefined;
+
   /** `s3://bucket/key` or `file:///path`, for messages and results. */
   url(key: string): string;
 
   /** Undefined where no such object exists; `bucket-not-found` where there is no bucket or directory. */
   head(key: string, options?: CallOptions & { versionId?: string | undefined }): Promise<ObjectInfo | undefined>;
+
+  /**
+   * All that is kept with an object, for one that is to take its place. Throws `object-not-found`, and `cannot-carry` for
+   * what that could not be given.
+   */
+  headers(key: string, options?: CallOptions & { versionId?: string | undefined }): Promise<KeptHeaders>;
 
   /**
    * Writes a small object in one request. Throws `target-exists` when the condition fails; `upload-lost` is never

@@ -135,6 +135,7 @@ describe('help', () => {
       'put',
       'get',
       'verify',
+      'reseal',
       'inspect',
       'ls',
       'jobs',

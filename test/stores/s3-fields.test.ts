@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeCrc32, encodeCrc32, fullObjectCrc32, headerFields } from '../../src/stores/s3-fields.ts';
+import { inheritedOf } from '../../src/stores/s3-kept.ts';
 
 describe('a CRC32', () => {
   it.each([
@@ -26,6 +27,27 @@ describe('a CRC32', () => {
     expect(fullObjectCrc32({ ChecksumCRC32, ChecksumType: 'COMPOSITE' })).toBeUndefined();
     expect(fullObjectCrc32({ ChecksumType: 'FULL_OBJECT' })).toBeUndefined();
   });
+});
+
+it('what an object inherits is written as it was read', () => {
+  const head = {
+    CacheControl: 'no-store',
+    ContentDisposition: 'attachment',
+    ContentEncoding: 'zstd',
+    ContentLanguage: 'de',
+    WebsiteRedirectLocation: '/elsewhere',
+    ServerSideEncryption: 'aws:kms',
+    SSEKMSKeyId: 'arn:aws:kms:eu-central-1:000000000000:key/1',
+    BucketKeyEnabled: true,
+    ObjectLockMode: 'COMPLIANCE',
+    ObjectLockRetainUntilDate: new Date('2031-02-03T04:05:06Z'),
+    ObjectLockLegalHoldStatus: 'ON',
+  } as const;
+  const expires = new Date('2030-01-01T00:00:00Z');
+  const inherited = inheritedOf({ ...head, ExpiresString: expires.toUTCString(), $metadata: {} });
+  // The ledger keeps it as JSON.
+  const kept = JSON.parse(JSON.stringify(inherited));
+  expect(headerFields({ metadata: {}, inherited: kept })).toMatchObject({ ...head, Expires: expires });
 });
 
 it('tags are written as a query', () => {

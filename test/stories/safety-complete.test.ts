@@ -68,7 +68,7 @@ describe('before Complete', () => {
       await ledger.recordReceipt(receipt);
     }
     const tools = {} as Tools;
-    const request = { source: plot.source, target: plot.target };
+    const request = { command: 'put' as const, source: plot.source, target: plot.target };
     const message = { format: 'esdk' as const, layout, messageId: Buffer.alloc(32, 2), keys };
     const rest = { vault: new Vault(keys.ledgerKey), hashes: new Map<number, Uint8Array>() };
     const attempt = { row, message, resumed: false, kept: new Set<number>(), doubtful: false, ...rest };

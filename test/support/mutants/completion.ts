@@ -59,6 +59,14 @@ export const completion: Mutant[] = [
     only: 'before a part is read',
   },
   {
+    breaks: 'what is resealed takes the place of the version that was read, and of no other',
+    file: 'src/put/attempt.ts',
+    find: "  if (source && 'object' in source) return { ifMatch: source.object.etag };\n",
+    replace: "  if (source && 'object' in source) return {};\n",
+    test: 'test/reseal/reseal.test.ts',
+    only: 'before it is written in one request',
+  },
+  {
     breaks: 'and again after each part is read',
     file: 'src/parts/seal-once.ts',
     find: '    await checkStillPlanned(source, file);\n',
@@ -149,8 +157,8 @@ export const completion: Mutant[] = [
   {
     breaks: 'Complete is conditional',
     file: FINISH,
-    find: '  const { condition } = attempt.row;\n',
-    replace: '  const condition = {};\n',
+    find: '  const { size, crc32, condition } = expected;\n',
+    replace: '  const { size, crc32 } = expected;\n  const condition = {};\n',
     test: WITNESSES,
     only: 'comes while we are at work',
   },
@@ -173,9 +181,9 @@ export const completion: Mutant[] = [
   {
     breaks: 'and before a key is asked for',
     file: 'src/put/attempt.ts',
-    find: '  const intended = await intend(run, format, {',
+    find: '  const intended = await intend(run, format, mtime',
     replace: `  (await tools.keyring.makeDataKey(format.keyNeeds))[Symbol.dispose]();
-  const intended = await intend(run, format, {`,
+  const intended = await intend(run, format, mtime`,
     test: WITNESSES,
     only: 'there already',
   },
@@ -190,7 +198,7 @@ export const completion: Mutant[] = [
   {
     breaks: 'after a lost answer HEAD decides',
     file: CONFIRM,
-    find: '  if (ours) return ours;\n',
+    find: '  if (there && isOurs(there, expected)) return answerOf(run, there);\n',
     replace: '',
     test: WITNESSES,
     only: 'HEAD finds our object',
@@ -230,8 +238,8 @@ export const completion: Mutant[] = [
   {
     breaks: "another's object is target-exists, no success",
     file: CONFIRM,
-    find: '  if (!there || !isOurs(there, expected)) return undefined;\n',
-    replace: '  if (!there) return undefined;\n',
+    find: '  if (there && isOurs(there, expected)) return answerOf(run, there);\n',
+    replace: '  if (there) return answerOf(run, there);\n',
     test: WITNESSES,
     only: 'comes while we are at work',
   },

@@ -97,8 +97,8 @@ export const limits: Mutant[] = [
   {
     breaks: 'an interrupted upload is kept',
     file: 'src/put.ts',
-    find: "new Set<ErrorCode>(['source-changed', ",
-    replace: "new Set<ErrorCode>(['interrupted', 'source-changed', ",
+    find: 'new Set<ErrorCode>([\n',
+    replace: "new Set<ErrorCode>([\n  'interrupted',\n",
     test: STORIES,
     only: 'upload is kept',
   },
