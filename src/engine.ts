@@ -113,8 +113,13 @@ class Workshop implements Engine {
     return this.#coded(() => inspect(source, this.#tools, options));
   }
 
-  list(prefix: string, options: ListOptions = {}): AsyncGenerator<Listing, void> {
-    return list(prefix, async (place) => (await this.#shared(place)).store, options);
+  async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<Listing, void> {
+    try {
+      this.#requireOpen();
+      yield* list(prefix, async (place) => (await this.#shared(place)).store, options);
+    } catch (error) {
+      throw SealiftError.from(error);
+    }
   }
 
   jobs(): (JobSummary | DamagedJob)[] {
@@ -158,11 +163,15 @@ class Workshop implements Engine {
   /** Every call: none after the end, and what it rejects with has a code. */
   async #coded<T>(call: () => Promise<T>): Promise<T> {
     try {
-      if (this.#isClosed) throw new SealiftError('usage', 'The engine is closed', { hint: 'Make another one.' });
+      this.#requireOpen();
       return await call();
     } catch (error) {
       throw SealiftError.from(error);
     }
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw new SealiftError('usage', 'The engine is closed', { hint: 'Make another one.' });
   }
 
   readonly #tellStoreRetry = (retry: Retry): void => {

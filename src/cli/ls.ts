@@ -9,7 +9,7 @@ import { counted, type Output, visible } from './output.ts';
 import { prefixAt } from './paths.ts';
 import { stopOnSignals } from './signals.ts';
 
-type LsFlags = EngineFlags & { recursive?: boolean };
+type LsFlags = EngineFlags & { recursive?: boolean | undefined };
 type ObjectListing = Extract<Listing, { type: 'object' }>;
 
 const EXAMPLES = `
@@ -74,11 +74,17 @@ function add(
 
 /** `2026-11-24 09:12:13       1048576  db.tar`, as `aws s3 ls` has it, in UTC: with `--recursive` whole keys. */
 function lineOf(listing: Listing, { recursive }: LsFlags): string {
-  const { object } = listing;
-  const name = recursive ? object.replace(/^s3:\/\/[^/]*\//, '') : /[^/]*\/?$/.exec(object)![0];
+  const name = nameIn(listing.object, { recursive });
   if (listing.type === 'prefix') return `${'PRE'.padStart(33)}  ${name}`;
   const { lastModified, plainBytes, state } = listing;
   const time = lastModified?.slice(0, 19).replace('T', ' ') ?? '';
   const note = plainBytes === null ? `  (${NOTES[state]})` : '';
   return `${time.padEnd(19)}${String(plainBytes ?? '-').padStart(14)}  ${name}${note}`;
+}
+
+/** Of a key its last part, or with `recursive` all of it; a file's name as it is in its directory, not as in an URL. */
+function nameIn(object: string, { recursive }: LsFlags): string {
+  if (recursive) return object.replace(/^s3:\/\/[^/]*\//, '');
+  const last = /[^/]*\/?$/.exec(object)![0];
+  return object.startsWith('file:') ? decodeURIComponent(last) : last;
 }

@@ -98,6 +98,10 @@ test('a directory has the objects in it, and its directories as prefixes', async
   expect(brief(await listed(`${url}n`))).toEqual([`${url}note foreign null`]);
   await expect(listed(url, { recursive: true })).rejects.toMatchObject({ code: 'bad-option', exit: 2 });
   await expect(listed(`${url}none/`)).rejects.toMatchObject({ code: 'bucket-not-found' });
+  // People read names, programs URLs.
+  writeFileSync(join(directory, 'ö 5 %'), 'Not sealed');
+  expect((await run(['ls', directory])).stdout).toContain('  ö 5 %  (not sealed)\n');
+  expect(brief(await listed(url))).toContain(`${url}%C3%B6%205%20%25 foreign null`);
 });
 
 test('the command line prints sizes and names, or JSON lines; one that cannot be read is a warning', async () => {

@@ -240,6 +240,7 @@ test('an engine that is closed says so', async () => {
   const closed = { code: 'usage', message: 'The engine is closed' };
   await expect(engine.put({ source: plot.source, target: plot.target })).rejects.toMatchObject(closed);
   await expect(new Response(engine.open({ source: plot.target })).bytes()).rejects.toMatchObject(closed);
+  await expect(engine.list(plot.target).next()).rejects.toMatchObject(closed);
 });
 
 test('a signal that has aborted before ends every call, and nothing was sent', async () => {
