@@ -97,6 +97,8 @@ export const CODES = {
   // Bytes that do not prove themselves. Nothing of them was released to a file.
   'bad-header': integrity,
   'commitment-policy': integrity,
+  'legacy-mode': integrity,
+  unauthenticated: integrity,
   'context-mismatch': integrity,
   'bad-frame': integrity,
   'bad-tag': integrity,

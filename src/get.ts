@@ -1,22 +1,26 @@
 /**
  * `get`: a sealed object comes back, in parallel, and only what has been verified is released. To a file the parts are
  * written in place under a random name, and an interrupted get goes on where it stopped; to a pipe they are handed on
- * in order, each after all its frames have been verified. Signed messages, and what comes through a pipe, are opened from
- * front to back (get/in-order.ts).
+ * in order, each after all its frames have been verified. An object that only as a whole proves itself is opened twice
+ * for a pipe: first to prove it, and then to hand it on (get/proof.ts). Signed messages, what comes through a pipe, and
+ * objects under AES-CBC are opened from front to back (get/in-order.ts).
  */
-import type { EsdkMessage } from './formats/message.ts';
+import type { Message } from './formats/message.ts';
 import { toFile } from './get/file.ts';
 import { getInOrder } from './get/in-order.ts';
 import { checkFirst } from './get/job.ts';
 import { toNowhere } from './get/nowhere.ts';
-import { findObject, refuseVersion, type SealedObject } from './get/object.ts';
+import { findObject, isInOrder, refuseVersion, type SealedObject } from './get/object.ts';
 import { type ByteRange, checkRange, piecesOf } from './get/pieces.ts';
 import { cannotGoOn, sinkFailed, toPipe } from './get/pipe.ts';
+import { checkProvable, Proof } from './get/proof.ts';
 import { streamOfObject, streamOfPipe } from './get/stream.ts';
 import { fillStream, type PlainStream } from './get/stream-target.ts';
 import { checkTarget } from './get/target.ts';
 import { checkRules, type OpenRules, unlock } from './get/unlock.ts';
+import { unlockObject } from './get/unlock-s3ec.ts';
 import { type JobResult, type Place, Progress, type RunOptions, type Tools } from './job.ts';
+import type { KeyringRequest } from './keys/keyring.ts';
 
 /**
  * Takes opened bytes in order. The bytes are the callee's until the promise resolves, and no longer: the next ones are
@@ -36,6 +40,11 @@ export interface GetRequest extends RunOptions, OpenRules {
   versionId?: string | undefined;
   /** Replace a file that exists. */
   overwrite?: boolean | undefined;
+  /**
+   * Of objects of the S3 Encryption Client, which prove themselves only as a whole: hand on what is not proven, where it is
+   * a range, or before it is, where it goes into a sink.
+   */
+  releaseUnverified?: boolean | undefined;
   /** Forget an unfinished job of the same object and target, and start again. */
   fresh?: boolean | undefined;
   /** Kept with the job for whoever resumes it. */
@@ -48,7 +57,9 @@ export interface GetRun {
   tools: Tools;
   place: Place;
   object: SealedObject;
-  message: EsdkMessage;
+  message: Message;
+  /** Of an object that proves itself only as a whole, where all of it is wanted. */
+  proof: Proof | undefined;
   /** Plain bytes wanted; `last` < `first` where the object is empty. */
   range: ByteRange;
   progress: Progress;
@@ -76,7 +87,7 @@ export async function get(request: GetRequest, tools: Tools): Promise<JobResult>
   try {
     return await into(guarded(target));
   } catch (error) {
-    throw cannotGoOn(error, { released: progress.ackedBytes });
+    throw cannotGoOn(error, { released: progress.ackedBytes, isProven: progress.isProven });
   }
 }
 
@@ -106,16 +117,14 @@ export async function openSource(
   if (typeof target === 'string') await checkFirst({ ...request, source, target }, tools);
   const place = await tools.place(source);
   const object = await findObject(place, request);
-  if (object.header.suite.signature) {
-    return getInOrder({ request, tools, progress }, streamOfObject(place, object, signal));
-  }
-  const rules = { ...request, onCall: progress.countKmsCall };
-  const { messageId, keys } = await unlock(object.header, { url: place.url, objectKey: place.key }, tools, rules);
-  const message = { format: 'esdk' as const, layout: object.layout, messageId, keys };
+  checkProvable(request, object);
+  if (isInOrder(object)) return getInOrder({ request, tools, progress }, streamOfObject(place, object, signal));
+  const message = await unlockMessage(place, object, tools, { ...request, onCall: progress.countKmsCall });
   const range = wantedRange(request, object);
+  const proof = message.format === 's3ec' && !request.range ? new Proof(place, object, message) : undefined;
   progress.totalBytes = Math.max(0, range.last - range.first + 1);
 
-  const run: GetRun = { request, tools, place, object, message, range, progress };
+  const run: GetRun = { request, tools, place, object, message, proof, range, progress };
   return progress.result({
     command,
     job: await deliver(run),
@@ -124,6 +133,23 @@ export async function openSource(
     sealedBytes: object.info.size,
     parts: piecesOf(run).length,
   });
+}
+
+/** The object's keys, and how it is cut. Throws as `unlock` and `unlockObject` do. */
+async function unlockMessage(
+  { url, key }: Place,
+  object: SealedObject,
+  tools: Tools,
+  rules: OpenRules & Pick<KeyringRequest, 'signal' | 'onCall'>,
+): Promise<Message> {
+  const at = { url, objectKey: key };
+  if (object.format === 'esdk') {
+    const { messageId, keys } = await unlock(object.header, at, tools, rules);
+    return { format: 'esdk', layout: object.layout, messageId, keys };
+  }
+  const { suite, messageId } = object.header;
+  const keys = await unlockObject(object.header, at, tools, rules);
+  return { format: 's3ec', layout: object.layout, suite, messageId, keys };
 }
 
 /** Resolves to the id of the job that this was, '' where it was none. */

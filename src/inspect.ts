@@ -2,16 +2,22 @@
 import { headerBytes, type MessageHeader } from './formats/esdk/header.ts';
 import type { Layout } from './formats/esdk/layout.ts';
 import { MAX_FOOTER_SIZE } from './formats/esdk/signature.ts';
-import { findObject, layoutOfMessage, refuseVersion } from './get/object.ts';
+import type { Format } from './formats/names.ts';
+import { ALLOW_FLAG } from './formats/policy.ts';
+import { findObject, layoutOfMessage, refuseVersion, type S3ecObject } from './get/object.ts';
+import { plainSizeOf } from './get/s3ec-header.ts';
 import { streamOfPipe } from './get/stream.ts';
 import { isBound, type OpenRules } from './get/unlock.ts';
+import { contextOf, flagsToOpen } from './get/unlock-s3ec.ts';
 import type { Tools } from './job.ts';
 import { keyNameOf } from './keys/raw-aes-info.ts';
 
 /** What an object says about itself. Only who opens it knows whether it is true. */
 export interface Inspection {
   object: string;
-  format: 'esdk';
+  /** A message of the AWS Encryption SDK, or an object of the S3 Encryption Client. */
+  format: Format;
+  /** Of the message, or of the metadata. */
   messageVersion: number;
   suite: string;
   /** The header commits to its key: what every suite of message version 2 does. */
@@ -23,11 +29,20 @@ export interface Inspection {
   keys: { provider: string; key: string }[];
   /** The message says it is bound to the object's name. */
   boundToName: boolean;
+  /** Of an S3 Encryption Client's object: how its data key is wrapped. It does not name the wrapping key. */
+  wrapping: string | null;
+  /** As `wrapping`: what the writer says of its raw wrapping key. */
+  description: Record<string, string>;
+  /** As `wrapping`: the data key is in a file of its own beside the object. */
+  instructionFile: boolean;
+  /** Flags without which get refuses it. */
+  needs: string[];
   /** 0 where the message is a single block, which counts as one frame. */
   frameSize: number;
   frames: number;
   headerBytes: number;
-  plainBytes: number;
+  /** Null where only opening it tells. */
+  plainBytes: number | null;
   sealedBytes: number;
   /** This and what follows is what a store says. Of a pipe there is none. */
   etag: string | null;
@@ -58,10 +73,11 @@ export async function inspect(
     return inspectPipe(source, options);
   }
   const place = await tools.place(source);
-  const { info, header, layout } = await findObject(place, options);
+  const found = await findObject(place, options);
+  const { info } = found;
   return {
     object: place.url,
-    ...inspectMessage({ header, layout, size: info.size }),
+    ...(found.format === 'esdk' ? inspectMessage({ ...found, size: info.size }) : inspectObject(found)),
     etag: info.etag,
     versionId: info.versionId ?? null,
     crc32: info.crc32?.toString(16).padStart(8, '0') ?? null,
@@ -95,10 +111,12 @@ async function inspectPipe(source: AsyncIterable<Uint8Array>, options: InspectOp
 function inspectMessage({ header, layout, size }: { header: MessageHeader; layout: Layout; size: number }) {
   const { suite, messageId, encryptionContext, encryptedDataKeys, frameSize } = header;
   return {
+    ...NOT_S3EC,
     format: 'esdk' as const,
     messageVersion: suite.messageVersion,
     suite: suite.name,
     commits: suite.commitmentSize > 0,
+    needs: suite.commitmentSize > 0 ? [] : [ALLOW_FLAG],
     signed: suite.signature !== undefined,
     messageId: messageId.toString('hex'),
     encryptionContext,
@@ -109,5 +127,33 @@ function inspectMessage({ header, layout, size }: { header: MessageHeader; layou
     headerBytes: headerBytes(header).length,
     plainBytes: layout.plainSize,
     sealedBytes: size,
+  };
+}
+
+/** What an S3 Encryption Client's object has, and a message has not. */
+const NOT_S3EC = { wrapping: null, description: {}, instructionFile: false };
+
+function inspectObject({ header, hasInstructionFile, info }: S3ecObject) {
+  const { version, suite, messageId, wrapping, description } = header;
+  const context = contextOf(header);
+  return {
+    format: 's3ec' as const,
+    messageVersion: version,
+    suite: suite.name,
+    commits: suite.commitmentSize > 0,
+    signed: false,
+    messageId: messageId.toString('hex'),
+    encryptionContext: context,
+    keys: [],
+    boundToName: false,
+    wrapping: wrapping.name,
+    description: context === description ? {} : description,
+    instructionFile: hasInstructionFile,
+    needs: flagsToOpen(header),
+    frameSize: 0,
+    frames: 1,
+    headerBytes: 0,
+    plainBytes: plainSizeOf(header, info.size, info.metadata) ?? null,
+    sealedBytes: info.size,
   };
 }

@@ -164,6 +164,8 @@ export class Progress {
   reusedBytes = 0;
   partsReused = 0;
   totalBytes = 0;
+  /** What is handed on was verified first. */
+  isProven = true;
   #kmsCalls = 0;
   readonly warnings: string[] = [];
 

@@ -1,12 +1,13 @@
 /**
  * `ls`: the objects under a prefix, with the sizes of what was sealed. No key is needed: the first bytes of an object tell
- * its format and the size of its frames, and the rest is arithmetic over its sealed size. So it costs one small GET an
- * object, a second one where the object is signed. Nothing of it is authenticated.
+ * its format and the size of its frames, or its metadata does, and the rest is arithmetic over its sealed size. So it costs
+ * one small GET an object; a second one where the object is signed, or where nothing but an instruction file can tell. Nothing of it is authenticated.
  */
 import { type ErrorCode, SealiftError } from './errors.ts';
 import { decodeHeader } from './formats/esdk/header.ts';
 import { MAX_FOOTER_SIZE } from './formats/esdk/signature.ts';
 import { layoutOfMessage } from './get/object.ts';
+import { headerOr, plainSizeOf } from './get/s3ec-header.ts';
 import { type ObjectUrl, parsePrefixUrl } from './stores/object-url.ts';
 import type { ListedObject, ListedPrefix, Store } from './stores/store.ts';
 import { KiB } from './units.ts';
@@ -19,7 +20,7 @@ export interface ListOptions {
 }
 
 /**
- * `sealed`; `foreign`: no message of the AWS Encryption SDK; `damaged`: begins or ends like none; `archived`: cannot be
+ * `sealed`; `foreign`: of neither format; `damaged`: begins or ends like none; `archived`: cannot be
  * read before it is restored; `unreadable`: the store refuses.
  */
 export type ListingState = 'sealed' | 'foreign' | 'damaged' | 'archived' | 'unreadable';
@@ -116,7 +117,19 @@ async function lookInto(
 }
 
 async function sizesOf(store: Store, key: string, signal: AbortSignal | undefined) {
-  const { bytes, objectSize } = await readSome(store, key, { first: 0, last: FIRST_READ_SIZE - 1 }, signal);
+  const start = await readSome(store, key, { first: 0, last: FIRST_READ_SIZE - 1 }, signal);
+  const { objectSize: sealedSize, metadata } = start;
+  const found = await headerOr({ store, key }, metadata, () => sizesOfMessage(store, key, start, signal), signal);
+  if (!('header' in found)) return found;
+  return { plainSize: plainSizeOf(found.header, sealedSize, metadata) ?? null, sealedSize };
+}
+
+async function sizesOfMessage(
+  store: Store,
+  key: string,
+  { bytes, objectSize }: SomeBytes,
+  signal: AbortSignal | undefined,
+): Promise<{ plainSize: number | null; sealedSize: number }> {
   const header = decodeHeader(bytes);
   if (!header && bytes.length === objectSize) {
     throw new SealiftError('truncated', `${store.url(key)} ends inside its header`, {
@@ -130,14 +143,21 @@ async function sizesOf(store: Store, key: string, signal: AbortSignal | undefine
   return { plainSize, sealedSize: objectSize };
 }
 
+/** Of an object, and what came with them. */
+interface SomeBytes {
+  bytes: Buffer;
+  objectSize: number;
+  metadata: Readonly<Record<string, string>>;
+}
+
 async function readSome(
   store: Store,
   key: string,
   range: { first: number; last: number },
   signal: AbortSignal | undefined,
-): Promise<{ bytes: Buffer; objectSize: number }> {
+): Promise<SomeBytes> {
   const stream = await store.read(key, range, { signal });
   const chunks: Uint8Array[] = [];
   for await (const chunk of stream) chunks.push(chunk);
-  return { bytes: Buffer.concat(chunks), objectSize: stream.objectSize };
+  return { bytes: Buffer.concat(chunks), objectSize: stream.objectSize, metadata: stream.metadata };
 }

@@ -11,7 +11,7 @@ import { SealiftError } from './errors.ts';
 import { PUBLIC_KEY_NAME } from './formats/esdk/context.ts';
 import { NAME_MARKER } from './formats/esdk/message-id.ts';
 import { HEADER_NAMES } from './formats/s3ec/header.ts';
-import { findObject, type SealedObject } from './get/object.ts';
+import { type EsdkObject, findObject } from './get/object.ts';
 import { checkRules, type OpenRules, unlock } from './get/unlock.ts';
 import { type JobResult, type Place, Progress, type RunOptions, type Tools } from './job.ts';
 import type { Keyring, OpenKeyRequest } from './keys/keyring.ts';
@@ -48,20 +48,21 @@ export async function reseal(request: ResealOptions, opener: Keyring, tools: Too
   const progress = new Progress(request);
   const place = await tools.place(request.object);
   const object = await findObject(place, request);
-  if (object.header.suite.signature) throw signed(place);
+  if (object.format === 's3ec') throw onlyWhole(place, 'an object of the S3 Encryption Client');
+  if (object.header.suite.signature) throw onlyWhole(place, 'a signed message');
   const headers = await headersOf(place, object, request);
   const source = await openSource(place, object, request, { opener, tools, progress });
   return await putFrom(source, writeRequest(request, object, headers), { tools, place, progress });
 }
 
-function signed({ url }: Place): SealiftError {
-  return new SealiftError('cannot-carry', `${url} is a signed message, and proves itself only as a whole`, {
-    hint: 'Nothing was changed. Get it into a file, and put that with --overwrite, and with --sign to have it signed again.',
+function onlyWhole({ url }: Place, what: string): SealiftError {
+  return new SealiftError('cannot-carry', `${url} is ${what}, and proves itself only as a whole`, {
+    hint: 'Nothing was changed. Get it into a file, and put that with --overwrite: with --sign, or as --format s3ec, to have it as it was.',
   });
 }
 
 /** The headers of the version that was found. Throws `cannot-carry`, and `object-changed` where they are another's. */
-async function headersOf(place: Place, { info }: SealedObject, { signal }: RunOptions): Promise<KeptHeaders> {
+async function headersOf(place: Place, { info }: EsdkObject, { signal }: RunOptions): Promise<KeptHeaders> {
   const { versionId } = info;
   const headers = await place.store.headers(place.key, { versionId, signal });
   if (headers.etag === info.etag) return headers;
@@ -72,7 +73,7 @@ async function headersOf(place: Place, { info }: SealedObject, { signal }: RunOp
 
 async function openSource(
   place: Place,
-  { info, header, layout }: SealedObject,
+  { info, header, layout }: EsdkObject,
   request: ResealOptions,
   { opener, tools, progress }: { opener: Keyring; tools: Tools; progress: Progress },
 ): Promise<SealedSource> {
@@ -100,7 +101,7 @@ async function openWithEither(opener: Keyring, sealer: Keyring, asked: OpenKeyRe
   }
 }
 
-function writeRequest(request: ResealOptions, object: SealedObject, kept: KeptHeaders): WriteRequest {
+function writeRequest(request: ResealOptions, object: EsdkObject, kept: KeptHeaders): WriteRequest {
   const { format, s3ecLegacy, frameSize, partSize, equalParts, sign, fresh, memo, signal, onEvent } = request;
   const { contentType, tags, inherited } = kept;
   return {
@@ -130,7 +131,7 @@ function writeRequest(request: ResealOptions, object: SealedObject, kept: KeptHe
 }
 
 /** The user's part of it. */
-function contextOf({ header }: SealedObject): Record<string, string> {
+function contextOf({ header }: EsdkObject): Record<string, string> {
   return without(header.encryptionContext, [NAME_MARKER[0], PUBLIC_KEY_NAME]);
 }
 

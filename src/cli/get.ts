@@ -35,6 +35,9 @@ Examples:
   $ sealift get ./report.esdk - --raw-key old.key --commitment-policy require-encrypt-allow-decrypt
   $ aws s3 cp s3://backups/2026/db.tar - | sealift get - db.tar --allow-relocated
 
+An object of an S3 Encryption Client is found out by itself. It proves itself only as a whole: to a pipe it is fetched
+twice, and a --range of it needs --release-unverified.
+
 Nothing is written under TARGET's name before all of it is verified. Without a key flag, the KMS key that the object
 names is asked.`;
 
@@ -48,7 +51,8 @@ export function addGet(program: Command, output: Output): void {
     .addHelpText('after', EXAMPLES)
     .optionsGroup('Target:')
     .addOption(flag('--overwrite', 'replace a file that exists; of a link, the link itself'))
-    .addOption(flag('--range <first-last>', 'these plain bytes only, counted from 0, both included', range));
+    .addOption(flag('--range <first-last>', 'these plain bytes only, counted from 0, both included', range))
+    .addOption(flag('--release-unverified', 'of S3 Encryption Clients: a range, or a pipe before all is verified'));
   const groups = [messageOptions, keyOptions, openKeyOptions, workOptions, storeOptions, stateOptions, freshOption];
   for (const add of [...groups, outputOptions]) add(command);
 
@@ -96,13 +100,15 @@ export function openRules(flags: OpenFlags): OpenRules {
   const { allowRelocated, requireBound, requireSignature, commitmentPolicy } = flags;
   const { expectContext, requiredContext, maxEncryptedDataKeys } = flags;
   const demands = { requireBound, requireSignature, expectContext, requiredContext, maxEncryptedDataKeys };
-  return { allowRelocated, commitmentPolicy, ...demands };
+  const { enableLegacyWrappingAlgorithms, enableLegacyUnauthenticatedModes } = flags;
+  const allowances = { enableLegacyWrappingAlgorithms, enableLegacyUnauthenticatedModes };
+  return { allowRelocated, commitmentPolicy, ...allowances, ...demands };
 }
 
 /** What the flags say about what is opened. */
 export function openOptions(flags: OpenFlags): Omit<GetRequest, 'source' | 'target'> {
-  const { overwrite, range, versionId } = flags;
-  return { overwrite, range, versionId, ...openRules(flags) };
+  const { overwrite, range, releaseUnverified, versionId } = flags;
+  return { overwrite, range, releaseUnverified, versionId, ...openRules(flags) };
 }
 
 /** Standard output as a sink: the next bytes are asked for when these are gone. */

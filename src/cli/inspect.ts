@@ -46,18 +46,32 @@ export function addInspect(program: Command, output: Output): void {
 
 function inspectionText(object: Inspection): string {
   const { format, messageVersion, suite, commits, signed, keys, encryptionContext, metadata, boundToName } = object;
+  const { wrapping, instructionFile, description } = object;
   const rows: [string, string][] = [
     ['object', object.object],
-    ['format', `${format} message, version ${messageVersion}`],
+    [
+      'format',
+      format === 'esdk' ? `esdk message, version ${messageVersion}` : `s3ec object, metadata version ${messageVersion}`,
+    ],
     ['suite', suite],
-    ['commits to its key', commits ? 'yes' : 'no: needs --commitment-policy require-encrypt-allow-decrypt'],
+    ['commits to its key', commits ? 'yes' : 'no'],
     ['signed', signed ? 'yes' : 'no'],
-    ['plain size', sizeText(object.plainBytes)],
+    ...object.needs.map((flag): [string, string] => ['needs', flag]),
+    ['plain size', object.plainBytes === null ? 'only opening it tells' : sizeText(object.plainBytes)],
     ['sealed size', sizeText(object.sealedBytes)],
     ['frames', object.frameSize === 0 ? 'none: a single block' : `${object.frames} of ${formatSize(object.frameSize)}`],
     ['bound to its name', boundToName ? 'yes' : 'no'],
+    ...(wrapping === null
+      ? []
+      : [
+          [
+            'wrapping',
+            `${wrapping}, the data key is in ${instructionFile ? 'an instruction file' : 'the metadata'}`,
+          ] as [string, string],
+        ]),
     ...keys.map(({ provider, key }): [string, string] => ['key', `${provider} ${key}`]),
     ...Object.entries(encryptionContext).map(([name, value]): [string, string] => ['context', `${name}=${value}`]),
+    ...Object.entries(description).map(([name, value]): [string, string] => ['description', `${name}=${value}`]),
     ...Object.entries(metadata).map(([name, value]): [string, string] => ['metadata', `${name}=${value}`]),
     ['message id', object.messageId],
   ];

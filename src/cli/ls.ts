@@ -19,11 +19,12 @@ Examples:
   $ sealift ls file:///mnt/usb/
 
 Sizes are those of what was sealed, in bytes. No key is needed, and nothing is verified: the size follows from the first
-bytes of an object and from how long it is. That is one small request an object, two where it is signed.`;
+bytes of an object, or its metadata, and from how long it is. That is one small request an object, two where it is
+signed or not sealed.`;
 
 /** What is said in place of a size. */
 const NOTES = {
-  sealed: 'its header is too long to tell',
+  sealed: 'only opening it tells',
   foreign: 'not sealed',
   damaged: 'damaged',
   archived: 'archived',

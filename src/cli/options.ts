@@ -76,6 +76,9 @@ export interface OpenFlags {
   expectContext?: Record<string, string> | undefined;
   requiredContext?: Record<string, string> | undefined;
   maxEncryptedDataKeys?: number | undefined;
+  releaseUnverified?: boolean | undefined;
+  enableLegacyWrappingAlgorithms?: boolean | undefined;
+  enableLegacyUnauthenticatedModes?: boolean | undefined;
 }
 
 export function keyOptions(command: Command): Command {
@@ -122,6 +125,8 @@ export function ruleOptions(command: Command): Command {
       flag('--required-context <name=value>', 'a pair it was sealed with but does not hold; repeatable', pairs),
     )
     .addOption(policyOption())
+    .addOption(flag('--enable-legacy-wrapping-algorithms', 'open what S3 Encryption Clients wrapped before 2020'))
+    .addOption(flag('--enable-legacy-unauthenticated-modes', 'open their AES-CBC, which nothing verifies'))
     .addOption(maxKeysOption());
 }
 

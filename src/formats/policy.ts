@@ -17,10 +17,13 @@ export type CommitmentPolicy = (typeof COMMITMENT_POLICIES)[number];
 
 export const DEFAULT_COMMITMENT_POLICY: CommitmentPolicy = 'require-encrypt-require-decrypt';
 
+/** The flag that lets such messages be read. */
+export const ALLOW_FLAG = '--commitment-policy require-encrypt-allow-decrypt';
+
 /** Throws `commitment-policy` where messages of this suite may not be read. */
 export function checkMayRead({ name, commitmentSize }: Suite, policy: CommitmentPolicy): void {
   if (commitmentSize > 0 || policy !== 'require-encrypt-require-decrypt') return;
   throw new SealiftError('commitment-policy', `The message is of suite ${name}, which does not commit to its key`, {
-    hint: 'Older AWS Encryption SDKs wrote such messages. If you expect one: --commitment-policy require-encrypt-allow-decrypt.',
+    hint: `Older AWS Encryption SDKs wrote such messages. If you expect one: ${ALLOW_FLAG}.`,
   });
 }

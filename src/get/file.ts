@@ -1,20 +1,25 @@
 /**
- * A get into a file, as a job. Pieces are written in place once verified; the ledger hears of them only after the file
+ * A get into a file, as a job. Pieces are written in place once verified, or, where only the whole proves itself, before
+ * it is, which is then verified before it has its name; the ledger hears of them only after the file
  * has been synced, several pieces to a sync. A resume reads back what the ledger knows, and keeps what is still as it
  * was written, if the object is the same version and the temporary file the one we made. Otherwise it starts again:
  * nothing is lost by that but time.
  */
 import { type ErrorCode, SealiftError } from '../errors.ts';
 import { headerBytes } from '../formats/esdk/header.ts';
+import { encodeHeader } from '../formats/s3ec/encode-header.ts';
+import { gridOf } from '../formats/units.ts';
 import type { GetRun } from '../get.ts';
 import { leaveJob } from '../leave.ts';
 import type { DownloadRow, Ledger, WrittenPiece } from '../ledger/ledger.ts';
 import { mtimeOf } from '../mtime.ts';
 import { runLanes } from '../parts/lanes.ts';
+import { laneSizeOf } from '../parts/memory.ts';
 import { openJob } from './job.ts';
+import type { SealedObject } from './object.ts';
 import { type Opener, openerFor } from './open.ts';
 import { type Piece, piecesOf } from './pieces.ts';
-import { isAsWritten } from './read-back.ts';
+import { hashOfWritten, isAsWritten } from './read-back.ts';
 import {
   checkTarget,
   createTemporary,
@@ -38,6 +43,7 @@ export async function toFile(run: GetRun, target: string): Promise<string> {
       const download = await takeUp(run, ledger, target, pieces.length);
       const todo = await piecesToFetch(run, ledger, download, pieces);
       if (!(await fetchPieces(run, ledger, download, { pieces: todo, opener }))) throw interrupted(target);
+      await run.proof?.check(run.request.signal);
       // A part of the source has no time of its own.
       const time = run.request.range ? undefined : mtimeOf(run.object.info);
       await publish(download.tempPath, target, { overwrite, time, warn: run.progress.warn });
@@ -73,7 +79,7 @@ async function wasPublished(run: GetRun, ledger: Ledger, target: string, pieces:
 /** The ledger's download where it can be gone on with, else a new one with a new temporary file. */
 async function takeUp(run: GetRun, ledger: Ledger, target: string, pieceCount: number): Promise<DownloadRow> {
   const { object, message, range, progress, place } = run;
-  const { info, header } = object;
+  const { info } = object;
   const before = ledger.download();
   if (before) {
     const sameObject = isSameObject(before, run);
@@ -92,8 +98,8 @@ async function takeUp(run: GetRun, ledger: Ledger, target: string, pieceCount: n
       versionId: info.versionId,
       objectSize: info.size,
       tempPath: temporaryPathFor(target),
-      header: headerBytes(header),
-      partFrameCount: message.layout.partFrameCount,
+      header: headerOf(object),
+      partUnitCount: gridOf(message).partUnitCount,
       range,
       plainSize: progress.totalBytes,
       pieceCount,
@@ -105,10 +111,16 @@ async function takeUp(run: GetRun, ledger: Ledger, target: string, pieceCount: n
   return download;
 }
 
-function isSameObject(before: DownloadRow, { object: { info, header } }: GetRun): boolean {
+function isSameObject(before: DownloadRow, { object }: GetRun): boolean {
+  const { info } = object;
   const sameVersion =
     before.etag === info.etag && before.versionId === info.versionId && before.objectSize === info.size;
-  return sameVersion && Buffer.compare(before.header, headerBytes(header)) === 0;
+  return sameVersion && Buffer.compare(before.header, headerOf(object)) === 0;
+}
+
+/** What an object says about itself, as bytes: two that say the same are alike. */
+function headerOf({ format, header }: SealedObject): Uint8Array {
+  return format === 'esdk' ? headerBytes(header) : Buffer.from(JSON.stringify(encodeHeader(header)));
 }
 
 /** Whether the file that this download made is at `path`. */
@@ -123,11 +135,12 @@ function tellStart({ progress, place }: GetRun, { job }: Ledger, { resumed }: { 
 
 /** The pieces that were not written before, or are not as they were written any more. */
 async function piecesToFetch(
-  { progress, request }: GetRun,
+  run: GetRun,
   ledger: Ledger,
   { tempPath }: DownloadRow,
   pieces: Piece[],
 ): Promise<Piece[]> {
+  const { progress, request } = run;
   const written = ledger.pieces();
   if (written.size === 0) return pieces;
   const todo: Piece[] = [];
@@ -137,6 +150,7 @@ async function piecesToFetch(
     const { number, plainSize } = piece;
     const known = written.get(number);
     const kept = known !== undefined && (await isAsWritten(tempPath, piece, known));
+    if (kept) await proveAgain(run, piece, tempPath);
     let reason = 'verified and written';
     if (!kept) reason = known ? 'changed since it was written' : 'not written before';
     progress.emit({ type: 'part', number, size: plainSize, kept, reason });
@@ -151,9 +165,16 @@ async function piecesToFetch(
   return todo;
 }
 
+/** Where only the whole proves itself, a kept piece is hashed again: its hash is secret, and so not in the ledger. */
+async function proveAgain({ message, proof, tools }: GetRun, piece: Piece, path: string): Promise<void> {
+  if (!proof || message.format === 'esdk') return;
+  using _ticket = await tools.budget.take(laneSizeOf(piece.plainSize));
+  proof.add(piece, await hashOfWritten(path, piece, message));
+}
+
 /** Resolves to false when the run was stopped before all pieces were written. */
 async function fetchPieces(
-  { request, progress }: GetRun,
+  { request, progress, proof }: GetRun,
   ledger: Ledger,
   { tempPath }: DownloadRow,
   { pieces, opener }: { pieces: Piece[]; opener: Opener },
@@ -170,7 +191,8 @@ async function fetchPieces(
     stop: request.signal,
     work: async (piece, cut) => {
       using _ticket = await opener.ticket();
-      const { crc32 } = await opener.open(piece, { path: tempPath }, cut);
+      const { crc32, hash } = await opener.open(piece, { path: tempPath }, cut);
+      proof?.add(piece, hash!);
       progress.acked(piece.plainSize);
       record.add({ number: piece.number, crc32: crc32! });
     },
@@ -210,6 +232,7 @@ function batched<T>(work: (items: T[]) => Promise<void>) {
 /** Codes after which the half-written file is of no use to anyone. */
 const FINAL_CODES: ReadonlySet<ErrorCode> = new Set([
   'bad-frame',
+  'bad-tag',
   'truncated',
   'trailing-bytes',
   'target-exists',

@@ -1,12 +1,13 @@
 /**
- * A get from front to back, on this thread: of a signed message, whose signature covers every byte in order, and of a
- * pipe, which cannot be read otherwise. What is released is verified frame by frame, and the last frame only when the
- * message is known to be whole. It is no job: what was interrupted starts again.
+ * A get from front to back, on this thread: of a signed message, whose signature covers every byte in order, of a pipe,
+ * which cannot be read otherwise, and of an object under AES-CBC. What is released is verified frame by frame, and the
+ * last frame only when the message is known to be whole; but for AES-CBC, where nothing can be verified and the user has
+ * said so. It is no job: what was interrupted starts again.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { SealiftError } from '../errors.ts';
-import { headerBytes } from '../formats/esdk/header.ts';
 import { MessageOpener } from '../formats/esdk/open-message.ts';
+import { ObjectOpener } from '../formats/s3ec/open-object.ts';
 import type { PlainRequest, PlainSink } from '../get.ts';
 import type { JobResult, Progress, Tools } from '../job.ts';
 import { laneSizeOf } from '../parts/memory.ts';
@@ -16,7 +17,8 @@ import { type ByteRange, checkRange } from './pieces.ts';
 import { cannotGoOn } from './pipe.ts';
 import type { MessageStream } from './stream.ts';
 import { createTemporary, publish, removeTemporary, type SourceTime, temporaryPathFor } from './target.ts';
-import { type Unlocked, unlock } from './unlock.ts';
+import { unlock } from './unlock.ts';
+import { unlockObject } from './unlock-s3ec.ts';
 
 export interface InOrderRun {
   request: PlainRequest;
@@ -37,7 +39,7 @@ export async function getInOrder(
     using _pipe = message.pipe;
     return await getMessage({ ...run, message });
   } catch (error) {
-    if (SealiftError.from(error).code === 'interrupted') throw stopped(request, progress.ackedBytes);
+    if (SealiftError.from(error).code === 'interrupted') throw stopped(request, progress);
     throw toFile ? cannotGoOn(error, { released: 'nothing' }) : error;
   }
 }
@@ -45,31 +47,52 @@ export async function getInOrder(
 async function getMessage(run: InOrderRun): Promise<JobResult> {
   const { request, tools, progress, message } = run;
   const { command, target, range } = request;
-  if (range && message.header.suite.signature) throw noRanges();
-  const unlocked = await unlock(message.header, message.at, tools, { ...request, onCall: progress.countKmsCall });
+  const signed = message.format === 'esdk' && message.header.suite.signature ? (true as const) : undefined;
+  if (range && signed) throw noRanges();
+  const opener = await unlocked(run);
   const object = message.at.url;
-  progress.totalBytes = message.layout?.plainSize ?? 0;
+  progress.totalBytes = message.plainSize ?? 0;
   progress.emit({ type: 'start', job: '', command, object, resumed: false, totalBytes: progress.totalBytes });
 
   using _ticket = await tools.budget.take(laneSizeOf(heldSize(message)));
   let sealedBytes = 0;
   const into = async (sink: PlainSink) => {
-    sealedBytes = await openInto(sink, run, unlocked);
+    sealedBytes = await openInto(sink, run, opener);
   };
   const { warn } = progress;
   const { overwrite = false } = request;
   if (typeof target === 'string') await intoFile(target, { overwrite, time: message.mtime, warn, write: into });
   else await into(target ?? nowhere);
-  const signed = message.header.suite.signature && (true as const);
   const { ackedBytes: plainBytes } = progress;
   return progress.result({ command, job: '', object, plainBytes, sealedBytes, parts: 1, signed });
+}
+
+/** Takes sealed bytes in order, in pieces of any size, and gives plain ones. */
+interface InOrderOpener {
+  push(sealed: Uint8Array): Iterable<Buffer>;
+  finish(): Buffer;
+}
+
+async function unlocked({ request, tools, progress, message }: InOrderRun): Promise<InOrderOpener> {
+  const rules = { ...request, onCall: progress.countKmsCall };
+  if (message.format === 's3ec') {
+    progress.isProven = false;
+    const opener = new ObjectOpener(message.header, await unlockObject(message.header, message.at, tools, rules));
+    return { push: (sealed) => [opener.push(sealed)], finish: () => opener.finish() };
+  }
+  const { header, at, bodySize: sealedSize } = message;
+  const reserve = (size: number) => tools.budget.check(laneSizeOf(size));
+  return new MessageOpener({ header, ...(await unlock(header, at, tools, rules)), reserve, sealedSize });
 }
 
 /**
  * Plain bytes held at once: a piece of frames, the last frame, and of a signed message the one before it. How large a
  * pipe's frames really are shows later.
  */
-function heldSize({ header: { frameSize, suite }, bodySize = MiB }: MessageStream): number {
+function heldSize(message: MessageStream): number {
+  if (message.format === 's3ec') return MiB;
+  const { frameSize, suite } = message.header;
+  const { bodySize = MiB } = message;
   const frame = frameSize === 0 ? bodySize : Math.min(frameSize, bodySize);
   return Math.max(frame, MiB) + (suite.signature && frameSize > 0 ? 2 : 1) * frame;
 }
@@ -77,15 +100,12 @@ function heldSize({ header: { frameSize, suite }, bodySize = MiB }: MessageStrea
 /** Resolves to the message's size once the sink has taken all that is wanted. */
 async function openInto(
   sink: PlainSink,
-  { request, tools, progress, message }: InOrderRun,
-  { keys, verifier }: Unlocked,
+  { request, progress, message }: InOrderRun,
+  opener: InOrderOpener,
 ): Promise<number> {
-  const { header, bodySize } = message;
   const { signal, range = { first: 0, last: Number.POSITIVE_INFINITY } } = request;
-  const reserve = (size: number) => tools.budget.check(laneSizeOf(size));
-  const opener = new MessageOpener({ header, keys, verifier, reserve, sealedSize: bodySize });
   let position = 0;
-  let sealedBytes = headerBytes(header).length;
+  let sealedBytes = message.headerSize;
 
   async function pass(plain: Buffer): Promise<void> {
     const wanted = within(range, plain, position);
@@ -149,9 +169,10 @@ function noRanges(): SealiftError {
   });
 }
 
-function stopped({ command, target }: PlainRequest, released: number): SealiftError {
-  const what = typeof target === 'function' ? `${released} verified bytes were written out` : 'nothing is kept';
+function stopped({ command, target }: PlainRequest, { ackedBytes, isProven }: Progress): SealiftError {
+  const released = `${ackedBytes} ${isProven ? 'verified' : 'unverified'} bytes were written out`;
+  const what = typeof target === 'function' ? released : 'nothing is kept';
   return new SealiftError('interrupted', `Interrupted: ${what}`, {
-    hint: `A ${command} of a signed message, or from a pipe, cannot be resumed. Run it again.`,
+    hint: `A ${command} of a signed message, of an object under AES-CBC or from a pipe cannot be resumed. Run it again.`,
   });
 }

@@ -6,21 +6,39 @@ import { SealiftError } from '../errors.ts';
 import { decodeHeader, headerBytes, MAX_HEADER_SIZE, type MessageHeader } from '../formats/esdk/header.ts';
 import { type Layout, layoutOfObject } from '../formats/esdk/layout.ts';
 import { footerSizeOf, MAX_FOOTER_SIZE } from '../formats/esdk/signature.ts';
-import { headerPlace } from '../formats/s3ec/header.ts';
+import type { ObjectHeader } from '../formats/s3ec/header.ts';
+import type { Layout as S3ecLayout } from '../formats/s3ec/layout.ts';
 import type { Place } from '../job.ts';
 import { ID_METADATA } from '../put/confirm.ts';
 import type { ObjectInfo, Store } from '../stores/store.ts';
 import { KiB } from '../units.ts';
+import { headerOr, layoutOfSealed } from './s3ec-header.ts';
 import type { OpenRules } from './unlock.ts';
 
 /** Bytes the first request asks for: a header has some 400, and a few more cost nothing. */
 const FIRST_READ_SIZE = 16 * KiB;
 
-export interface SealedObject {
+export type SealedObject = EsdkObject | S3ecObject;
+
+export interface EsdkObject {
+  format: 'esdk';
   info: ObjectInfo;
   header: MessageHeader;
   /** Of a signed message, without its signature. */
   layout: Layout;
+}
+
+export interface S3ecObject {
+  format: 's3ec';
+  info: ObjectInfo;
+  header: ObjectHeader;
+  hasInstructionFile: boolean;
+  layout: S3ecLayout;
+}
+
+/** An object that cannot be opened in pieces: a signature, or a chain of blocks, goes through all of it. */
+export function isInOrder({ format, header }: SealedObject): boolean {
+  return format === 'esdk' ? header.suite.signature !== undefined : header.suite.tagSize === 0;
 }
 
 type FindOptions = Pick<OpenRules, 'maxEncryptedDataKeys'> & {
@@ -33,10 +51,15 @@ export async function findObject(place: Place, options: FindOptions = {}): Promi
   const { signal, versionId } = options;
   const info = await place.store.head(place.key, { signal, versionId });
   if (!info) throw notFound(place.url, versionId);
-  if (headerPlace(info.metadata) !== 'none') throw notYet(place.url);
+  const found = await headerOr(place, info.metadata, () => findMessage(place, info, options), signal);
+  if ('format' in found) return found;
+  return { format: 's3ec', info, ...found, layout: layoutOfSealed(found.header, info.size) };
+}
+
+async function findMessage(place: Place, info: ObjectInfo, options: FindOptions): Promise<EsdkObject> {
   const header = await readHeader(place, info, options);
-  const tail = header.suite.signature ? await readTail(place, info, signal) : undefined;
-  return { info, header, layout: layoutOfMessage({ url: place.url, header, size: info.size, tail }) };
+  const tail = header.suite.signature ? await readTail(place, info, options.signal) : undefined;
+  return { format: 'esdk', info, header, layout: layoutOfMessage({ url: place.url, header, size: info.size, tail }) };
 }
 
 function notFound(url: string, versionId: string | undefined): SealiftError {
@@ -136,16 +159,6 @@ function notSealed(url: string, cause?: SealiftError): SealiftError {
     hint: cause?.hint ?? 'It is too short for an AWS Encryption SDK message.',
     cause,
   });
-}
-
-function notYet(url: string): SealiftError {
-  return new SealiftError(
-    'not-sealed',
-    `${url} is an object of the S3 Encryption Client, which Sealift does not read yet`,
-    {
-      hint: 'Open it with one of the official clients: for Java, Go, Python, .NET, C++, Ruby or PHP.',
-    },
-  );
 }
 
 function truncatedHeader(url: string): SealiftError {

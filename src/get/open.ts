@@ -1,5 +1,5 @@
 /** One piece of a get: as a task for a thread, or, where there is only one, opened right here. */
-import { partOf } from '../formats/esdk/layout.ts';
+import { gridOf, plainSpanOf } from '../formats/units.ts';
 import type { GetRun } from '../get.ts';
 import { BufferPool } from '../parts/buffers.ts';
 import { laneSizeOf } from '../parts/memory.ts';
@@ -23,7 +23,8 @@ export type PieceTarget = Exclude<OpenTask['target'], { shown: true }> | Pick<Op
  */
 export async function openerFor(run: GetRun, pieceCount: number): Promise<Opener> {
   const { place, tools, message, progress } = run;
-  const pieceSize = partOf(message.layout, 1).plainSize;
+  const { partUnitCount } = gridOf(message);
+  const { plainSize: pieceSize } = plainSpanOf(message, { firstUnit: 1, lastUnit: partUnitCount });
   if (pieceCount <= 1) {
     const size = laneSizeOf(pieceSize);
     tools.budget.check(size);
@@ -51,9 +52,9 @@ export async function openerFor(run: GetRun, pieceCount: number): Promise<Opener
       const shown = Promise.withResolvers<void>();
       const opened = threads.open(
         task,
-        (plain) => {
+        (plain, hash) => {
           shown.resolve();
-          return show(plain);
+          return show(plain, hash);
         },
         cut,
       );
@@ -68,7 +69,7 @@ function showOf(target: PieceTarget): OpenLink['show'] {
   return 'show' in target ? target.show : () => Promise.resolve();
 }
 
-async function taskFor(run: GetRun, { firstFrame, lastFrame }: Piece, target: PieceTarget): Promise<OpenTask> {
+async function taskFor(run: GetRun, { firstUnit, lastUnit }: Piece, target: PieceTarget): Promise<OpenTask> {
   const { place, object, message, range } = run;
   return {
     kind: 'open',
@@ -77,8 +78,8 @@ async function taskFor(run: GetRun, { firstFrame, lastFrame }: Piece, target: Pi
     objectKey: place.key,
     etag: object.info.etag,
     versionId: object.info.versionId,
-    firstFrame,
-    lastFrame,
+    firstUnit,
+    lastUnit,
     range,
     target: 'show' in target ? { shown: true } : target,
   };

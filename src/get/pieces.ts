@@ -1,9 +1,10 @@
 /**
- * A get is cut into pieces as a put is into parts: whole frames, a fixed number of them each. A piece's number is that
- * of the layout's part it lies in, so a resumed get finds the same pieces again.
+ * A get is cut into pieces as a put is into parts: whole units, a fixed number of them each. A piece's number is that of
+ * the layout's part it lies in, so a resumed get finds the same pieces again.
  */
 import { SealiftError } from '../errors.ts';
-import { framesCovering, type Layout, partOf } from '../formats/esdk/layout.ts';
+import type { Cut } from '../formats/message.ts';
+import { gridOf, type Units, unitsCovering } from '../formats/units.ts';
 
 /** Plain bytes, both ends inclusive. */
 export interface ByteRange {
@@ -20,10 +21,8 @@ export function checkRange({ first, last }: ByteRange, plainSize: number): void 
   });
 }
 
-export interface Piece {
+export interface Piece extends Units {
   number: number;
-  firstFrame: number;
-  lastFrame: number;
   /** Where its plain bytes begin among all that are wanted, and so in the file. */
   plainOffset: number;
   /** Wanted plain bytes in this piece. */
@@ -31,27 +30,25 @@ export interface Piece {
 }
 
 /**
- * The pieces that cover `range`. A range that touches the object's end takes in the final frame even where that is
- * empty: it is what shows that nothing is missing behind it.
+ * The pieces that cover `range`. A range that ends before it begins is that of an empty object. Throws `bad-range` where
+ * none of the bytes exist.
  */
-export function piecesOf({ message: { layout }, range }: { message: { layout: Layout }; range: ByteRange }): Piece[] {
-  const covering = range.last < range.first ? { firstFrame: 1, lastFrame: 1 } : framesCovering(layout, range);
-  const lastFrame = range.last >= layout.plainSize - 1 ? layout.frameCount : covering.lastFrame;
-  // An empty final frame lies in the last part.
-  const partNumberOf = (frame: number) => Math.min(layout.partCount, Math.ceil(frame / layout.partFrameCount));
+export function piecesOf({ message, range }: { message: Cut; range: ByteRange }): Piece[] {
+  const { plainSize, unitSize, partUnitCount, partCount } = gridOf(message);
+  if (range.last >= range.first) checkRange(range, plainSize);
+  const { firstUnit, lastUnit } = unitsCovering(message, range);
+  // An empty last unit lies in the last part.
+  const partNumberOf = (unit: number) => Math.min(partCount, Math.ceil(unit / partUnitCount));
 
   const pieces: Piece[] = [];
-  for (let number = partNumberOf(covering.firstFrame); number <= partNumberOf(lastFrame); number++) {
-    const part = partOf(layout, number);
-    const first = Math.max(part.plainOffset, range.first);
-    const last = Math.min(part.plainOffset + part.plainSize - 1, range.last);
-    pieces.push({
-      number,
-      firstFrame: Math.max(part.frames.firstFrame, covering.firstFrame),
-      lastFrame: Math.min(part.frames.lastFrame, lastFrame),
-      plainOffset: first - range.first,
-      plainSize: Math.max(0, last - first + 1),
-    });
+  for (let number = partNumberOf(firstUnit); number <= partNumberOf(lastUnit); number++) {
+    const units = {
+      firstUnit: Math.max((number - 1) * partUnitCount + 1, firstUnit),
+      lastUnit: number === partCount ? lastUnit : Math.min(number * partUnitCount, lastUnit),
+    };
+    const first = Math.max((units.firstUnit - 1) * unitSize, range.first);
+    const last = Math.min(units.lastUnit * unitSize - 1, range.last);
+    pieces.push({ number, ...units, plainOffset: first - range.first, plainSize: Math.max(0, last - first + 1) });
   }
   return pieces;
 }

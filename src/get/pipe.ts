@@ -1,20 +1,27 @@
 /**
  * A get into a pipe: pieces are opened out of order by several lanes and handed on in order. A lane that is ahead
  * holds its piece, so the look-ahead is the number of lanes and memory stays within the budget.
+ *
+ * An object that proves itself only as a whole is opened twice: what is handed on the second time is what was proven the
+ * first time. Where the user wants it unproven it is opened once, and what it comes to is said at the end.
  */
 import { EXIT, SealiftError } from '../errors.ts';
 import type { GetRun, PlainSink } from '../get.ts';
 import { runLanes } from '../parts/lanes.ts';
 import { Turns } from '../parts/turns.ts';
+import { openAll } from './nowhere.ts';
 import { openerFor } from './open.ts';
 import { type Piece, piecesOf } from './pieces.ts';
 
 /** Resolves to '' (a pipe's get is no job) once the sink has taken everything. */
 export async function toPipe(run: GetRun, sink: PlainSink): Promise<string> {
-  const { request, progress, place } = run;
+  const { request, progress, place, proof } = run;
+  const { releaseUnverified = false } = request;
   const pieces = piecesOf(run);
   const { totalBytes } = progress;
   progress.emit({ type: 'start', job: '', command: 'get', object: place.url, resumed: false, totalBytes });
+  progress.isProven = run.message.format === 'esdk' || !releaseUnverified;
+  if (proof && !releaseUnverified && !(await openAll(run, () => {}))) throw stopped(0);
   const opener = await openerFor(run, pieces.length);
   const turns = new Turns();
 
@@ -28,7 +35,8 @@ export async function toPipe(run: GetRun, sink: PlainSink): Promise<string> {
       throw error;
     }
 
-    async function show(plain: Uint8Array): Promise<void> {
+    async function show(plain: Uint8Array, hash: Uint8Array | undefined): Promise<void> {
+      proof?.add(piece, hash!);
       await turns.take(index + 1);
       await sink(plain);
       progress.acked(plain.length);
@@ -45,6 +53,7 @@ export async function toPipe(run: GetRun, sink: PlainSink): Promise<string> {
     work: ([index, piece], cut) => work(index, piece, cut),
   });
   if (!complete) throw stopped(progress.ackedBytes);
+  if (releaseUnverified) await proof?.check(request.signal);
   return '';
 }
 
@@ -58,12 +67,17 @@ export function stopped(released: number): SealiftError {
  * An error of a get that begins anew, in place of one whose hint promises that a job goes on where it stopped. What a
  * sink was given is said, for nobody can take it back; into a file nothing is `released`.
  */
-export function cannotGoOn(thrown: unknown, { released }: { released: number | 'nothing' }): SealiftError {
+export function cannotGoOn(
+  thrown: unknown,
+  { released, isProven = true }: { released: number | 'nothing'; isProven?: boolean },
+): SealiftError {
   const error = SealiftError.from(thrown);
   const { code, message } = error;
   if (code === 'interrupted') return error;
   const isOut = released !== 'nothing' && released > 0;
-  const told = isOut ? `${message}, after ${released} verified bytes were written out` : message;
+  const told = isOut
+    ? `${message}, after ${released} ${isProven ? 'verified' : 'unverified'} bytes were written out`
+    : message;
   return new SealiftError(code, told, { hint: hintOf(error, released), cause: error.cause ?? error });
 }
 

@@ -5,8 +5,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SealiftError } from '../errors.ts';
 import { decodeHeader, headerBytes, type MessageHeader } from '../formats/esdk/header.ts';
-import type { Layout } from '../formats/esdk/layout.ts';
 import { release } from '../formats/release.ts';
+import type { ObjectHeader } from '../formats/s3ec/header.ts';
 import type { Place } from '../job.ts';
 import { mtimeOf } from '../mtime.ts';
 import { PipeSource } from '../parts/pipe-source.ts';
@@ -14,11 +14,17 @@ import type { SealedObject } from './object.ts';
 import type { SourceTime } from './target.ts';
 import type { FoundAt, OpenRules } from './unlock.ts';
 
-export interface MessageStream {
+export type MessageStream = Contents & Body;
+
+/** A header, by its format. */
+type Contents = { format: 'esdk'; header: MessageHeader } | { format: 's3ec'; header: ObjectHeader };
+
+interface Body {
   at: FoundAt;
-  header: MessageHeader;
   /** Undefined where the bytes have not said it yet. */
-  layout?: Layout | undefined;
+  plainSize?: number | undefined;
+  /** Sealed bytes of the header, which are not in `body`. */
+  headerSize: number;
   /** Sealed bytes behind the header, where known. */
   bodySize?: number | undefined;
   /** The time its source had, where it was kept. */
@@ -35,16 +41,22 @@ const FIRST_PAUSE_MS = 200;
 
 /** An object of a store, from its header on. */
 export function streamOfObject(place: Place, object: SealedObject, signal: AbortSignal | undefined): MessageStream {
-  const { info, header, layout } = object;
-  const { length: headerSize } = headerBytes(header);
+  const { info } = object;
+  const headerSize = object.format === 'esdk' ? headerBytes(object.header).length : 0;
   return {
     at: { url: place.url, objectKey: place.key },
-    header,
-    layout,
+    ...contentsOf(object),
+    plainSize: object.layout.plainSize,
+    headerSize,
     bodySize: info.size - headerSize,
     mtime: mtimeOf(info),
     body: readOn(place, object, { first: headerSize, last: info.size - 1 }, signal),
   };
+}
+
+function contentsOf(object: SealedObject): Contents {
+  const { format, header } = object;
+  return format === 'esdk' ? { format, header } : { format, header };
 }
 
 async function* readOn(
@@ -77,7 +89,7 @@ async function* readOn(
 export async function streamOfPipe(
   chunks: AsyncIterable<Uint8Array>,
   { maxEncryptedDataKeys, signal }: Pick<OpenRules, 'maxEncryptedDataKeys'> & { signal?: AbortSignal | undefined },
-): Promise<MessageStream> {
+): Promise<Extract<MessageStream, { format: 'esdk' }>> {
   const pipe = new PipeSource(chunks);
   pipe.stopOn(signal, () => SealiftError.interrupted(signal!, 'The pipe'));
   try {
@@ -85,8 +97,9 @@ export async function streamOfPipe(
     for (;;) {
       const header = decodeHeader(start, { maxEncryptedDataKeys });
       if (header) {
-        const behind = start.subarray(headerBytes(header).length);
-        return { at: { url: '-' }, header, body: followedBy(behind, pipe), pipe };
+        const { length: headerSize } = headerBytes(header);
+        const behind = start.subarray(headerSize);
+        return { at: { url: '-' }, format: 'esdk', header, headerSize, body: followedBy(behind, pipe), pipe };
       }
       const next = await pipe.next();
       if (!next) throw endsInHeader(start.length);

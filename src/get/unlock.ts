@@ -28,6 +28,10 @@ export interface OpenRules {
   requireBound?: boolean | undefined;
   /** Refuse an object that is not signed. */
   requireSignature?: boolean | undefined;
+  /** Of S3 Encryption Clients: take data keys that are wrapped as before 2020, bound to no algorithm. */
+  enableLegacyWrappingAlgorithms?: boolean | undefined;
+  /** Of S3 Encryption Clients: open objects under AES-CBC, which nothing authenticates. */
+  enableLegacyUnauthenticatedModes?: boolean | undefined;
 }
 
 /** What can be said of the rules before anything is opened. Throws `bad-option`. */
@@ -113,7 +117,7 @@ function contextOf({ encryptionContext: stored }: MessageHeader, rules: OpenRule
   return { encryptionContext, unstored };
 }
 
-function mismatch(name: string, wanted: string, found: string | undefined): SealiftError {
+export function mismatch(name: string, wanted: string, found: string | undefined): SealiftError {
   const has = found === undefined ? 'has no such name' : `has ${JSON.stringify(found)}`;
   const pair = JSON.stringify(`${name}=${wanted}`);
   return new SealiftError('context-mismatch', `The encryption context should have ${pair}, and ${has}`, {
@@ -127,13 +131,13 @@ export function isBound({ encryptionContext }: MessageHeader): boolean {
   return encryptionContext[name] === value;
 }
 
-function unbound({ url }: FoundAt): SealiftError {
+export function unbound({ url }: FoundAt): SealiftError {
   return new SealiftError('object-unbound', `${url} is not bound to its name: it could be any other object`, {
     hint: 'Another program wrote it. If you expect that, leave --require-bound away.',
   });
 }
 
-function unsigned({ url }: FoundAt): SealiftError {
+export function unsigned({ url }: FoundAt): SealiftError {
   return new SealiftError('object-unsigned', `${url} is not signed: whoever may only decrypt could have made it`, {
     hint: 'It was sealed without --sign, or put in the place of one that was. If you expect that, leave --require-signature away.',
   });

@@ -87,9 +87,10 @@ export interface DownloadRow {
   tempPath: string;
   /** Undefined until the file is there. */
   tempInode?: string | undefined;
-  /** Header body and header tag, as read. */
+  /** What the object says about itself, as read. */
   header: Uint8Array;
-  partFrameCount: number;
+  /** Units of the format in a piece. */
+  partUnitCount: number;
   /** Plain bytes wanted, first and last inclusive; all of them where absent. */
   range?: { first: number; last: number } | undefined;
   /** Plain bytes that will be written, and the pieces they come in, at least one. */

@@ -1,6 +1,7 @@
 /**
  * The life of one part on its way down: fetch, open, and write where there is a file, or show to whoever wants to see.
- * Bytes are written and shown only after every frame they come from has been verified. A fetch that breaks is tried
+ * Bytes are written and shown only after every frame they come from has been verified; what proves itself only as a whole
+ * is not proven here, and comes with its hash for whoever proves it. A fetch that breaks is tried
  * again from the start of the part; nothing else is.
  */
 import { open } from 'node:fs/promises';
@@ -8,9 +9,8 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { SealiftError } from '../errors.ts';
-import { sealedRangeOf } from '../formats/esdk/layout.ts';
-import { FrameOpener } from '../formats/esdk/open-frames.ts';
 import { release } from '../formats/release.ts';
+import { plainSpanOf, sealedRangeOf, unitOpener } from '../formats/units.ts';
 import type { Store } from '../stores/store.ts';
 import type { BufferPool } from './buffers.ts';
 import type { OpenLink, OpenReceipt, PartToOpen } from './task.ts';
@@ -26,36 +26,38 @@ export async function openPart(
   buffers: BufferPool,
   link: OpenLink,
 ): Promise<OpenReceipt> {
-  const { target } = task;
-  const { layout } = task.message;
-  const frameOffset = (task.firstFrame - 1) * layout.frameSize;
-  const size = Math.min(task.lastFrame * layout.frameSize, layout.plainSize) - frameOffset;
+  const { target, range } = task;
+  const { plainOffset, plainSize: size } = plainSpanOf(task.message, task);
   // What is moved to another thread costs its collector more than the cipher costs here; what is shared costs nothing.
   const plain = buffers.take(size, { isShared: 'shown' in target && link.isElsewhere });
   try {
-    await fetchAndOpen(task, store, plain, link.cut);
-    const first = Math.max(task.range.first - frameOffset, 0);
-    const wanted = plain.subarray(first, Math.max(first, Math.min(task.range.last + 1 - frameOffset, size)));
+    const hash = await fetchAndOpen(task, store, plain, link.cut);
+    const first = Math.max(range.first - plainOffset, 0);
+    const wanted = plain.subarray(first, Math.max(first, Math.min(range.last + 1 - plainOffset, size)));
+    const receipt = { plainSize: wanted.length, hash };
     if ('path' in target) {
-      await writeAt(target.path, wanted, frameOffset + first - task.range.first);
-      return { plainSize: wanted.length, crc32: crc32(wanted) };
+      await writeAt(target.path, wanted, plainOffset + first - range.first);
+      return { ...receipt, crc32: crc32(wanted) };
     }
-    if ('shown' in target) await link.show(wanted);
-    return { plainSize: wanted.length };
+    if ('shown' in target) await link.show(wanted, hash);
+    return receipt;
   } finally {
     buffers.give(plain);
   }
 }
 
+/** Resolves to the units' hash, where they prove themselves by that. */
 async function fetchAndOpen(
   task: PartToOpen,
   store: Store,
   plain: Buffer,
   cut: AbortSignal | undefined,
-): Promise<void> {
-  const { first, last } = sealedRangeOf(task.message.layout, task);
+): Promise<Uint8Array | undefined> {
+  const { first, last } = sealedRangeOf(task.message, task);
   for (let attempt = 1; ; attempt++) {
-    const opener = new FrameOpener({ ...task.message, ...task, plain, offset: 0 });
+    const opener = unitOpener(task.message, task, plain);
+    // Of an empty object only the tag is there.
+    if (last < first) return opener.finish();
     try {
       const body = await store.read(
         task.objectKey,
@@ -66,8 +68,7 @@ async function fetchAndOpen(
         opener.push(chunk);
         release(chunk);
       }
-      opener.finish();
-      return;
+      return opener.finish();
     } catch (error) {
       const passing = error instanceof SealiftError && error.code === 'store-unavailable';
       if (!passing || attempt === ATTEMPT_COUNT || cut?.aborted) throw error;

@@ -2,8 +2,9 @@
  * A part's plain bytes out of a sealed object: fetched by range and verified frame by frame, on the thread that seals them
  * again. A lane holds both, and took its one ticket for both: no two lanes wait for what the other has.
  */
-import { framesCovering, type Layout } from '../formats/esdk/layout.ts';
+import type { Layout } from '../formats/esdk/layout.ts';
 import type { PartSealer } from '../formats/message.ts';
+import { unitsCovering } from '../formats/units.ts';
 import type { Store } from '../stores/store.ts';
 import type { BufferPool } from './buffers.ts';
 import { openPart } from './open-part.ts';
@@ -33,14 +34,9 @@ export async function openInto(
   { store, objectKey, buffers, cut }: ObjectAccess,
 ): Promise<void> {
   const { etag, versionId } = object;
-  const { layout } = message;
   const { plainOffset, plainSize } = sealer.range;
   const range = { first: plainOffset, last: plainOffset + plainSize - 1 };
-  const covering = plainSize === 0 ? { firstFrame: 1, lastFrame: 1 } : framesCovering(layout, range);
-  const { firstFrame } = covering;
-  // The final frame shows that nothing is missing behind it, also where it is empty.
-  const lastFrame = range.last >= layout.plainSize - 1 ? layout.frameCount : covering.lastFrame;
-  const frames = { message, objectKey, etag, versionId, firstFrame, lastFrame, range };
+  const units = { message, objectKey, etag, versionId, ...unitsCovering(message, range), range };
   const show = async (plain: Uint8Array) => sealer.push(plain);
-  await openPart({ ...frames, target: { shown: true } }, store, buffers, { show, isElsewhere: false, cut });
+  await openPart({ ...units, target: { shown: true } }, store, buffers, { show, isElsewhere: false, cut });
 }

@@ -5,6 +5,7 @@
  */
 import type { ErrorData } from '../errors.ts';
 import type { EsdkMessage, Message } from '../formats/message.ts';
+import type { Units } from '../formats/units.ts';
 import type { Intent, ObjectIdentity, Receipt, SourceIdentity } from '../ledger/types.ts';
 import type { SharedBandwidth } from '../limits/bandwidth.ts';
 import type { Credentials } from '../stores/aws-settings.ts';
@@ -69,17 +70,14 @@ export interface SealTask {
   show: boolean;
 }
 
-export interface OpenTask {
+export interface OpenTask extends Units {
   kind: 'open';
   store: StoreAccess;
-  message: EsdkMessage;
+  message: Message;
   objectKey: string;
   etag: string;
   versionId?: string | undefined;
-  /** Frames to open, as sequence numbers, inclusive. */
-  firstFrame: number;
-  lastFrame: number;
-  /** Plain bytes wanted, inclusive; bytes of the frames outside are dropped. `last` < `first` wants none. */
+  /** Plain bytes wanted, inclusive; bytes of the units outside are dropped. `last` < `first` wants none. */
   range: { first: number; last: number };
   /** Where the opened bytes go: into a file at their place in the range, to whoever is shown them, or nowhere. */
   target: { path: string } | { shown: true } | { nowhere: true };
@@ -90,10 +88,20 @@ export type PartToOpen = Omit<OpenTask, 'kind' | 'store'>;
 
 export type PartTask = SealTask | OpenTask;
 
+/** What crosses where opened bytes are looked at on another thread. */
+export interface Shown {
+  /** In memory that threads share. */
+  plain: Uint8Array;
+  hash: Uint8Array | undefined;
+}
+
 /** What the opening of a part needs of whoever wants it. */
 export interface OpenLink {
-  /** Resolves once nobody looks at the bytes any more; their memory is used again then. */
-  show(plain: Uint8Array): Promise<void>;
+  /**
+   * Resolves once nobody looks at the bytes any more; their memory is used again then. `hash` is the receipt's: whoever
+   * looks at what proves itself only as a whole can tell by it what was proven before.
+   */
+  show(plain: Uint8Array, hash: Uint8Array | undefined): Promise<void>;
   /** Whoever is shown them is on another thread. */
   readonly isElsewhere: boolean;
   /** Aborts when they are not waited for any longer. */
@@ -115,6 +123,8 @@ export interface OpenReceipt {
   plainSize: number;
   /** Of the bytes that were written, where they went into a file. */
   crc32?: number | undefined;
+  /** Of an object that only as a whole proves itself: what its tag is made from. Secret. */
+  hash?: Uint8Array | undefined;
 }
 
 /** Errors cross as data: structured clone drops an error's class and fields. */

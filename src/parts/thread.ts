@@ -19,6 +19,7 @@ import type {
   OpenReceipt,
   PartTask,
   Receipt,
+  Shown,
   StoreAccess,
   TaskAnswer,
   ThreadData,
@@ -104,11 +105,11 @@ class PortLink implements Link, OpenLink {
     return (await this.#ask(part)) as Intent;
   }
 
-  async show(plain: Uint8Array): Promise<void> {
-    await this.#ask(plain);
+  async show(plain: Uint8Array, hash: Uint8Array | undefined): Promise<void> {
+    await this.#ask({ plain, hash });
   }
 
-  #ask(message: Announced | Uint8Array): Promise<unknown> {
+  #ask(message: Announced | Shown): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#onAnswer = (answer) =>
         'value' in answer ? resolve(answer.value) : reject(SealiftError.revive(answer.error));

@@ -10,7 +10,17 @@ import { SealiftError } from '../errors.ts';
 import type { Receipt } from '../ledger/types.ts';
 import type { SharedBandwidth } from '../limits/bandwidth.ts';
 import type { Retry } from '../network.ts';
-import type { Announced, Link, OpenLink, OpenReceipt, OpenTask, SealTask, TaskAnswer, ThreadData } from './task.ts';
+import type {
+  Announced,
+  Link,
+  OpenLink,
+  OpenReceipt,
+  OpenTask,
+  SealTask,
+  Shown,
+  TaskAnswer,
+  ThreadData,
+} from './task.ts';
 
 /**
  * The heap of a thread. Parts live outside it, and what the SDK keeps is some 20 MB. A larger young generation only
@@ -67,12 +77,13 @@ export class Threads {
   async open(task: OpenTask, show: OpenLink['show'], cut?: AbortSignal): Promise<OpenReceipt> {
     let failure: { error: unknown } | undefined;
     try {
-      return (await this.#run(task, cut, (plain) =>
-        show(plain as Uint8Array).catch((error) => {
+      return (await this.#run(task, cut, (shown) => {
+        const { plain, hash } = shown as Shown;
+        return show(plain, hash).catch((error) => {
           failure = { error };
           throw error;
-        }),
-      )) as OpenReceipt;
+        });
+      })) as OpenReceipt;
     } catch (error) {
       // As it was thrown here, not as it came back.
       throw failure ? failure.error : error;

@@ -143,7 +143,13 @@ export class DirectoryStore implements Store {
       }
       const { size, etag } = identity;
       const bytes = { first: range.first, last: Math.min(range.last, size - 1) };
-      return { objectSize: size, etag, [Symbol.asyncIterator]: () => readSlices(place, file, bytes, options) };
+      const { metadata = {} } = (await readHeaders(place, identity)) ?? {};
+      return {
+        objectSize: size,
+        etag,
+        metadata,
+        [Symbol.asyncIterator]: () => readSlices(place, file, bytes, options),
+      };
     });
   }
 

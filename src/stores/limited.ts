@@ -50,8 +50,8 @@ export class LimitedStore implements Store {
     options: CallOptions & { ifMatch?: string | undefined; versionId?: string | undefined } = {},
   ): Promise<ObjectStream> {
     const stream = await this.#store.read(key, range, options);
-    const { objectSize, etag, versionId } = stream;
-    return { objectSize, etag, versionId, [Symbol.asyncIterator]: () => this.#pacedChunks(stream, options) };
+    const { objectSize, etag, versionId, metadata } = stream;
+    return { objectSize, etag, versionId, metadata, [Symbol.asyncIterator]: () => this.#pacedChunks(stream, options) };
   }
 
   url(key: string): string {

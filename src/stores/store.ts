@@ -120,6 +120,8 @@ export interface ObjectStream extends AsyncIterable<Uint8Array> {
   readonly objectSize: number;
   readonly etag: string;
   readonly versionId?: string | undefined;
+  /** User metadata, names in lower case. */
+  readonly metadata: Readonly<Record<string, string>>;
 }
 
 /** One version of an object, and no other. */

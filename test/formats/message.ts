@@ -179,8 +179,8 @@ export function openRange(sealed: Buffer, { first, last }: ByteRange, request: O
 }
 
 function openPiece(sealed: Buffer, message: EsdkMessage, piece: Piece, { first, last }: ByteRange): Buffer {
-  const frames = frameRange(message.layout, piece);
-  const bytes = sealedRangeOf(message.layout, piece);
+  const frames = frameRange(message.layout, { firstFrame: piece.firstUnit, lastFrame: piece.lastUnit });
+  const bytes = sealedRangeOf(message.layout, frames);
   const plain = Buffer.alloc(frames.plainSize);
   pushAll(new FrameOpener({ ...message, ...frames, plain, offset: 0 }), [sealed.subarray(bytes.first, bytes.last + 1)]);
   return plain.subarray(Math.max(0, first - frames.plainOffset), last + 1 - frames.plainOffset);

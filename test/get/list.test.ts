@@ -45,7 +45,7 @@ const brief = (listings: Listing[]) =>
   );
 
 describe('a bucket', () => {
-  test('has objects of every kind, each looked into with one small GET, a signed one with two', async () => {
+  test('has objects of every kind, each looked into with one small GET, one that is signed or not sealed with two', async () => {
     stage.requests.length = 0;
     expect(brief(await listed(URL))).toEqual([
       `${URL}deeper/`,
@@ -57,9 +57,17 @@ describe('a bucket', () => {
       `${URL}whole sealed ${SIZE}`,
     ]);
     // A request is noted once its answer is gone.
-    await vi.waitFor(() => expect(stage.requests).toHaveLength(6));
+    await vi.waitFor(() => expect(stage.requests).toHaveLength(8));
     const gets = stage.requests.filter(({ operation }) => operation === 'GetObject').map(({ key }) => key!);
-    expect(gets.sort()).toEqual(['ls/cut', 'ls/note', 'ls/signed', 'ls/signed', 'ls/whole']);
+    expect(gets.sort()).toEqual([
+      'ls/cut',
+      'ls/cut.instruction',
+      'ls/note',
+      'ls/note.instruction',
+      'ls/signed',
+      'ls/signed',
+      'ls/whole',
+    ]);
     expect(Math.max(...stage.requests.map(({ bytesOut }) => bytesOut))).toBeLessThan(20_000);
   });
 

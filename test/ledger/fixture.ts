@@ -53,7 +53,7 @@ export const DOWNLOAD: NewDownload = {
   objectSize: 4508,
   tempPath: '/data/.film.mov.tmp',
   header: ATTEMPT.header,
-  partFrameCount: 5,
+  partUnitCount: 5,
   range: { first: 0, last: 999 },
   plainSize: 1000,
   pieceCount: 20,

@@ -42,7 +42,7 @@ export class ObjectOpener {
       if (this.#tagSize > 0) (this.#decipher as DecipherGCM).setAuthTag(this.#held);
       return this.#decipher.final();
     } catch (cause) {
-      throw badTag(cause);
+      throw this.#tagSize > 0 ? badTag(cause) : badPadding(cause);
     }
   }
 }
@@ -50,6 +50,13 @@ export class ObjectOpener {
 export function badTag(cause?: unknown): SealiftError {
   return new SealiftError('bad-tag', 'The object does not match its authentication tag', {
     hint: 'The object was changed or damaged after it was sealed. Fetch another version or another copy of it.',
+    cause,
+  });
+}
+
+function badPadding(cause: unknown): SealiftError {
+  return new SealiftError('truncated', 'The object does not end as one under AES-CBC does', {
+    hint: 'It was cut short or changed, or this is not its key: AES-CBC cannot tell which.',
     cause,
   });
 }
