@@ -5,9 +5,11 @@
  *     provider id    the namespace
  *     provider info  the key's name, sizes and IV (raw-aes-info.ts)
  *     ciphertext     AES-GCM(key, IV, data key), tag; additional data = the encoded encryption context
+ *
+ * What AWS's JavaScript client wrapped under names in a dictionary's order is opened too, and never made.
  */
 import { createCipheriv, createDecipheriv, createHmac, createSecretKey, type KeyObject } from 'node:crypto';
-import { encodeContext } from '../formats/esdk/context.ts';
+import { encodeContext, encodeContextByDictionary } from '../formats/esdk/context.ts';
 import { gcmOf } from '../formats/esdk/frame.ts';
 import type { EncryptedDataKey } from '../formats/esdk/header.ts';
 import { DATA_KEY_SIZE } from '../formats/esdk/keys.ts';
@@ -98,7 +100,8 @@ class RawAesKeyring implements WrappingKeyring {
     const iv = this.#ivOf(wrapped, dataKeySize);
     if (!iv) return undefined;
     return (
-      this.#unwrap(wrapped.ciphertext, iv, encryptionContext) ??
+      this.#unwrap(wrapped.ciphertext, iv, encodeContext(encryptionContext)) ??
+      this.#unwrap(wrapped.ciphertext, iv, encodeContextByDictionary(encryptionContext)) ??
       'it bears this name, but the key is another, or the object was changed'
     );
   }
@@ -111,9 +114,9 @@ class RawAesKeyring implements WrappingKeyring {
   }
 
   /** Undefined where the tag does not verify. */
-  #unwrap(ciphertext: Buffer, iv: Buffer, context: Readonly<Record<string, string>>): DataKey | undefined {
+  #unwrap(ciphertext: Buffer, iv: Buffer, context: Buffer): DataKey | undefined {
     const decipher = createDecipheriv(gcmOf(this.#key), this.#key, iv, { authTagLength: TAG_SIZE });
-    decipher.setAAD(encodeContext(context));
+    decipher.setAAD(context);
     decipher.setAuthTag(ciphertext.subarray(-TAG_SIZE));
     // GCM's final gives no bytes, so the key is whole before its tag is checked.
     const plain = decipher.update(ciphertext.subarray(0, -TAG_SIZE));

@@ -2,7 +2,7 @@ import crypto, { randomBytes } from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
 import { RawAesKeyringNode, RawAesWrappingSuiteIdentifier } from '@aws-crypto/client-node';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import type { EncryptedDataKey } from '../../src/formats/esdk/header.ts';
 import { rawAesKeyring } from '../../src/keys/raw-aes.ts';
 import { officialUnwrap, officialWrap } from './official.ts';
@@ -37,6 +37,23 @@ describe.each([
     const { dataKey, encryptedDataKeys } = await officialWrap(official, context);
     using opened = await ours.openDataKey({ encryptionContext: context, encryptedDataKeys });
     expect(opened.bytes).toEqual(dataKey);
+  });
+});
+
+test('the official client as it is made by default sorts names otherwise, and its data keys open', async () => {
+  const official = new RawAesKeyringNode({
+    keyNamespace: names.namespace,
+    keyName: names.name,
+    unencryptedMasterKey: new Uint8Array(key),
+    wrappingSuite: AES256_GCM_IV12_TAG16_NO_PADDING,
+  });
+  const context = { purpose: 'test', Zone: 'x', 'a-b': '1', ab: '2', a_c: '3', é: '4' };
+  const { dataKey, encryptedDataKeys } = await officialWrap(official, context);
+  using opened = await keyring.openDataKey({ encryptionContext: context, encryptedDataKeys });
+  expect(opened.bytes).toEqual(dataKey);
+  const other = { ...context, Zone: 'y' };
+  await expect(keyring.openDataKey({ encryptionContext: other, encryptedDataKeys })).rejects.toMatchObject({
+    code: 'wrong-key',
   });
 });
 

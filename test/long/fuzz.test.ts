@@ -20,9 +20,9 @@ const root = join(import.meta.dirname, '../..');
 const count = Number(process.env.SEALIFT_FUZZ_COUNT ?? 1_000_000);
 const seed = Number(process.env.SEALIFT_FUZZ_SEED ?? 20_261_124);
 
-/** Code in the readers' files that writers call, or who cuts an object into parts. */
+/** Code in the readers' files that writers or keyrings call, or who cuts an object into parts. */
 const WRITERS = new Set(
-  'checkEncryptionContext encodedSize badContext encodeHeader sized u32 deriveVaultKey SignatureMaker publicKeyText frameCountFor spanOf sealedSizeOfParts partOf'.split(
+  'checkEncryptionContext encodedSize badContext encodeHeader sized u32 deriveVaultKey SignatureMaker publicKeyText frameCountFor spanOf sealedSizeOfParts partOf encodeContextByDictionary'.split(
     ' ',
   ),
 );

@@ -39,9 +39,20 @@ export function checkEncryptionContext(
  * what wrapping keys authenticate; the header puts two bytes of size in front. Call `checkEncryptionContext` first.
  */
 export function encodeContext(context: Readonly<Record<string, string>>): Buffer {
-  const pairs = Object.entries(context).map(([name, value]) => [Buffer.from(name), Buffer.from(value)] as const);
+  return encodePairs(Object.entries(context).sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b))));
+}
+
+/**
+ * As `encodeContext`, with the names in a dictionary's order, capitals among the small letters. AWS's JavaScript client
+ * binds raw AES keys to that unless it is made with `utf8Sorting`. It takes its machine's language; we English.
+ */
+export function encodeContextByDictionary(context: Readonly<Record<string, string>>): Buffer {
+  return encodePairs(Object.entries(context).sort(([a], [b]) => a.localeCompare(b, 'en')));
+}
+
+function encodePairs(texts: readonly (readonly [string, string])[]): Buffer {
+  const pairs = texts.map(([name, value]) => [Buffer.from(name), Buffer.from(value)] as const);
   if (pairs.length === 0) return Buffer.alloc(0);
-  pairs.sort(([a], [b]) => Buffer.compare(a, b));
   const fields = pairs.flatMap(([name, value]) => [u16(name.length), name, u16(value.length), value]);
   return Buffer.concat([u16(pairs.length), ...fields]);
 }
