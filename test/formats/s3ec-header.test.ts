@@ -1,6 +1,8 @@
 /** The S3 Encryption Client's metadata: what official clients write is read and written back, and lies are refused. */
+import { createSecretKey } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { encodeHeader, encodeWithInstructions } from '../../src/formats/s3ec/encode-header.ts';
+import { fingerprint } from '../../src/formats/s3ec/fingerprint.ts';
 import {
   decodeHeader,
   type Fields,
@@ -150,6 +152,22 @@ test('a data key bound to an algorithm is bound to no other', () => {
   expect(unbindDataKey(Buffer.concat([bound, Buffer.from('5')]), '115')).toBeUndefined();
   bound[0] = 16;
   expect(unbindDataKey(bound, '115')).toBeUndefined();
+});
+
+test('the fingerprint is another for another hash, place, number or size, and under another key', () => {
+  const layout = planLayout({ plainSize: 20 * MiB });
+  const ledgerKey = createSecretKey(Buffer.alloc(32, 1));
+  const part = partOf(layout, 2);
+  const hash = Buffer.alloc(16, 2);
+  const all = [
+    { ledgerKey, part, hash },
+    { ledgerKey, part, hash: Buffer.alloc(16, 3) },
+    { ledgerKey, part: { ...part, plainOffset: 0 }, hash },
+    { ledgerKey, part: { ...part, number: 3 }, hash },
+    { ledgerKey, part: { ...part, sealedSize: part.sealedSize - 1 }, hash },
+    { ledgerKey: createSecretKey(Buffer.alloc(32, 4)), part, hash },
+  ];
+  expect(new Set(all.map((input) => fingerprint(input).toString('hex'))).size).toBe(all.length);
 });
 
 describe('the layout', () => {

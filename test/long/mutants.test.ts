@@ -10,12 +10,13 @@ import { limits } from '../support/mutants/limits.ts';
 import { nonces } from '../support/mutants/nonces.ts';
 import { release } from '../support/mutants/release.ts';
 import { resume } from '../support/mutants/resume.ts';
+import { s3ec } from '../support/mutants/s3ec.ts';
 import { secrets } from '../support/mutants/secrets.ts';
 import { signatures } from '../support/mutants/signatures.ts';
 import { Checkout, isLong, type Mutant, type TestRun } from '../support/mutation.ts';
 
 const RULES: Readonly<Record<string, readonly Mutant[]>> = {
-  '1 no nonce seals two plaintexts': [...nonces, ...resume],
+  '1 no nonce seals two plaintexts': [...nonces, ...resume, ...s3ec],
   '2 nothing is completed unchecked': [...completion, ...signatures],
   '3 nothing is released unauthenticated': release,
   '4, 5 keys in memory only, no plain HTTP': secrets,
