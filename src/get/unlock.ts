@@ -133,7 +133,7 @@ export function isBound({ encryptionContext }: MessageHeader): boolean {
 
 export function unbound({ url }: FoundAt): SealiftError {
   return new SealiftError('object-unbound', `${url} is not bound to its name: it could be any other object`, {
-    hint: 'Another program wrote it. If you expect that, leave --require-bound away.',
+    hint: 'Another program wrote it, or it was sealed with --format s3ec. If you expect that, leave --require-bound away.',
   });
 }
 
