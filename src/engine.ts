@@ -6,7 +6,7 @@
 
 import { resolve } from 'node:path';
 import { type ReadableStream, TransformStream } from 'node:stream/web';
-import type { Engine, EngineOptions, ResealRequest } from './engine/api.ts';
+import type { Engine, EngineOptions, ResealRequest, RewrapRequest } from './engine/api.ts';
 import { EngineKeys } from './engine/keys.ts';
 import { SealiftError } from './errors.ts';
 import { type GetRequest, get, type OpenRequest } from './get.ts';
@@ -26,6 +26,7 @@ import { HashThread } from './parts/signing.ts';
 import { Threads } from './parts/threads.ts';
 import { type PutRequest, put } from './put.ts';
 import { reseal } from './reseal.ts';
+import { rewrap } from './rewrap.ts';
 import { type ObjectUrl, parseObjectUrl } from './stores/object-url.ts';
 import { openStore, resolveStore } from './stores/open.ts';
 import { type VerifyRequest, verify } from './verify.ts';
@@ -107,6 +108,13 @@ class Workshop implements Engine {
     return this.#heard(request, async () =>
       reseal(request, opener ? await this.#keys.fulfil(opener) : this.#keys, this.#tools),
     );
+  }
+
+  rewrap({ opener, ...request }: RewrapRequest): Promise<JobResult> {
+    return this.#heard(request, async () => {
+      const keys = { opener: opener ? await this.#keys.fulfil(opener) : this.#keys, wrapper: this.#keys };
+      return await rewrap(request, keys, this.#tools);
+    });
   }
 
   inspect(source: GetRequest['source'], options: InspectOptions = {}): Promise<Inspection> {

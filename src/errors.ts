@@ -40,6 +40,7 @@ export const CODES = {
   'no-such-job': usage,
   'options-differ': usage,
   'cannot-carry': usage,
+  'cannot-rewrap': usage,
 
   // The source.
   'source-not-found': failed,

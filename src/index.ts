@@ -2,7 +2,7 @@
  * Sealift's front door for programs. README lists what goes through it; the examples at each are run by a test.
  */
 
-export type { Engine, EngineOptions, ResealRequest } from './engine/api.ts';
+export type { Engine, EngineOptions, ResealRequest, RewrapRequest } from './engine/api.ts';
 export {
   type KmsKeyring,
   type KmsKeyringOptions,
@@ -40,4 +40,5 @@ export type { Retry } from './network.ts';
 export type { SealOptions } from './put/attempt.ts';
 export type { PutRequest } from './put.ts';
 export type { ResealOptions } from './reseal.ts';
+export type { RewrapOptions } from './rewrap.ts';
 export type { VerifyRequest } from './verify.ts';

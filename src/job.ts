@@ -54,7 +54,7 @@ export type JobEvent =
 
 /** What a job came to. */
 export interface JobResult {
-  command: 'put' | 'get' | 'verify' | 'reseal';
+  command: 'put' | 'get' | 'verify' | 'reseal' | 'rewrap';
   /** Its id in the state folder. '' of what is no job: a verify, a get into a stream or out of one. */
   job: string;
   /** URL. */

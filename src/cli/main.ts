@@ -16,6 +16,7 @@ import { enterCallersFolder } from './paths.ts';
 import { addPut } from './put.ts';
 import { addReseal } from './reseal.ts';
 import { addResume } from './resume.ts';
+import { addRewrap } from './rewrap.ts';
 import { addSandbox } from './sandbox.ts';
 import { refuseGarbled } from './utf8.ts';
 import { addVerify } from './verify.ts';
@@ -26,6 +27,7 @@ const COMMANDS = [
   addGet,
   addVerify,
   addReseal,
+  addRewrap,
   addInspect,
   addLs,
   addJobs,

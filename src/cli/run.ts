@@ -31,7 +31,7 @@ export async function runJob(report: JobReport, job: (options: RunOptions) => Pr
   return result.warnings.length > 0 ? EXIT.warnings : EXIT.done;
 }
 
-const DONE = { put: 'Sealed', get: 'Opened', verify: 'Verified', reseal: 'Resealed' } as const;
+const DONE = { put: 'Sealed', get: 'Opened', verify: 'Verified', reseal: 'Resealed', rewrap: 'Rewrapped' } as const;
 
 function resultText({ from, to }: JobReport, result: JobResult, reusedBytes: number): string {
   const { command, plainBytes, parts, partsReused, seconds, kmsCalls, signed } = result;

@@ -10,6 +10,7 @@ import type { DamagedJob, JobSummary } from '../ledger/ledger.ts';
 import type { Listing, ListOptions } from '../list.ts';
 import type { PutRequest } from '../put.ts';
 import type { ResealOptions } from '../reseal.ts';
+import type { RewrapOptions } from '../rewrap.ts';
 import type { VerifyRequest } from '../verify.ts';
 import type { KmsKeyring, MultiKeyring } from './keys.ts';
 
@@ -43,6 +44,12 @@ export interface EngineOptions {
 /** What is to be sealed again, and with which key it opens. */
 export interface ResealRequest extends ResealOptions {
   /** Opens the object as it is now. Default: the engine's keyring, which is tried in any case. */
+  opener?: EngineOptions['keyring'];
+}
+
+/** Whose data key is to be wrapped anew, and with which key it opens. */
+export interface RewrapRequest extends RewrapOptions {
+  /** Opens the data key as it is now. Default: the engine's keyring. */
   opener?: EngineOptions['keyring'];
 }
 
@@ -116,6 +123,16 @@ export interface Engine extends AsyncDisposable {
    * console.log(plainBytes);
    */
   reseal(request: ResealRequest): Promise<JobResult>;
+  /**
+   * Wraps the data key of an S3 Encryption Client's object under the engine's key. S3 copies the object onto itself with
+   * other metadata: its bytes stay as they are, and none comes here.
+   *
+   * @example
+   * await engine.put({ source: '/data/db.tar', target: 's3://backups/2026/s3ec.tar', format: 's3ec' });
+   * const { versionId } = await engine.rewrap({ object: 's3://backups/2026/s3ec.tar' });
+   * console.log(versionId);
+   */
+  rewrap(request: RewrapRequest): Promise<JobResult>;
   /**
    * What an object says about itself. Needs no key, verifies nothing.
    *

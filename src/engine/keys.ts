@@ -5,7 +5,7 @@
 import type { KMSClient } from '@aws-sdk/client-kms';
 import { SealiftError } from '../errors.ts';
 import { type CacheStats, type CachingKeyring, cachingKeyring } from '../keys/cache.ts';
-import type { Keyring, KeyringRequest, OpenKeyRequest, WrappingKeyring } from '../keys/keyring.ts';
+import type { DataKey, Keyring, KeyringRequest, OpenKeyRequest, WrappingKeyring } from '../keys/keyring.ts';
 import { kmsKeyring as keyringOverKms } from '../keys/kms.ts';
 import type { DiscoveryFilter } from '../keys/kms-arn.ts';
 import { createKmsClient } from '../keys/kms-client.ts';
@@ -79,7 +79,7 @@ export function multiKeyring(keyrings: readonly (WrappingKeyring | KmsKeyring)[]
 }
 
 /** The engine's keyring: the user's, behind the cache, with KMS's client and limiter made when first needed. */
-export class EngineKeys implements Keyring {
+export class EngineKeys implements WrappingKeyring {
   readonly id: string;
   readonly #options: EngineOptions;
   readonly #onRetry: (retry: Retry) => void;
@@ -101,6 +101,17 @@ export class EngineKeys implements Keyring {
 
   async openDataKey(request: OpenKeyRequest) {
     return (await this.#open()).openDataKey(request);
+  }
+
+  /** The data key, which stays the caller's, under the one wrapping key there must be. Throws `bad-option`. */
+  async wrapDataKey(dataKey: DataKey, request: KeyringRequest) {
+    const { keyring } = this.#options;
+    if (!keyring) throw noKey();
+    const fulfilled = await this.fulfil(keyring);
+    if ('wrapDataKey' in fulfilled) return (fulfilled as WrappingKeyring).wrapDataKey(dataKey, request);
+    throw new SealiftError('bad-option', 'This keyring wraps no data keys that another one made', {
+      hint: "Name one key: an S3 Encryption Client's object has room for one wrapped copy.",
+    });
   }
 
   stats(): CacheStats {

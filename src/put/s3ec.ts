@@ -98,7 +98,7 @@ function boundContext(context: Readonly<Record<string, string>>, contentAlgorith
 }
 
 /** The one wrapped copy, as metadata names it. Throws `bad-option` where a keyring does not know this format. */
-function wrappedBy(copies: readonly EncryptedDataKey[]): { wrapping: Wrapping; wrappedKey: Buffer } {
+export function wrappedBy(copies: readonly EncryptedDataKey[]): { wrapping: Wrapping; wrappedKey: Buffer } {
   const [copy, ...others] = copies;
   const wrapping = WRAPPINGS.find(({ name, code }) => code && copy?.providerInfo.equals(Buffer.from(name)));
   if (wrapping && copy?.providerId === PROVIDER_ID && others.length === 0) {

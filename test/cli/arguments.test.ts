@@ -136,6 +136,7 @@ describe('help', () => {
       'get',
       'verify',
       'reseal',
+      'rewrap',
       'inspect',
       'ls',
       'jobs',
