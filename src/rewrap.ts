@@ -20,13 +20,14 @@ import { checkCommitment, deriveObjectKeys } from './formats/s3ec/keys.ts';
 import { ALGORITHM_NAME, PROVIDER_ID } from './formats/s3ec/wrapping.ts';
 import { readRange } from './get/object.ts';
 import { type JobResult, type Place, Progress, type RunOptions, type Tools } from './job.ts';
-import type { DataKey, Keyring, WrappingKeyring } from './keys/keyring.ts';
+import type { Keyring, WrappingKeyring } from './keys/keyring.ts';
 import { wrappedBy } from './put/s3ec.ts';
 import { type CopyRequest, copyOver, otherBytes } from './rewrap/copy.ts';
 import { writeInstructions } from './rewrap/instructions.ts';
 import type { ObjectInfo, WriteAnswer } from './stores/store.ts';
 import { KiB } from './units.ts';
 
+/** Whose data key is to be wrapped anew. */
 export interface RewrapOptions extends RunOptions {
   /** `s3://bucket/key`. */
   object: string;
@@ -142,10 +143,8 @@ async function wrapAnew(
     ciphertext: wrappedKey,
   };
   const asked = { encryptionContext: description, contentAlgorithm, encryptedDataKeys: [old], cacheable: false };
-  const proves = ({ bytes }: Pick<DataKey, 'bytes'>) =>
-    checkCommitment(header, deriveObjectKeys({ suite, dataKey: bytes, messageId }));
   using dataKey = await opener.openDataKey({ ...asked, ...call });
-  proves(dataKey);
+  checkCommitment(header, deriveObjectKeys({ suite, dataKey: dataKey.bytes, messageId }));
 
   // What KMS did not bind was never proven, and does not become a context.
   const bound = wrapping.name === 'kms+context' ? description : {};
@@ -180,6 +179,6 @@ async function confirmed(request: CopyRequest): Promise<{ answer: WriteAnswer; p
 
 function cannotRewrap({ url }: Place, why: string): SealiftError {
   return new SealiftError('cannot-rewrap', `${url} ${why}: its data key cannot be wrapped anew`, {
-    hint: 'Use `sealift reseal`, which seals it again. A message of the AWS Encryption SDK would need a second header tag under the same key and IV, and two such tags give its authentication key away.',
+    hint: 'A message of the AWS Encryption SDK is sealed again by `sealift reseal`; anything else: get it, and put it again. Such a message would need a second header tag under the same key and IV, and two such tags give its authentication key away.',
   });
 }

@@ -37,7 +37,8 @@ Examples:
 All of the object is fetched, opened, sealed under a new data key, and sent: 1 GiB of it is 1 GiB each way. The old object
 is there until the new one takes its place, and only if it is still the one that was read. Metadata, content headers, tags,
 storage class, encryption at rest, locks and the encryption context go over. Interrupted? The same command goes on.
-What --format and --sign mean \`sealift put --help\` tells.
+A signed message, or an object of the S3 Encryption Client, proves itself only as a whole, and is refused: get it, and put
+it again. What --format and --sign mean \`sealift put --help\` tells.
 
 In a bucket with versions the old one stays, and opens with the old key, until it is deleted. And who has read the object
 has read it: a new key takes nothing back.`;

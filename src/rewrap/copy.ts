@@ -77,7 +77,7 @@ function completed({ place, info }: CopyRequest, uploadId: string, parts: Stored
   const told = parts.map(({ number, etag, size, crc32 }) => {
     if (crc32 !== undefined) return { number, etag, size, crc32 };
     throw new SealiftError('checksum-mismatch', `The store told no checksum of part ${number} of ${place.url}`, {
-      hint: 'It does not do all of S3 that a copy has to rely on. Use `sealift reseal` instead.',
+      hint: 'It does not do all of S3 that a copy has to rely on. Get the object, and put it again.',
     });
   });
   const crc32 = told.reduce((whole, part) => combineCrc32(whole, part.crc32, part.size), 0);

@@ -80,6 +80,9 @@ test.each([
   const { TagSet } = await stage.s3.send(new GetObjectTaggingCommand({ Bucket: BUCKET, Key: plot.key }));
   expect(TagSet).toEqual([{ Key: 'team', Value: 'archive' }]);
   expect(await open(other, metadata!)).toBe(dataKey);
+  await using engine = stage.engine(plot, { keyring: other });
+  const rules = { commitmentPolicy: 'require-encrypt-allow-decrypt' } as const;
+  expect(await engine.verify({ source: plot.target, ...rules })).toMatchObject({ plainBytes: 100_000 });
   await expect(open(keyring, metadata!)).rejects.toMatchObject({ code: 'wrong-key' });
 });
 

@@ -67,6 +67,14 @@ export const completion: Mutant[] = [
     only: 'before it is written in one request',
   },
   {
+    breaks: 'and so does what is rewrapped',
+    file: 'src/rewrap/copy.ts',
+    find: '  const condition = { ifMatch: info.etag };\n',
+    replace: '  const condition = {};\n',
+    test: 'test/reseal/rewrap.test.ts',
+    only: 'one that was replaced meanwhile',
+  },
+  {
     breaks: 'and again after each part is read',
     file: 'src/parts/seal-once.ts',
     find: '    await checkStillPlanned(source, file);\n',
