@@ -2,11 +2,14 @@
  * An object sealed again in its own place: the same plain bytes, all that was kept with it, another data key; one of the
  * two is there at any time, and what was interrupted goes on.
  */
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { CopyObjectCommand, GetObjectTaggingCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { decodeHeader } from '../../src/formats/esdk/header.ts';
 import type { JobEvent } from '../../src/job.ts';
 import { rawAesKeyring } from '../../src/keys/raw-aes.ts';
+import { DirectoryStore } from '../../src/stores/directory.ts';
 import { KiB, MiB } from '../../src/units.ts';
 import { BUCKET, keyring, ofType, openStage, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
 
@@ -102,6 +105,25 @@ test('content headers and encryption at rest go over', async () => {
     BucketKeyEnabled: true,
   });
   await stage.expectEqual(plot);
+});
+
+test('in a directory, with all that is kept there', async () => {
+  const plot = stage.plot('directory', 1000);
+  const target = pathToFileURL(join(stage.folder, 'object')).href;
+  const store = new DirectoryStore({ directory: stage.folder });
+  const headersOf = async () => {
+    const { etag, metadata, ...headers } = await store.headers('object');
+    const { 'sealift-id': id, ...others } = metadata;
+    return { id, headers: { ...headers, metadata: others } };
+  };
+  await stage.shared.put({ source: plot.source, target, ...HEADERS });
+  const before = await headersOf();
+  await stage.shared.reseal({ object: target });
+  const after = await headersOf();
+  expect(after.headers).toEqual(before.headers);
+  expect(after.headers).toMatchObject({ tags: HEADERS.tags, metadata: HEADERS.metadata });
+  expect(after.id).not.toBe(before.id);
+  await stage.expectEqual({ ...plot, target });
 });
 
 test('under a new data key, also where the engine has one that others share', async () => {
