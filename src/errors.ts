@@ -41,6 +41,7 @@ export const CODES = {
   'options-differ': usage,
   'cannot-carry': usage,
   'cannot-rewrap': usage,
+  unversioned: usage,
 
   // The source.
   'source-not-found': failed,

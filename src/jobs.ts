@@ -35,7 +35,7 @@ async function abandon(tools: Tools, id: string, warn: Warn): Promise<Cancelled>
   const { command, state, target } = ledger.job;
   const giving = { ledger, place: () => tools.place(target), warn };
   if (state !== 'running') {
-    if (ledger.lostUploads().length === 0) return 'over';
+    if (ledger.lostAttempts().length === 0) return 'over';
     return (await freeLostUploads(giving)) ? 'cancelled' : 'left';
   }
   const isFreed = command === 'get' || (await giveUpAttempt(giving));

@@ -186,8 +186,9 @@ async function wasRefused(run: PutRun, error: SealiftError): Promise<boolean> {
   if (!run.isNew || run.progress.ackedBytes > 0) return false;
   if (error.exit !== EXIT.usage && !REFUSALS.has(error.code)) return false;
   // Only the ledger knows of an upload that an attempt before this could not abort.
-  if (run.ledger.lostUploads().length > 0) return false;
-  return run.ledger.attempt()?.uploadId === undefined || (await drop(run));
+  if (run.ledger.lostAttempts().length > 0) return false;
+  const { uploadId, instructions } = run.ledger.attempt()!;
+  return (uploadId === undefined && instructions === undefined) || (await drop(run));
 }
 
 /** Gives the current attempt up. Resolves to whether nothing of it is left. */

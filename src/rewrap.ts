@@ -67,7 +67,7 @@ export async function rewrap(
 
   let written: { answer: WriteAnswer; parts: number };
   if (instructions) {
-    const { body } = encodeWithInstructions(header);
+    const body = Buffer.from(encodeWithInstructions(header).instructions);
     written = { answer: await writeInstructions(place, instructions, body, { signal }), parts: 0 };
   } else {
     const others = Object.entries(kept.metadata).filter(([name]) => !HEADER_NAMES.has(name));
@@ -78,7 +78,7 @@ export async function rewrap(
   const { answer, parts } = written;
   const old = instructions ?? { key: place.key, info };
   const isOther = old.info.versionId !== undefined && old.info.versionId !== answer.versionId;
-  if (request.deleteOldVersion && isOther) await copies.deleteVersion(old.key, old.info.versionId!, { signal });
+  if (request.deleteOldVersion && isOther) await copies.deleteVersion(old.key, old.info, { signal });
   return progress.result({
     command: 'rewrap',
     job: '',

@@ -49,6 +49,8 @@ export interface ObjectFlags {
   overwrite?: boolean | undefined;
   format?: Format | undefined;
   s3ecLegacy?: boolean | undefined;
+  instructionFile?: boolean | undefined;
+  yes?: boolean | undefined;
   frameSize?: number | undefined;
   partSize?: number | undefined;
   equalParts?: boolean | undefined;
@@ -176,6 +178,8 @@ export function objectOptions(command: Command): Command {
   const kept = command
     .optionsGroup('Object:')
     .addOption(flag('--overwrite', 'replace an object that exists'))
+    .addOption(flag('--instruction-file', 'with s3ec: the data key in a file beside the object'))
+    .addOption(flag('--yes', 'replace an instruction file of which no version is kept'))
     .addOption(flag('--content-type <type>', 'media type of the object'))
     .addOption(flag('--metadata <name=value>', 'user metadata, not encrypted; may be repeated', pairs))
     .addOption(flag('--tag <name=value>', 'object tag; may be repeated', pairs));

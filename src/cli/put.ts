@@ -45,7 +45,12 @@ again, to hash them. What is signed is opened from front to back: no --range, no
 --format s3ec writes what Amazon's S3 Encryption Clients read, up to 64 GiB an object. The object's bytes are one AES-GCM
 message, and what opens it stands in the object's metadata. It has no frames and no signature, and is not bound to its
 name; one KMS key or one raw key, not several; a --context only with KMS. --s3ec-legacy writes version 2 of that metadata,
-which every client of the last years reads: it does not commit to its key, and takes a KMS call for every object.`;
+which every client of the last years reads: it does not commit to its key, and takes a KMS call for every object.
+
+--instruction-file puts the wrapped data key into KEY.instruction, an object of its own, instead of the metadata. It is
+written right before the object, and put back as it was where the object fails. With --overwrite an older file is replaced;
+in a bucket without versions only with --yes, for nobody but the job's ledger keeps the old one. A crash between the two
+leaves the older object unreadable until \`sealift resume\` finishes or \`sealift cancel\` puts the file back.`;
 
 export function addPut(program: Command, output: Output): void {
   const command = program
@@ -108,8 +113,8 @@ function pipeOf(source: string, { fromCommand }: PipeFlags): Pipe | undefined {
 
 /** What the flags say about the object. */
 export function sealOptions(flags: ObjectFlags): Omit<PutRequest, 'source' | 'target'> {
-  const { format, s3ecLegacy, frameSize, partSize, equalParts, context, sign } = flags;
-  const sealing = { format, s3ecLegacy, frameSize, partSize, equalParts, context, sign };
-  const { overwrite, contentType, storageClass, metadata, tag: tags } = flags;
-  return { ...sealing, overwrite, contentType, storageClass, metadata, tags };
+  const { format, s3ecLegacy, instructionFile, frameSize, partSize, equalParts, context, sign } = flags;
+  const sealing = { format, s3ecLegacy, instructionFile, frameSize, partSize, equalParts, context, sign };
+  const { overwrite, yes, contentType, storageClass, metadata, tag: tags } = flags;
+  return { ...sealing, overwrite, yes, contentType, storageClass, metadata, tags };
 }

@@ -14,7 +14,6 @@ import {
   parsePairs,
 } from '../formats/s3ec/header.ts';
 import { type Layout, layoutOfObject } from '../formats/s3ec/layout.ts';
-import { ID_METADATA } from '../put/confirm.ts';
 import type { Store } from '../stores/store.ts';
 import { KiB } from '../units.ts';
 
@@ -43,7 +42,7 @@ export async function headerOr<Message>(
   } catch (error) {
     // Sealed bytes may begin as a message does by chance, and then not go on as one.
     const isNone = ['not-sealed', 'bad-header', 'truncated'].includes(SealiftError.from(error).code);
-    const found = isNone && metadata[ID_METADATA] === undefined && (await findHeader(place, metadata, signal));
+    const found = isNone && (await findHeader(place, metadata, signal));
     if (!found) throw error;
     return found;
   }

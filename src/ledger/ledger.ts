@@ -211,14 +211,14 @@ export class Ledger implements Disposable {
     this.#change({ state, ...(answer ? { answer: JSON.stringify(answer) } : {}) });
   }
 
-  /** A put's attempts whose upload could not be aborted, whatever attempts came after them. */
-  lostUploads(): Pick<AttemptRow, 'number' | 'uploadId'>[] {
-    return this.#lostAttempts().map(({ number, outsideId: uploadId }) => ({ number, uploadId }));
+  /** A put's attempts of which the store may still hold something, whatever attempts came after them. */
+  lostAttempts(): AttemptRow[] {
+    return this.#lostRows().map(attemptOf);
   }
 
-  /** The store holds nothing any more of one of `lostUploads`. Needs no unlocking. */
+  /** The store holds nothing any more of one of `lostAttempts`. Needs no unlocking. */
   setAborted(number: number): void {
-    const lost = this.#lostAttempts().find((attempt) => attempt.number === number);
+    const lost = this.#lostRows().find((attempt) => attempt.number === number);
     if (!lost) throw new SealiftError('internal', 'The attempt is not lost');
     const key = this.#attempt()?.number === number ? this.#key : undefined;
     this.#commits.writeNow(() => writeAttempt(this.#db, this.#files, { ...lost, state: 'aborted' }, key));
@@ -274,7 +274,7 @@ export class Ledger implements Disposable {
     return guarded(this.#files, () => readAttempt(this.#db, this.#files, this.#key));
   }
 
-  #lostAttempts(): StoredAttempt[] {
+  #lostRows(): StoredAttempt[] {
     return guarded(this.#files, () => readLost(this.#db, this.#files));
   }
 

@@ -66,11 +66,22 @@ interface AttemptFields {
   /** What the target must (not) be for the write to happen. */
   condition: { ifNoneMatch: '*' } | { ifMatch: string } | Record<string, never>;
   headers: ObjectHeaders;
+  /** What the instruction file beside the object is to say, where it has one (put/instructions.ts). */
+  instructions?: string | undefined;
+  /** The instruction file that this one takes the place of. */
+  oldInstructions?: KeptFile | undefined;
   uploadId?: string | undefined;
-  /** Given up, it is `aborted` where the store holds nothing of it, `lost` where its upload could not be aborted. */
+  /** Given up, it is `aborted` where the store holds nothing of it, `lost` where its upload could not be aborted or a file not put back. */
   state: 'planned' | 'created' | 'completing' | 'done' | 'aborted' | 'lost';
   /** The store's answer to the finished write. */
   answer?: { etag: string; versionId?: string | undefined; crc32?: number | undefined } | undefined;
+}
+
+/** A small object as it was, to be written again. */
+export interface KeptFile {
+  /** In base64. */
+  body: string;
+  headers: ObjectHeaders;
 }
 
 export type NewAttempt = Omit<AttemptFields, 'number' | 'uploadId' | 'state' | 'answer'> & Cut;

@@ -19,6 +19,7 @@ import type { ObjectHeaders, ObjectInfo, WriteCondition } from '../stores/store.
 import { ID_METADATA, isDenied, targetExists } from './confirm.ts';
 import { EsdkPut } from './esdk.ts';
 import { formatFor, type PutFormat } from './format.ts';
+import { keepOldInstructions } from './instructions.ts';
 import { needsOf } from './parts.ts';
 import type { Vault } from './vault.ts';
 
@@ -28,6 +29,8 @@ export interface SealOptions {
   format?: Format | undefined;
   /** With `s3ec`, metadata of version 2 for readers that do not know version 3: it does not commit to its key. */
   s3ecLegacy?: boolean | undefined;
+  /** With `s3ec`, in S3: the wrapped data key in an object of its own, `KEY.instruction`, not in the object's metadata. */
+  instructionFile?: boolean | undefined;
   /** Plain bytes of a frame. Default 256 KiB. */
   frameSize?: number | undefined;
   /** Plain bytes of a part. Default 8 MiB, or what 9,500 parts need. */
@@ -38,6 +41,8 @@ export interface SealOptions {
   context?: Readonly<Record<string, string>> | undefined;
   /** Replace an object that exists. */
   overwrite?: boolean | undefined;
+  /** With `overwrite` and `instructionFile`: also in a bucket without versions, which keeps nothing of the old ones. */
+  yes?: boolean | undefined;
   contentType?: string | undefined;
   /** For example STANDARD_IA, GLACIER_IR. */
   storageClass?: string | undefined;
@@ -111,7 +116,7 @@ function checkMemory(tools: Tools, needs: LaneNeeds): void {
 }
 
 /** What an object is to be, whatever its bytes: checked before anything is asked of KMS. */
-type Intended = Pick<AttemptRow, 'sealiftId' | 'headers' | 'condition'>;
+type Intended = Pick<AttemptRow, 'sealiftId' | 'headers' | 'condition' | 'oldInstructions'>;
 
 /** Looks at what the user asks for and at the target. Throws as `beginAttempt` does. */
 export async function intend(
@@ -123,7 +128,9 @@ export async function intend(
   refuseNames(run.request, [...OUR_METADATA, ...metadataNames]);
   const sealiftId = freshRandom(16).toString('hex');
   const headers = headersFor(run.request, { ...ours, [ID_METADATA]: sealiftId });
-  return { sealiftId, headers, condition: await conditionFor(run, source) };
+  const condition = await conditionFor(run, source);
+  const oldInstructions = run.request.instructionFile ? await keepOldInstructions(run) : undefined;
+  return { sealiftId, headers, condition, oldInstructions };
 }
 
 /** What an attempt seals, and how. */
@@ -151,10 +158,11 @@ export async function startAttempt(run: PutRun, intended: Intended, sealing: Sea
   });
   const { dataKey, encryptedDataKeys } = materials;
   const made = format.begin({ dataKey: dataKey.bytes, encryptedDataKeys, cut, objectKey: place.key });
-  const { message, header, vault, signingKey: sealedKey } = made;
+  const { message, header, vault, instructions, signingKey: sealedKey } = made;
   const headers = withMetadata(intended.headers, made.metadata);
   const single = goesWhole(message, tools, source);
-  const fixed = { ...intended, headers, source: source && identityOf(source), single, header, signingKey: sealedKey };
+  const sourceRow = source && identityOf(source);
+  const fixed = { ...intended, instructions, headers, source: sourceRow, single, header, signingKey: sealedKey };
   const row = ledger.startAttempt({ ...fixed, ...cutOf(message) }, message.keys.ledgerKey);
   const signingKey = format instanceof EsdkPut ? format.signingKey : undefined;
   return {

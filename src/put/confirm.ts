@@ -99,7 +99,7 @@ export function targetExists(url: string): SealiftError {
   });
 }
 
-function targetChanged(url: string): SealiftError {
+export function targetChanged(url: string): SealiftError {
   return new SealiftError('target-changed', `${url} was changed by someone else since the start`, {
     hint: 'Look at it before you go on.',
   });

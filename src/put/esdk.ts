@@ -35,14 +35,15 @@ export class EsdkPut implements PutFormat {
   readonly #equalParts: boolean | undefined;
 
   constructor(options: SealOptions) {
-    const { frameSize = DEFAULT_FRAME_SIZE, partSize, equalParts, sign, s3ecLegacy } = options;
+    const { frameSize = DEFAULT_FRAME_SIZE, partSize, equalParts, sign, s3ecLegacy, instructionFile } = options;
     if (equalParts && sign) {
       throw new SealiftError('bad-option', 'The parts of a signed object cannot be equal', {
         hint: 'How long its signature will be is not known beforehand. Leave out --sign or --equal-parts.',
       });
     }
-    if (s3ecLegacy) {
-      throw new SealiftError('bad-option', '--s3ec-legacy is for --format s3ec', {
+    if (s3ecLegacy || instructionFile) {
+      const flag = s3ecLegacy ? '--s3ec-legacy' : '--instruction-file';
+      throw new SealiftError('bad-option', `${flag} is for --format s3ec`, {
         hint: 'Give --format s3ec too, or leave it out.',
       });
     }

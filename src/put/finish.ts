@@ -9,6 +9,7 @@ import type { PutRun } from '../put.ts';
 import type { WriteAnswer } from '../stores/store.ts';
 import type { Attempt } from './attempt.ts';
 import { confirmWrite, type Expected, lookBeforeComplete } from './confirm.ts';
+import { withInstructions } from './instructions.ts';
 
 /** Completes the upload, confirmed. */
 export async function finishUpload(run: PutRun, attempt: Attempt, uploadId: string): Promise<WriteAnswer> {
@@ -20,8 +21,10 @@ export async function finishUpload(run: PutRun, attempt: Attempt, uploadId: stri
 
   ledger.setState('completing');
   const { size, crc32, condition } = expected;
-  return confirmWrite(run, expected, (options) =>
-    place.store.completeUpload(place.key, { uploadId, parts, size, crc32, condition }, options),
+  return withInstructions(run, attempt.row, () =>
+    confirmWrite(run, expected, (options) =>
+      place.store.completeUpload(place.key, { uploadId, parts, size, crc32, condition }, options),
+    ),
   );
 }
 

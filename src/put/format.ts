@@ -41,6 +41,8 @@ export interface NewMessage {
   header: Buffer;
   /** What the object's metadata must say. */
   metadata: Record<string, string>;
+  /** What the instruction file must say, where there is to be one. */
+  instructions?: string | undefined;
   vault: Vault;
   /** In the vault. */
   signingKey?: string | undefined;

@@ -4,7 +4,8 @@
  */
 import { SealiftError } from '../errors.ts';
 import type { Place } from '../job.ts';
-import type { Ledger } from '../ledger/ledger.ts';
+import type { AttemptRow, Ledger } from '../ledger/ledger.ts';
+import { putBackInstructions } from './instructions.ts';
 
 export interface GivingUp {
   ledger: Ledger;
@@ -21,22 +22,31 @@ const MAX_CLOCK_SKEW_MS = 15 * 60 * 1000;
  * store is known to hold nothing of any.
  */
 export async function giveUpAttempt(giving: GivingUp): Promise<boolean> {
-  const { ledger, place } = giving;
+  const { ledger } = giving;
   const areFreed = await freeLostUploads(giving);
   const attempt = ledger.attempt();
   if (!attempt || attempt.state === 'aborted' || attempt.state === 'lost') return areFreed;
-  const isFreed = attempt.single || (await freeUpload(attempt.uploadId, await place(), giving));
+  const isFreed = await free(attempt, giving);
   ledger.setState(isFreed ? 'aborted' : 'lost');
   return isFreed && areFreed;
 }
 
 /** Tries again with what could not be aborted. Resolves to whether none of it is left. */
 export async function freeLostUploads(giving: GivingUp): Promise<boolean> {
-  const { ledger, place } = giving;
-  for (const { number, uploadId } of ledger.lostUploads()) {
-    if (await freeUpload(uploadId, await place(), giving)) ledger.setAborted(number);
+  const { ledger } = giving;
+  for (const attempt of ledger.lostAttempts()) {
+    if (await free(attempt, giving)) ledger.setAborted(attempt.number);
   }
-  return ledger.lostUploads().length === 0;
+  return ledger.lostAttempts().length === 0;
+}
+
+async function free(attempt: AttemptRow, giving: GivingUp): Promise<boolean> {
+  const { single, uploadId, instructions } = attempt;
+  if (single && instructions === undefined) return true;
+  const place = await giving.place();
+  const isAborted = single || (await freeUpload(uploadId, place, giving));
+  // With no upload left nothing can make the object any more.
+  return (await putBackInstructions(place, attempt, giving.warn)) && isAborted;
 }
 
 async function freeUpload(

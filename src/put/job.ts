@@ -22,6 +22,7 @@ const FIXED_OPTIONS = [
   'sign',
   'format',
   's3ecLegacy',
+  'instructionFile',
   'inherited',
 ] as const;
 

@@ -14,6 +14,7 @@ import { type Attempt, identityOf, type RangedSource } from './attempt.ts';
 import { findOurs, isDenied } from './confirm.ts';
 import { expectedObject } from './finish.ts';
 import { storedMessage } from './format.ts';
+import { writeInstructions } from './instructions.ts';
 import { openSigningKey } from './signing-key.ts';
 import { StartOver } from './start-over.ts';
 
@@ -116,6 +117,8 @@ async function arrived(
     if (!row.single || !isDenied(error)) throw error;
   }
   if (!answer) return undefined;
+  // Its file may have been put back while nobody knew that the object would arrive.
+  await writeInstructions(run, row);
   for (let number = 1; number <= message.layout.partCount; number++) {
     progress.kept(partOf(message, number).plainSize);
   }

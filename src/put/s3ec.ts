@@ -7,7 +7,7 @@ import { SealiftError } from '../errors.ts';
 import { badContext, checkEncryptionContext } from '../formats/esdk/context.ts';
 import type { EncryptedDataKey } from '../formats/esdk/header.ts';
 import type { S3ecMessage } from '../formats/message.ts';
-import { encodeHeader } from '../formats/s3ec/encode-header.ts';
+import { encodeHeader, encodeWithInstructions } from '../formats/s3ec/encode-header.ts';
 import { decodeHeader, HEADER_NAMES, type ObjectHeader, parsePairs } from '../formats/s3ec/header.ts';
 import { checkCommitment, deriveObjectKeys, deriveVaultKey } from '../formats/s3ec/keys.ts';
 import { DEFAULT_PART_SIZE, planLayout, planPipe } from '../formats/s3ec/layout.ts';
@@ -28,13 +28,16 @@ export class S3ecPut implements PutFormat {
   readonly firstPartSize: number;
   readonly #suite: Suite;
   readonly #partSize: number | undefined;
+  readonly #instructionFile: boolean;
 
-  constructor({ context = {}, frameSize, partSize, equalParts, sign, s3ecLegacy }: SealOptions) {
+  constructor(options: SealOptions) {
+    const { context = {}, frameSize, partSize, equalParts, sign, s3ecLegacy, instructionFile = false } = options;
     if (sign) throw notOfThisFormat('--sign', 'has no signatures');
     if (equalParts) throw notOfThisFormat('--equal-parts', 'may have 16 bytes more in its last part');
     if (frameSize !== undefined) throw notOfThisFormat('--frame-size', 'has no frames');
     this.#suite = s3ecLegacy ? GCM_SUITE : COMMITTING_SUITE;
     this.#partSize = partSize;
+    this.#instructionFile = instructionFile;
     this.firstPartSize = partSize ?? DEFAULT_PART_SIZE;
     const { contentAlgorithm } = this.#suite;
     this.keyNeeds = {
@@ -67,12 +70,13 @@ export class S3ecPut implements PutFormat {
       commitment: keys.commitment,
       description: this.#descriptionFor(wrapping),
     };
-    const metadata = encodeHeader(header);
+    const all = encodeHeader(header);
+    const split = this.#instructionFile ? encodeWithInstructions(header) : { metadata: all };
     const layout = cut.layout as S3ecMessage['layout'];
     return {
       message: { format: 's3ec', layout, suite, messageId, keys },
-      header: Buffer.from(JSON.stringify(metadata)),
-      metadata,
+      header: Buffer.from(JSON.stringify(all)),
+      ...split,
       vault: new Vault(deriveVaultKey({ dataKey, messageId })),
     };
   }

@@ -16,6 +16,7 @@ import { type Attempt, wholeSizeOf } from './attempt.ts';
 import { confirmWrite } from './confirm.ts';
 import { objectTag } from './ending.ts';
 import { expectedObject } from './finish.ts';
+import { withInstructions } from './instructions.ts';
 
 export async function sendWhole(run: PutRun, attempt: Attempt): Promise<WriteAnswer> {
   const { message, source } = attempt;
@@ -37,8 +38,10 @@ export async function sendHeld(run: PutRun, attempt: Attempt, source: PartSource
   const { crc32 } = intent;
   const { headers, condition } = row;
   const receipt = { number: 1, sealedSize: sealed.length, crc32, etag: '' };
-  const answer = await confirmWrite(run, expectedObject(attempt, [receipt]), (options) =>
-    place.store.putObject(place.key, sealed, { ...headers, ...options, crc32, condition }),
+  const answer = await withInstructions(run, row, () =>
+    confirmWrite(run, expectedObject(attempt, [receipt]), (options) =>
+      place.store.putObject(place.key, sealed, { ...headers, ...options, crc32, condition }),
+    ),
   );
   // All of it is with the kernel. After a failure the collector decides: a socket may still point into it.
   release(buffer);

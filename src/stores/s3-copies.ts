@@ -41,9 +41,11 @@ export class S3Copies implements Copies {
     return { number, size: last - first + 1, etag: required(ETag, 'ETag'), crc32: decodeCrc32(ChecksumCRC32) };
   }
 
-  async deleteVersion(key: string, versionId: string, options: CallOptions = {}): Promise<void> {
-    const command = new DeleteObjectCommand({ ...this.#calls.object(key), VersionId: versionId });
-    await this.#calls.send('DeleteObject', key, options, command);
+  async deleteVersion(key: string, { etag, versionId }: ObjectVersion, options: CallOptions = {}): Promise<void> {
+    const condition = { ifMatch: etag };
+    const which = versionId === undefined ? { IfMatch: etag } : { VersionId: versionId };
+    const command = new DeleteObjectCommand({ ...this.#calls.object(key), ...which });
+    await this.#calls.send('DeleteObject', key, { ...options, condition }, command);
   }
 
   #source(key: string, { etag, versionId }: ObjectVersion) {

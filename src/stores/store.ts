@@ -154,8 +154,11 @@ export interface Copies {
   /** Throws `object-changed`, `upload-lost`. */
   copyPart(key: string, part: PartCopy, options?: CallOptions): Promise<StoredPart>;
 
-  /** Deletes one version for good. One that is gone already is success. */
-  deleteVersion(key: string, versionId: string, options?: CallOptions): Promise<void>;
+  /**
+   * Deletes one version for good: one that is gone already is success. Where the bucket keeps none, the object: throws
+   * `target-changed` where it is not this very one.
+   */
+  deleteVersion(key: string, version: ObjectVersion, options?: CallOptions): Promise<void>;
 }
 
 export interface Store {

@@ -66,7 +66,7 @@ test('what official clients wrote is read, and written back as they wrote it', (
     }
     const written = encodeWithInstructions(header);
     expect(written.metadata).toEqual(metadata);
-    expect(plainFields(parsePairs(written.body.toString())!)).toEqual(plainFields(file));
+    expect(plainFields(parsePairs(written.instructions)!)).toEqual(plainFields(file));
   }
 });
 

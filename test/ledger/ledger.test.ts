@@ -141,12 +141,12 @@ test('lost uploads are kept through later attempts, each until it is aborted', (
   ledger.startAttempt(ATTEMPT, KEY);
   ledger.close();
   using again = Ledger.open(dir.path, id);
-  expect(again.lostUploads()).toMatchObject([
+  expect(again.lostAttempts()).toMatchObject([
     { number: 1, uploadId: 'upload 1' },
     { number: 3, uploadId: 'upload 3' },
   ]);
   again.setAborted(1);
-  expect(again.lostUploads()).toMatchObject([{ number: 3 }]);
+  expect(again.lostAttempts()).toMatchObject([{ number: 3 }]);
   for (const number of [1, 2, 4]) expect(codeOf(() => again.setAborted(number))).toBe('internal');
   again.unlock(KEY);
   expect(again.attempt()).toMatchObject({ number: 4, state: 'planned' });

@@ -108,7 +108,7 @@ test('from one KMS key to another, with its context', async () => {
 test('an instruction file is written anew, and the object left alone', async () => {
   const plot = await sealed('instructions');
   const { Metadata } = await headOf(plot);
-  const { metadata, body } = encodeWithInstructions(decodeHeader(Metadata!));
+  const { metadata, instructions: body } = encodeWithInstructions(decodeHeader(Metadata!));
   const Body = await stage.stored(plot);
   await stage.s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: plot.key, Body, Metadata: metadata }));
   const file = `${plot.key}.instruction`;

@@ -14,11 +14,14 @@ export function encodeHeader(header: ObjectHeader): Record<string, string> {
   return { ...bindingFields(header), ...keyFields(header) };
 }
 
-/** Split: `metadata` goes on the object, `body` into the instruction file. */
-export function encodeWithInstructions(header: ObjectHeader): { metadata: Record<string, string>; body: Buffer } {
-  const [metadata, instructions] =
+/** Split: `metadata` goes on the object, `instructions` into the instruction file. */
+export function encodeWithInstructions(header: ObjectHeader): {
+  metadata: Record<string, string>;
+  instructions: string;
+} {
+  const [metadata, fields] =
     header.version === 3 ? [bindingFields(header), keyFields(header)] : [{}, encodeHeader(header)];
-  return { metadata, body: Buffer.from(asciiJson(instructions)) };
+  return { metadata, instructions: asciiJson(fields) };
 }
 
 /** What is the object's own, whoever may open it. */

@@ -2,6 +2,7 @@
 import type { Mutant } from '../mutation.ts';
 
 const PUT = 'test/put/s3ec.test.ts';
+const FILE = 'test/put/instruction-file.test.ts';
 const FORMAT = 'test/formats/s3ec-header.test.ts';
 
 export const s3ec: Mutant[] = [
@@ -68,5 +69,45 @@ export const s3ec: Mutant[] = [
     replace: '  if (plainSize > 2 * MAX_PLAIN_SIZE) {\n',
     test: PUT,
     only: 'more than one GCM message',
+  },
+  {
+    breaks: 'where the object fails its older instruction file is put back',
+    file: 'src/put/instructions.ts',
+    find: "if (SealiftError.from(error).code !== 'interrupted') {",
+    replace: 'if (SealiftError.from(error).code === undefined) {',
+    test: FILE,
+    only: 'the older file is put back, and',
+  },
+  {
+    breaks: 'an object that is there keeps its instruction file',
+    file: 'src/put/instructions.ts',
+    find: 'if (object?.metadata[ID_METADATA] === sealiftId) return true;',
+    replace: 'void object;',
+    test: FILE,
+    only: 'a cancel leaves it its file',
+  },
+  {
+    breaks: 'an instruction file is replaced only if it is what was read',
+    file: 'src/put/instructions.ts',
+    find: 'if (!isOld) throw targetChanged(file.url);',
+    replace: 'if (!isOld && !there) throw targetChanged(file.url);',
+    test: FILE,
+    only: 'no longer what was read',
+  },
+  {
+    breaks: 'an instruction file of which no version is kept is replaced only with --yes',
+    file: 'src/put/instructions.ts',
+    find: 'if (!request.yes && keepsNoVersion(there))',
+    replace: 'if (request.yes === false && keepsNoVersion(there))',
+    test: FILE,
+    only: 'not ours is left alone',
+  },
+  {
+    breaks: 'an object that arrived late gets its instruction file',
+    file: 'src/put/resume.ts',
+    find: '  await writeInstructions(run, row);\n',
+    replace: '  void writeInstructions;\n',
+    test: FILE,
+    only: 'writes its own again',
   },
 ];
