@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DEFAULT_PART_SIZE } from '../src/formats/esdk/layout.ts';
-import { BASE_SIZE, HASH_THREAD_SIZE, laneSizeOf, THREAD_SIZE } from '../src/parts/memory.ts';
+import { BASE_SIZE, HASH_THREAD_SIZE, laneSizeOf, pipeLaneSizeOf, THREAD_SIZE } from '../src/parts/memory.ts';
 import { GiB, MiB } from '../src/units.ts';
 import { type SandboxProcess, startSandboxProcess } from '../test/support/cli.ts';
 import { writeSparseFile } from '../test/support/files.ts';
@@ -22,7 +22,7 @@ const only = process.argv[2] ?? '';
 let worst = 0;
 
 interface Row {
-  what: 'put' | 'put signed' | 'get to a file' | 'get to a pipe';
+  what: 'put' | 'put signed' | 'put of a pipe' | 'get to a file' | 'get to a pipe';
   threads: number;
   lanes: number;
   partMiB: number;
@@ -42,21 +42,24 @@ function rows(): Row[] {
     crews.map(([threads, lanes]) => ({ what: 'put', threads, lanes, partMiB }) as const),
   );
   const signed = crews.map(([threads, lanes]) => ({ what: 'put signed', threads, lanes, partMiB: 8 }) as const);
+  const piped = [8, 16, 32].flatMap((partMiB) =>
+    crews.slice(0, 4).map(([threads, lanes]) => ({ what: 'put of a pipe', threads, lanes, partMiB }) as const),
+  );
   const gets = (['get to a file', 'get to a pipe'] as const).flatMap((what) =>
     crews.map(([threads, lanes]) => ({ what, threads, lanes, partMiB: DEFAULT_PART_SIZE / MiB })),
   );
-  return [...puts, ...signed, ...gets].filter(({ what }) => what.includes(only));
+  return [...puts, ...signed, ...piped, ...gets].filter(({ what }) => what.includes(only));
 }
 
 async function peakOf(row: Row, cap: number, sandbox: SandboxProcess): Promise<number> {
   const { what, threads, lanes, partMiB } = row;
   const object = 's3://bkt/object';
   const target = join(folder, 'target');
-  const put = ['put', source, object, '--overwrite', '--fresh', '--part-size', `${partMiB}MiB`];
-  const keys = ['--kms-key', 'alias/sandbox'];
+  const flags = [object, '--overwrite', '--fresh', '--part-size', `${partMiB}MiB`, '--kms-key', 'alias/sandbox'];
   const args = {
-    put: [...put, ...keys],
-    'put signed': [...put, ...keys, '--sign'],
+    put: ['put', source, ...flags],
+    'put signed': ['put', source, ...flags, '--sign'],
+    'put of a pipe': ['put', '--from-command', `cat ${source}`, ...flags],
     'get to a file': ['get', object, target, '--overwrite', '--fresh'],
     'get to a pipe': ['get', object, '-'],
   }[what];
@@ -80,7 +83,8 @@ try {
   for (const row of rows()) {
     const { what, threads, lanes, partMiB } = row;
     const base = BASE_SIZE + (what === 'put signed' ? HASH_THREAD_SIZE : 0);
-    const cap = base + threads * THREAD_SIZE + lanes * laneSizeOf(partMiB * MiB + MiB / 8);
+    const laneSize = what === 'put of a pipe' ? pipeLaneSizeOf(partMiB * MiB) : laneSizeOf(partMiB * MiB + MiB / 8);
+    const cap = base + threads * THREAD_SIZE + lanes * laneSize;
     const peak = await peakOf(row, cap, what.startsWith('put') ? discarding : keeping);
     worst = Math.max(worst, peak / cap);
     const counts = `${String(threads).padStart(7)} ${String(lanes).padStart(6)} ${String(partMiB).padStart(6)}`;
