@@ -42,9 +42,16 @@ function baseSizeOf({ signs }: Pick<MemoryRequest, 'signs'>): number {
   return signs ? BASE_SIZE + HASH_THREAD_SIZE : BASE_SIZE;
 }
 
-/** The largest part of a pipe for which there is room when one lane has all: the inverse of `pipeLaneSizeOf`. */
+/**
+ * When parts grow, those before leave something behind: blocks of up to 32 MiB that were freed stay with malloc for a
+ * while. Plain and sealed, each of half the size, are as much as one new part.
+ */
+const LEFT_BEHIND_FACTOR = 1;
+
+/** The largest part to which a pipe's can grow, when one lane has all the room there is. */
 export function mostPipePartOf({ maxMemory, signs, threadCount }: MemoryPlan): number {
-  return Math.floor((maxMemory - baseSizeOf({ signs }) - threadCount * THREAD_SIZE) / PIPE_LANE_FACTOR);
+  const room = maxMemory - baseSizeOf({ signs }) - threadCount * THREAD_SIZE;
+  return Math.floor(room / (PIPE_LANE_FACTOR + LEFT_BEHIND_FACTOR));
 }
 
 export interface MemoryRequest {
