@@ -38,6 +38,7 @@ import { checkRecords } from '../support/records.ts';
 
 const KILL_COUNT = Number(process.env.SEALIFT_KILLS ?? 50);
 const DISASTER_COUNT = Math.ceil(KILL_COUNT / 10);
+const S3EC_COUNT = Math.ceil((KILL_COUNT * 3) / 5);
 const SIZE = Number(process.env.SEALIFT_KILL_SIZE ?? GiB);
 const PART_SIZE = 8 * MiB;
 const LANE_COUNT = 4;
@@ -105,9 +106,10 @@ async function checkEqual(one: Case): Promise<void> {
   await withClient((client) => client.send(new DeleteObjectCommand({ Bucket: 'bkt', Key: one.key })));
 }
 
-function checkNonces({ records }: Case): void {
+/** Each frame is sealed by a call of its own, or of one GCM message each part. */
+function checkNonces({ records, flags }: Case): void {
   const { calls, violations } = checkRecords(records);
-  expect(calls).toBeGreaterThan(SIZE / (256 * 1024) - 1);
+  expect(calls).toBeGreaterThan(SIZE / (flags.includes('s3ec') ? PART_SIZE : 256 * 1024) - 1);
   expect(violations).toEqual([]);
 }
 
@@ -125,6 +127,7 @@ describe(`kill -9 of a ${SIZE / MiB} MiB put`, () => {
     { kind: 'plain', count: KILL_COUNT, flags: [] },
     { kind: 'signed', count: DISASTER_COUNT, flags: ['--sign'] },
     { kind: 'in equal parts', count: DISASTER_COUNT, flags: ['--equal-parts'] },
+    { kind: 's3ec', count: S3EC_COUNT, flags: ['--format', 's3ec'] },
   ])('$count random moments, $kind', async ({ kind, count, flags }) => {
     for (let index = 0; index < count; index++) {
       const one = newCase(`${kind}-${index}`, flags);
@@ -216,6 +219,41 @@ describe('answers lost', () => {
       }
     });
   }
+
+  test('killed between an instruction file and its object: resume writes both', async () => {
+    for (const [operation, size] of [
+      ['CompleteMultipartUpload', SIZE],
+      ['PutObject', MiB],
+    ] as const) {
+      const one = newCase(`file-${operation}`);
+      const small = join(folder, `file-${operation}.bin`);
+      writeRandomFile(small, size);
+      const logFile = join(folder, `file-${operation}.log`);
+      const faults = `${operation}(key=${one.key}):1=stall`;
+      const faulty = await startSandboxProcess(['--https', '--bucket', 'bkt', '--faults', faults], logFile);
+      try {
+        const common = ['--state-dir', one.state, '--json'];
+        const format = ['--format', 's3ec', '--instruction-file'];
+        const args = ['put', small, one.target, '--kms-key', faulty.kmsKeyId, ...format, ...common];
+        const put = start(args, { env: faulty.env, records: one.records });
+        const isWritten = ({ key, operation }: LogEntry) =>
+          key === `${one.key}.instruction` && operation === 'PutObject';
+        while (!faulty.log().some(isWritten)) await sleep(20);
+        put.child.kill('SIGKILL');
+        await put.ended;
+        const resumed = await run(['resume', ...common], { env: faulty.env, records: one.records });
+        expect(resumed.last, resumed.stderr).toMatchObject({ type: 'result', plainBytes: size });
+        const back = join(folder, 'back.bin');
+        await run(['get', one.target, back, ...common], { env: faulty.env });
+        expect(await sha256Of(back)).toBe(await sha256Of(small));
+        rmSync(back);
+        expect(checkRecords(one.records).violations).toEqual([]);
+      } finally {
+        await faulty.stop();
+        rmSync(small);
+      }
+    }
+  });
 
   test('killed while the answer to Complete is lost: resume finds the object', async () => {
     for (const [operation, size] of [

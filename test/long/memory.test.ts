@@ -121,6 +121,13 @@ describe('a sandbox on the disk', () => {
     for (const act of [put(2 * GiB, cap, sandbox), ...gets(2 * GiB, cap, sandbox)]) await within(act);
   });
 
+  test('put and get of 2 GiB of the S3 Encryption Client within 190 MiB', async () => {
+    const [size, cap] = [2 * GiB, 190 * MiB];
+    const { args, ...rest } = put(size, cap, sandbox);
+    await within({ args: [...args, '--format', 's3ec'], ...rest });
+    for (const act of gets(size, cap, sandbox)) await within(act);
+  });
+
   const { bavail, bsize } = statfsSync(tmpdir());
   const free = bavail * bsize;
   const why = `(skipped without ${formatSize(ROOM_FOR_16_GIB)} free in ${tmpdir()}: there are ${formatSize(free)})`;
