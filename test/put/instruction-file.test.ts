@@ -96,42 +96,6 @@ describe.each([
     await stage.shared.verify({ source: plot.target, commitmentPolicy: 'require-encrypt-allow-decrypt' });
   });
 
-  test('a file that is there and not ours is left alone, with or without an object', async () => {
-    const plot = stage.plot(`${name} taken`, size);
-    const file = { Bucket: BUCKET, Key: fileOf(plot).key };
-    await stage.s3.send(new PutObjectCommand({ ...file, Body: 'somebody' }));
-    stage.requests.length = 0;
-    await expect(stage.put(plot, OPTIONS)).rejects.toMatchObject({ code: 'target-exists' });
-    await expect(stage.put(plot, { ...OPTIONS, overwrite: true })).rejects.toMatchObject({
-      code: 'unversioned',
-      exit: 2,
-    });
-    expect(writesOf(plot)).toEqual([]);
-    await stage.put(plot, OVER);
-    await stage.expectEqual(plot);
-  });
-
-  test('one that somebody writes meanwhile stays theirs', async () => {
-    const plot = stage.plot(`${name} race`, size);
-    const file = { Bucket: BUCKET, Key: fileOf(plot).key };
-    stage.strike(`PutObject(key=${file.Key}):1=slow@1MiB/s`, async () => {
-      await stage.s3.send(new PutObjectCommand({ ...file, Body: 'somebody' }));
-    });
-    await expect(stage.put(plot, OPTIONS)).rejects.toMatchObject({ code: 'target-exists' });
-    expect((await stage.stored(fileOf(plot))).toString()).toBe('somebody');
-    expect(await headOf(plot)).toBeUndefined();
-  });
-
-  test('nor is one replaced that is no longer what was read', async () => {
-    const plot = await replaced(`${name} rewrapped`, size);
-    const file = { Bucket: BUCKET, Key: fileOf(plot).key };
-    stage.strike(`HeadObject(key=${file.Key}):2=slow@100MiB/s`, async () => {
-      await stage.s3.send(new PutObjectCommand({ ...file, Body: 'somebody' }));
-    });
-    await expect(stage.put(plot, OVER)).rejects.toMatchObject({ code: 'target-changed' });
-    expect((await stage.stored(fileOf(plot))).toString()).toBe('somebody');
-  });
-
   test('where the object fails the older file is put back, and the job goes on', async () => {
     const plot = await replaced(`${name} fails`, size);
     const before = await stage.stored(fileOf(plot));
@@ -223,6 +187,42 @@ describe.each([
       expect((await stage.stored(fileOf(plot))).equals(plot.now)).toBe(true);
     });
   });
+});
+
+test('a file that is there and not ours is left alone, with or without an object', async () => {
+  const plot = stage.plot('taken', SMALL);
+  const file = { Bucket: BUCKET, Key: fileOf(plot).key };
+  await stage.s3.send(new PutObjectCommand({ ...file, Body: 'somebody' }));
+  stage.requests.length = 0;
+  await expect(stage.put(plot, OPTIONS)).rejects.toMatchObject({ code: 'target-exists' });
+  await expect(stage.put(plot, { ...OPTIONS, overwrite: true })).rejects.toMatchObject({
+    code: 'unversioned',
+    exit: 2,
+  });
+  expect(writesOf(plot)).toEqual([]);
+  await stage.put(plot, OVER);
+  await stage.expectEqual(plot);
+});
+
+test('one that somebody writes meanwhile stays theirs', async () => {
+  const plot = stage.plot('race', SMALL);
+  const file = { Bucket: BUCKET, Key: fileOf(plot).key };
+  stage.strike(`PutObject(key=${file.Key}):1=slow@1MiB/s`, async () => {
+    await stage.s3.send(new PutObjectCommand({ ...file, Body: 'somebody' }));
+  });
+  await expect(stage.put(plot, OPTIONS)).rejects.toMatchObject({ code: 'target-exists' });
+  expect((await stage.stored(fileOf(plot))).toString()).toBe('somebody');
+  expect(await headOf(plot)).toBeUndefined();
+});
+
+test('nor is one replaced that is no longer what was read', async () => {
+  const plot = await replaced('rewrapped', SMALL);
+  const file = { Bucket: BUCKET, Key: fileOf(plot).key };
+  stage.strike(`HeadObject(key=${file.Key}):2=slow@100MiB/s`, async () => {
+    await stage.s3.send(new PutObjectCommand({ ...file, Body: 'somebody' }));
+  });
+  await expect(stage.put(plot, OVER)).rejects.toMatchObject({ code: 'target-changed' });
+  expect((await stage.stored(fileOf(plot))).toString()).toBe('somebody');
 });
 
 test('a pipe has its file too', async () => {
