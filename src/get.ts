@@ -131,7 +131,7 @@ export async function openSource(
     object: place.url,
     plainBytes: progress.totalBytes,
     sealedBytes: object.info.size,
-    parts: piecesOf(run).length,
+    parts: piecesOf(run).count,
   });
 }
 

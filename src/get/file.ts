@@ -18,7 +18,7 @@ import { laneSizeOf } from '../parts/memory.ts';
 import { openJob } from './job.ts';
 import type { SealedObject } from './object.ts';
 import { type Opener, openerFor } from './open.ts';
-import { type Piece, piecesOf } from './pieces.ts';
+import { type Piece, type Pieces, piecesOf } from './pieces.ts';
 import { hashOfWritten, isAsWritten } from './read-back.ts';
 import {
   checkTarget,
@@ -35,12 +35,12 @@ import {
 export async function toFile(run: GetRun, target: string): Promise<string> {
   const overwrite = run.request.overwrite ?? false;
   const pieces = piecesOf(run);
-  const opener = await openerFor(run, pieces.length);
+  const opener = await openerFor(run, pieces.count);
   using ledger = await openJob(run, target);
   try {
     if (!(await wasPublished(run, ledger, target, pieces))) {
       await checkTarget(target, { overwrite });
-      const download = await takeUp(run, ledger, target, pieces.length);
+      const download = await takeUp(run, ledger, target, pieces.count);
       const todo = await piecesToFetch(run, ledger, download, pieces);
       if (!(await fetchPieces(run, ledger, download, { pieces: todo, opener }))) throw interrupted(target);
       await run.proof?.check(run.request.signal);
@@ -59,7 +59,7 @@ export async function toFile(run: GetRun, target: string): Promise<string> {
  * Whether an earlier run has given the whole file its name, and died before the ledger heard of it. The inode alone does
  * not tell, for file systems give numbers out again: the pieces must be there too.
  */
-async function wasPublished(run: GetRun, ledger: Ledger, target: string, pieces: Piece[]): Promise<boolean> {
+async function wasPublished(run: GetRun, ledger: Ledger, target: string, pieces: Pieces): Promise<boolean> {
   const { progress, message, request } = run;
   const before = ledger.download();
   if (!before || !isSameObject(before, run) || !(await isOurs(target, before))) return false;
@@ -138,8 +138,8 @@ async function piecesToFetch(
   run: GetRun,
   ledger: Ledger,
   { tempPath }: DownloadRow,
-  pieces: Piece[],
-): Promise<Piece[]> {
+  pieces: Pieces,
+): Promise<Iterable<Piece>> {
   const { progress, request } = run;
   const written = ledger.pieces();
   if (written.size === 0) return pieces;
@@ -177,7 +177,7 @@ async function fetchPieces(
   { request, progress, proof }: GetRun,
   ledger: Ledger,
   { tempPath }: DownloadRow,
-  { pieces, opener }: { pieces: Piece[]; opener: Opener },
+  { pieces, opener }: { pieces: Iterable<Piece>; opener: Opener },
 ): Promise<boolean> {
   const record = batched(async (written: WrittenPiece[]) => {
     await syncFile(tempPath);

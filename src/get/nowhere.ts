@@ -22,7 +22,7 @@ export async function toNowhere(run: GetRun): Promise<string> {
 export async function openAll(run: GetRun, onOpened: (piece: Piece) => void): Promise<boolean> {
   const { request, proof } = run;
   const pieces = piecesOf(run);
-  const opener = await openerFor(run, pieces.length);
+  const opener = await openerFor(run, pieces.count);
   const complete = await runLanes({
     items: pieces,
     lanes: opener.lanes,

@@ -29,26 +29,40 @@ export interface Piece extends Units {
   plainSize: number;
 }
 
+/** Pieces in order, each made when it is asked for: the largest objects have millions. */
+export interface Pieces extends Iterable<Piece> {
+  /** At least one. */
+  readonly count: number;
+  readonly firstNumber: number;
+}
+
 /**
  * The pieces that cover `range`. A range that ends before it begins is that of an empty object. Throws `bad-range` where
  * none of the bytes exist.
  */
-export function piecesOf({ message, range }: { message: Cut; range: ByteRange }): Piece[] {
+export function piecesOf({ message, range }: { message: Cut; range: ByteRange }): Pieces {
   const { plainSize, unitSize, partUnitCount, partCount } = gridOf(message);
   if (range.last >= range.first) checkRange(range, plainSize);
   const { firstUnit, lastUnit } = unitsCovering(message, range);
   // An empty last unit lies in the last part.
   const partNumberOf = (unit: number) => Math.min(partCount, Math.ceil(unit / partUnitCount));
 
-  const pieces: Piece[] = [];
-  for (let number = partNumberOf(firstUnit); number <= partNumberOf(lastUnit); number++) {
+  const firstNumber = partNumberOf(firstUnit);
+  const count = partNumberOf(lastUnit) - firstNumber + 1;
+
+  function pieceOf(number: number): Piece {
     const units = {
       firstUnit: Math.max((number - 1) * partUnitCount + 1, firstUnit),
       lastUnit: number === partCount ? lastUnit : Math.min(number * partUnitCount, lastUnit),
     };
     const first = Math.max((units.firstUnit - 1) * unitSize, range.first);
     const last = Math.min(units.lastUnit * unitSize - 1, range.last);
-    pieces.push({ number, ...units, plainOffset: first - range.first, plainSize: Math.max(0, last - first + 1) });
+    return { number, ...units, plainOffset: first - range.first, plainSize: Math.max(0, last - first + 1) };
   }
-  return pieces;
+
+  function* pieces(): Generator<Piece> {
+    for (let index = 0; index < count; index++) yield pieceOf(firstNumber + index);
+  }
+
+  return { firstNumber, count, [Symbol.iterator]: pieces };
 }

@@ -22,10 +22,10 @@ export async function toPipe(run: GetRun, sink: PlainSink): Promise<string> {
   progress.emit({ type: 'start', job: '', command: 'get', object: place.url, resumed: false, totalBytes });
   progress.isProven = run.message.format === 'esdk' || !releaseUnverified;
   if (proof && !releaseUnverified && !(await openAll(run, () => {}))) throw stopped(0);
-  const opener = await openerFor(run, pieces.length);
+  const opener = await openerFor(run, pieces.count);
   const turns = new Turns();
 
-  async function work(index: number, piece: Piece, cut: AbortSignal): Promise<void> {
+  async function work(piece: Piece, cut: AbortSignal): Promise<void> {
     // Given in the order they were asked for, so that the piece whose turn it is never lacks one.
     using _ticket = await opener.ticket();
     try {
@@ -37,7 +37,7 @@ export async function toPipe(run: GetRun, sink: PlainSink): Promise<string> {
 
     async function show(plain: Uint8Array, hash: Uint8Array | undefined): Promise<void> {
       proof?.add(piece, hash!);
-      await turns.take(index + 1);
+      await turns.take(piece.number - pieces.firstNumber + 1);
       await sink(plain);
       progress.acked(plain.length);
       turns.pass();
@@ -45,12 +45,12 @@ export async function toPipe(run: GetRun, sink: PlainSink): Promise<string> {
   }
 
   const complete = await runLanes({
-    items: pieces.entries(),
+    items: pieces,
     lanes: opener.lanes,
     stop: request.signal,
     // Nothing of it can be gone on with: pieces in flight are of no use to anybody.
     graceMs: 0,
-    work: ([index, piece], cut) => work(index, piece, cut),
+    work,
   });
   if (!complete) throw stopped(progress.ackedBytes);
   if (releaseUnverified) await proof?.check(request.signal);

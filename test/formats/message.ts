@@ -175,7 +175,7 @@ export function openRange(sealed: Buffer, { first, last }: ByteRange, request: O
   const layout = layoutOfObject({ sealedSize: sealed.length, headerSize, frameSize: header.frameSize });
   const range = { first, last: Math.max(first, Math.min(last, layout.plainSize - 1)) };
   const message = { format: 'esdk' as const, layout, messageId: header.messageId, keys };
-  return Buffer.concat(piecesOf({ message, range }).map((piece) => openPiece(sealed, message, piece, range)));
+  return Buffer.concat([...piecesOf({ message, range })].map((piece) => openPiece(sealed, message, piece, range)));
 }
 
 function openPiece(sealed: Buffer, message: EsdkMessage, piece: Piece, { first, last }: ByteRange): Buffer {

@@ -96,7 +96,7 @@ export const release: Mutant[] = [
     breaks: 'a verify opens all of it',
     file: 'src/get/nowhere.ts',
     find: '  const pieces = piecesOf(run);\n',
-    replace: '  const pieces = piecesOf(run).slice(0, 1);\n',
+    replace: '  const pieces = Object.assign([...piecesOf(run)].slice(0, 1), { count: 1 });\n',
     test: 'test/get/verify.test.ts',
     only: 'last frame',
   },
@@ -263,7 +263,7 @@ export const release: Mutant[] = [
   {
     breaks: 'to a pipe: in order',
     file: 'src/get/pipe.ts',
-    find: '      await turns.take(index + 1);\n',
+    find: '      await turns.take(piece.number - pieces.firstNumber + 1);\n',
     replace: '',
     test: STORIES,
     only: 'come in order',
