@@ -40,16 +40,29 @@ export interface Job {
 
 export interface Answer {
   ok: boolean;
+  /** There where it is not. */
   error?: string;
 }
 
-/** What an official client can do at all. */
+/** What a client can do at all. What it writes it reads. */
 export interface Peer {
   name: string;
   writes: Format[];
   wrappings: Wrapping[];
   instructionFiles: boolean;
+  readsInstructionFiles: boolean;
   multipart: boolean;
+  ranges: boolean;
+}
+
+/** A client at work. */
+export interface Writer {
+  peer: Peer;
+  run(job: Job): Promise<Answer>;
+  close(): void | Promise<void>;
+}
+
+interface OfficialPeer extends Peer {
   /** Builds it where that is needed, and says how it is started. Throws where its tools are missing. */
   build(): string[];
 }
@@ -57,13 +70,15 @@ export interface Peer {
 const HERE = import.meta.dirname;
 const BUILT = join(tmpdir(), 'sealift-interop');
 
-function java(flavor: 'v3' | 'v4', version: string, writes: Format[]): Peer {
+function java(flavor: 'v3' | 'v4', version: string, writes: Format[]): OfficialPeer {
   return {
     name: `Java ${version}`,
     writes,
     wrappings: ['kms', 'aes', 'rsa'],
     instructionFiles: true,
+    readsInstructionFiles: true,
     multipart: true,
+    ranges: true,
     build() {
       const folder = join(BUILT, `java-${flavor}`);
       const options = ['-q', '-B', '-P', flavor, `-Dbuild.folder=${folder}`, 'package'];
@@ -73,7 +88,7 @@ function java(flavor: 'v3' | 'v4', version: string, writes: Format[]): Peer {
   };
 }
 
-const PEERS: Peer[] = [
+const PEERS: OfficialPeer[] = [
   java('v4', '4.0.1', ['v2', 'v3']),
   java('v3', '3.5.0', ['v2']),
   {
@@ -81,7 +96,9 @@ const PEERS: Peer[] = [
     writes: ['v2', 'v3'],
     wrappings: ['kms'],
     instructionFiles: false,
+    readsInstructionFiles: false,
     multipart: false,
+    ranges: false,
     build() {
       const program = join(BUILT, 'go-v4');
       mkdirSync(BUILT, { recursive: true });
@@ -96,7 +113,9 @@ const PEERS: Peer[] = [
     writes: ['v2', 'v3'],
     wrappings: ['kms'],
     instructionFiles: false,
+    readsInstructionFiles: true,
     multipart: true,
+    ranges: false,
     build() {
       const folder = join(BUILT, 'python');
       const python = join(folder, 'bin', 'python');
@@ -109,7 +128,7 @@ const PEERS: Peer[] = [
 ];
 
 /** A peer that runs. */
-export class RunningPeer {
+export class RunningPeer implements Writer {
   readonly peer: Peer;
   readonly #child: ChildProcess;
   readonly #waiting: ((answer: Answer) => void)[] = [];
@@ -131,9 +150,9 @@ export class RunningPeer {
     });
   }
 
-  close(): void {
+  readonly close = (): void => {
     this.#child.stdin!.end();
-  }
+  };
 }
 
 /** Builds and starts every peer that can be had here; `missing` hears of the others. */

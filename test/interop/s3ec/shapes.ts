@@ -16,6 +16,9 @@ export const POLICY_TO_WRITE: Record<Format, string> = {
   v3: 'REQUIRE_ENCRYPT_REQUIRE_DECRYPT',
 };
 
+/** Under it they read both. */
+export const POLICY_TO_READ = 'REQUIRE_ENCRYPT_ALLOW_DECRYPT';
+
 /** All of `shapes` and `sizes` that a client can write. */
 export function shapesOf(peer: Peer, shapes: readonly Shape['shape'][], sizes: readonly number[]): Shape[] {
   return peer.writes.flatMap((format) =>
