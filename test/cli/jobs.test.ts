@@ -22,10 +22,12 @@ const RESULT_FIELDS = [
 ].flatMap((names) => names.split(','));
 
 let sandbox: Sandbox;
+/** What happens while a fault holds a request. */
+let meanwhile: () => void | Promise<void> = () => {};
 beforeAll(async () => {
   writeRandomFile(file, PART_COUNT * 8 * MiB);
   writeFileSync(join(folder, 'text'), 'a line of text\n'.repeat(100));
-  sandbox = await startSandbox({ buckets: ['bucket'] });
+  sandbox = await startSandbox({ buckets: ['bucket'], onFault: () => meanwhile() });
 });
 afterEach(() => sandbox.setFaults(''));
 afterAll(async () => {
@@ -168,10 +170,14 @@ describe('interrupted', () => {
     const here = place('two');
     await interruptedPut(here);
     await interruptedPut({ ...here, url: `${here.url}.copy` });
-    sandbox.setFaults('CompleteMultipartUpload:1=stall@1s');
     const resume = here.start(['resume', '--json']);
-    await resume.until(({ type, ackedBytes }) => type === 'progress' && ackedBytes === PART_COUNT * 8 * MiB);
-    resume.child.kill('SIGINT');
+    meanwhile = async () => {
+      meanwhile = () => {};
+      const heard = once(resume.child.stderr!, 'data');
+      resume.child.kill('SIGINT');
+      await heard;
+    };
+    sandbox.setFaults('CompleteMultipartUpload:1=stall@1ms');
     const { exit, lines } = await resume.ended;
     expect(lines.filter(({ type }) => type === 'result' || type === 'error')).toMatchObject([{ type: 'result' }]);
     expect(exit).toBe(4);

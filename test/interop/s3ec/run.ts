@@ -62,7 +62,10 @@ async function tryAll(server: string, env: Readonly<Record<string, string>>, key
   try {
     for (const writer of all) {
       const single = shapesOf(writer.peer, ['single', 'instruction file'], SIZES);
-      const cells = [...single, ...shapesOf(writer.peer, ['multipart'], MULTIPART_SIZES)];
+      // moto fails the multipart uploads of AWS's asynchronous Java client.
+      const isRefused = server === 'moto' && writer.peer.name.startsWith('Java');
+      const multipart = isRefused ? [] : shapesOf(writer.peer, ['multipart'], MULTIPART_SIZES);
+      const cells = [...single, ...multipart];
       console.log(`${server}: ${writer.peer.name} writes ${cells.length} objects`);
       for (const cell of cells) await tryCell(server, keys, writer, all, cell);
     }

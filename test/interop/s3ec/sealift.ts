@@ -15,7 +15,7 @@ export function sealiftPeer(env: Readonly<Record<string, string>>, folder: strin
       name: 'Sealift',
       writes: ['v2', 'v3'],
       wrappings: ['kms', 'aes', 'rsa'],
-      instructionFiles: false,
+      instructionFiles: true,
       readsInstructionFiles: true,
       multipart: true,
       ranges: true,
@@ -34,7 +34,7 @@ export function sealiftPeer(env: Readonly<Record<string, string>>, folder: strin
 }
 
 async function run(job: Job, stateDir: string): Promise<void> {
-  const { op, file, format, range, context } = job;
+  const { op, file, format, range, context, instructionFile } = job;
   const url = `s3://${job.bucket}/${job.key}`;
   await using engine = createEngine({ keyring: keyringOf(job), stateDir, threads: 1 });
   if (op === 'get') {
@@ -54,7 +54,15 @@ async function run(job: Job, stateDir: string): Promise<void> {
   }
   // Parts of 5 MiB make several of what is larger.
   const partSize = statSync(file).size > 5 * MiB ? 5 * MiB : undefined;
-  await engine.put({ source: file, target: url, format: 's3ec', s3ecLegacy: format === 'v2', context, partSize });
+  await engine.put({
+    source: file,
+    target: url,
+    format: 's3ec',
+    s3ecLegacy: format === 'v2',
+    instructionFile,
+    context,
+    partSize,
+  });
 }
 
 function keyringOf({ wrapping, keys }: Job) {
