@@ -62,10 +62,9 @@ async function tryAll(server: string, env: Readonly<Record<string, string>>, key
   try {
     for (const writer of all) {
       const single = shapesOf(writer.peer, ['single', 'instruction file'], SIZES);
-      // moto fails the multipart uploads of AWS's asynchronous Java client.
-      const isRefused = server === 'moto' && writer.peer.name.startsWith('Java');
-      const multipart = isRefused ? [] : shapesOf(writer.peer, ['multipart'], MULTIPART_SIZES);
-      const cells = [...single, ...multipart];
+      // AWS's asynchronous Java client, with which theirs writes, fails at moto or waits for ever: there Java only reads.
+      const hangs = server === 'moto' && writer.peer.name.startsWith('Java');
+      const cells = hangs ? [] : [...single, ...shapesOf(writer.peer, ['multipart'], MULTIPART_SIZES)];
       console.log(`${server}: ${writer.peer.name} writes ${cells.length} objects`);
       for (const cell of cells) await tryCell(server, keys, writer, all, cell);
     }
