@@ -9,7 +9,7 @@ export default defineConfig({
     include: long ? ['test/long/**/*.test.ts'] : ['test/**/*.test.ts'],
     exclude: long ? [] : ['test/long/**'],
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     fileParallelism: !long,
     testTimeout: long ? 1_800_000 : 90_000,
     hookTimeout: 60_000,
