@@ -32,7 +32,7 @@ Examples:
   $ sealift put db.tar s3://backups/2026/db.tar --kms-key alias/backups
   $ sealift put db.tar s3://backups/db.tar --kms-key alias/backups --overwrite --storage-class GLACIER_IR
   $ sealift put db.tar file:///mnt/usb/ --raw-key ~/backup.key        # onto a disk, under the file's name
-  $ tar c /srv | sealift put - s3://backups/srv.tar --kms-key alias/backups --expected-size 1TiB
+  $ tar c /srv | sealift put - s3://backups/srv.tar --kms-key alias/backups --expected-size 500GiB
   $ sealift put --from-command 'pg_dump shop' s3://backups/shop.sql --kms-key alias/backups
 
 Interrupted? The same command, or \`sealift resume\`, goes on where it stopped. A pipe begins anew. Of a pipe's producer
