@@ -6,8 +6,11 @@
  * An object's key, to which its message is bound, is the file's name without the directory, as a key is without its
  * bucket: a directory may be moved or copied whole, and two objects that were swapped in it are noticed.
  */
+import { readSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { rm } from 'node:fs/promises';
+import { setImmediate as turn } from 'node:timers/promises';
+import { isMainThread } from 'node:worker_threads';
 import { SealiftError } from '../errors.ts';
 import { KiB } from '../units.ts';
 import { createFile, directoryError } from './directory-files.ts';
@@ -214,7 +217,7 @@ async function* readSlices(
     for (let offset = first; offset <= last; ) {
       if (signal?.aborted) throw SealiftError.interrupted(signal, `Read ${place.url}`);
       const slice = Buffer.allocUnsafeSlow(Math.min(SLICE_SIZE, last + 1 - offset));
-      const { bytesRead } = await file.read(slice, 0, slice.length, offset);
+      const bytesRead = await readInto(slice, file, offset);
       if (bytesRead === 0) throw changed(place.url);
       offset += bytesRead;
       yield bytesRead === slice.length ? slice : slice.subarray(0, bytesRead);
@@ -224,6 +227,16 @@ async function* readSlices(
   } finally {
     await file.close();
   }
+}
+
+/**
+ * Resolves to the bytes read. The main thread, which hears signals, has others read for it. A thread of ours reads by
+ * itself: handing every slice over would cost more than opening it. In between it hears whether its part was cut.
+ */
+async function readInto(slice: Buffer, file: FileHandle, offset: number): Promise<number> {
+  if (isMainThread) return (await file.read(slice, 0, slice.length, offset)).bytesRead;
+  await turn();
+  return readSync(file.fd, slice, 0, slice.length, offset);
 }
 
 function notFound({ url }: ObjectPlace): SealiftError {
