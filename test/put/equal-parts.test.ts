@@ -8,7 +8,7 @@ import { type Layout, partOf } from '../../src/formats/esdk/layout.ts';
 import { DEFAULT_FRAME_SIZE } from '../../src/formats/esdk/plan.ts';
 import { MiB } from '../../src/units.ts';
 import { changeQuietly } from '../support/files.ts';
-import { attemptOf, ofType, openStage, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
+import { attemptOf, ofType, openStage, PART_2_FAILS, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
 
 const EQUAL = { partSize: PART_SIZE, equalParts: true };
 
@@ -80,13 +80,13 @@ describe('interrupted', () => {
 
   test('it is not gone on with by unequal parts', async () => {
     const plot = stage.plot('options');
-    await stage.failedPut(plot, 'UploadPart(part=2):*=500', 'store-unavailable');
+    await stage.failedPut(plot, PART_2_FAILS, 'store-unavailable');
     await expect(stage.put(plot, EQUAL)).rejects.toMatchObject({ code: 'options-differ' });
   });
 
   test('it starts under a new key where a frame of two parts has changed', async () => {
     const plot = stage.plot('changed');
-    await stage.failedPut(plot, 'UploadPart(part=2):*=500', 'store-unavailable', EQUAL);
+    await stage.failedPut(plot, PART_2_FAILS, 'store-unavailable', EQUAL);
     const before = attemptOf(plot);
     for (const number of [1, 2]) expect(framesOf(before, number)).toContain(SHARED_FRAME);
     changeQuietly(plot.source, [SHARED_BYTE]);

@@ -16,12 +16,21 @@ import { jobIdOf, Ledger } from '../../src/ledger/ledger.ts';
 import { Vault } from '../../src/put/vault.ts';
 import type { PutRequest } from '../../src/put.ts';
 import { changeQuietly, writeSparseFile } from '../support/files.ts';
-import { BUCKET, keyring, ofType, openStage, PART_SIZE, type Plot, SIZE, type Stage } from '../support/stage.ts';
+import {
+  BUCKET,
+  keyring,
+  ofType,
+  openStage,
+  PART_2_FAILS,
+  PART_3_FAILS,
+  PART_SIZE,
+  type Plot,
+  SIZE,
+  type Stage,
+} from '../support/stage.ts';
 
 const V3 = { partSize: PART_SIZE, format: 's3ec' as const };
 const V2 = { ...V3, s3ecLegacy: true };
-const PART_2_FAILS = 'UploadPart(part=2):*=500';
-const PART_3_FAILS = 'UploadPart(part=3):*=500';
 
 let stage: Stage;
 beforeAll(async () => {

@@ -13,7 +13,17 @@ import {
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { MiB } from '../../src/units.ts';
 import { changeQuietly, writeSparseFile } from '../support/files.ts';
-import { attemptOf, ofType, openStage, PART_SIZE, type Plot, SIZE, type Stage } from '../support/stage.ts';
+import {
+  attemptOf,
+  ofType,
+  openStage,
+  PART_2_FAILS,
+  PART_3_FAILS,
+  PART_SIZE,
+  type Plot,
+  SIZE,
+  type Stage,
+} from '../support/stage.ts';
 
 const official = buildClient(CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT);
 /** The stage's own key. */
@@ -28,10 +38,6 @@ const officialKeyring = new RawAesKeyringNode({
 const SIGNED = { partSize: PART_SIZE, frameSize: MiB, sign: true };
 /** Three parts, of which the last is a byte. */
 const SHORT = 2 * PART_SIZE + 1;
-/** Part 1 is acknowledged, part 2 is promised and does not arrive: there is no signature yet. */
-const PART_2_FAILS = 'UploadPart(part=2):*=500';
-/** The last part is promised, with the signature in it. */
-const PART_3_FAILS = 'UploadPart(part=3):*=500';
 
 let stage: Stage;
 beforeAll(async () => {

@@ -11,7 +11,16 @@ import type { JobEvent } from '../../src/job.ts';
 import { rawAesKeyring } from '../../src/keys/raw-aes.ts';
 import { DirectoryStore } from '../../src/stores/directory.ts';
 import { KiB, MiB } from '../../src/units.ts';
-import { BUCKET, keyring, ofType, openStage, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
+import {
+  BUCKET,
+  keyring,
+  ofType,
+  openStage,
+  PART_2_FAILS,
+  PART_SIZE,
+  type Plot,
+  type Stage,
+} from '../support/stage.ts';
 
 const HEADERS = {
   metadata: { color: 'blue', 'x-origin': 'ship' },
@@ -22,8 +31,6 @@ const HEADERS = {
 };
 /** Two parts, the last of them short. */
 const SHORT = PART_SIZE + 1000;
-/** Part 1 is acknowledged, part 2 is promised and does not arrive. */
-const PART_2_FAILS = 'UploadPart(part=2):*=500';
 
 let stage: Stage;
 beforeAll(async () => {

@@ -15,10 +15,18 @@ import { jobIdOf, Ledger } from '../../src/ledger/ledger.ts';
 import { openStateDir } from '../../src/ledger/state-dir.ts';
 import { KiB, MiB } from '../../src/units.ts';
 import { changeQuietly } from '../support/files.ts';
-import { attemptOf, BUCKET, keyring, ofType, openStage, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
-
-/** Part 1 is acknowledged, part 2 is promised and does not arrive, part 3 is not begun. */
-const PART_2_FAILS = 'UploadPart(part=2):*=500';
+import {
+  attemptOf,
+  BUCKET,
+  keyring,
+  ofType,
+  openStage,
+  PART_2_FAILS,
+  PART_3_FAILS,
+  PART_SIZE,
+  type Plot,
+  type Stage,
+} from '../support/stage.ts';
 
 let stage: Stage;
 beforeAll(async () => {
@@ -150,7 +158,7 @@ describe('a ledger older than the upload is noticed', () => {
     const names = readdirSync(plot.stateDir).filter((name) => name.startsWith(job));
     const files = names.map((name) => join(plot.stateDir, name));
     const copies = files.map((path) => [path, readFileSync(path)] as const);
-    await stage.failedPut(plot, 'UploadPart(part=3):*=500', 'store-unavailable');
+    await stage.failedPut(plot, PART_3_FAILS, 'store-unavailable');
     const before = attemptOf(plot);
     // In place: the files keep their inodes, as a restore by rsync would.
     for (const [path, bytes] of copies) writeFileSync(path, bytes);

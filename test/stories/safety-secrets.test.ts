@@ -22,7 +22,7 @@ import { resolveS3Settings } from '../../src/stores/aws-settings.ts';
 import { S3Store } from '../../src/stores/s3.ts';
 import { MiB } from '../../src/units.ts';
 import { run } from '../support/cli.ts';
-import { BUCKET, keyring, openStage, type Plot, type Stage } from '../support/stage.ts';
+import { BUCKET, keyring, openStage, PART_3_FAILS, type Plot, type Stage } from '../support/stage.ts';
 
 let stage: Stage;
 beforeAll(async () => {
@@ -94,7 +94,7 @@ describe('a plain data key', () => {
 
   test('is in nothing that a command says or leaves', async () => {
     const plot = stage.plot('unsaid');
-    stage.sandbox.setFaults('UploadPart(part=3):*=500');
+    stage.sandbox.setFaults(PART_3_FAILS);
     const args = [
       'put',
       plot.source,

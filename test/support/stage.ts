@@ -29,6 +29,9 @@ export const BUCKET = 'bucket';
 export const PART_SIZE = 5 * MiB;
 /** Three parts, the last of them not full. */
 export const SIZE = 3 * PART_SIZE - 12_345;
+/** Faults that let a put of that many parts fail, with the parts before acknowledged. */
+export const PART_2_FAILS = 'UploadPart(part=2):*=500';
+export const PART_3_FAILS = 'UploadPart(part=3):*=500';
 
 export const keyring = rawAesKeyring({ namespace: 'test', name: 'story', key: Buffer.alloc(32, 'wrapping key') });
 
