@@ -3,10 +3,14 @@ import { defineConfig } from 'vitest/config';
 /** `npm test` runs everything but test/long; `npm run test:long` runs test/long alone. */
 const long = process.env.SEALIFT_LONG === '1';
 
+// The processes of the tests inherit it, and so do their threads and the commands they run. `npm ci` clears it away.
+process.env.NODE_COMPILE_CACHE ??= new URL('../node_modules/.cache/compiled', import.meta.url).pathname;
+
 export default defineConfig({
   root: new URL('..', import.meta.url).pathname,
   test: {
     include: long ? ['test/long/**/*.test.ts'] : ['test/**/*.test.ts'],
+    globalSetup: ['test/support/warm-up.ts'],
     exclude: long ? [] : ['test/long/**'],
     pool: 'forks',
     maxWorkers: 3,
