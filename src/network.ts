@@ -5,12 +5,12 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { BlockList, isIP, isIPv6 } from 'node:net';
-import { getCACertificates } from 'node:tls';
+import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { SealiftError } from './errors.ts';
 
 /** What a service's endpoint may be, and how its user set it. */
 export interface EndpointRules {
-  /** `S3` or `KMS`. */
+  /** `S3`, `KMS` or `Service Quotas`. */
   service: string;
   /** The settings an endpoint comes from, for the user who set a wrong one. */
   settings: string;
@@ -66,6 +66,15 @@ export function trustedCertificates(caBundle: string): string[] {
       cause: error,
     });
   }
+}
+
+/**
+ * What an HTTPS agent is given for AWS_CA_BUNDLE's sake. A context made once: given as `ca`, all certificates would be
+ * parsed for each connection and be part of its name.
+ */
+export function trustOptions(): { secureContext?: SecureContext } {
+  const { AWS_CA_BUNDLE: caBundle } = process.env;
+  return caBundle ? { secureContext: createSecureContext({ ca: trustedCertificates(caBundle) }) } : {};
 }
 
 /** A request failed and is being made again. */

@@ -26,10 +26,11 @@ export function count(text: string, name: string): number {
   throw badOption(text, name, 'a whole number above 0');
 }
 
-export function share(text: string, name: string): number {
+export function share(text: string, name: string): number | 'auto' {
+  if (text === 'auto') return text;
   const value = Number(text);
   if (value > 0 && value <= 1) return value;
-  throw badOption(text, name, 'a part of the quota, above 0 and at most 1: half of it is 0.5');
+  throw badOption(text, name, 'a part of the quota, above 0 and at most 1 (half of it is 0.5), or auto');
 }
 
 export function rate(text: string, name: string): number {

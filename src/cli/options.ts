@@ -13,7 +13,7 @@ export interface KeyFlags {
   kmsKey?: string[] | undefined;
   rawKey?: string[] | undefined;
   kmsGrantToken?: string[] | undefined;
-  kmsShare?: number | undefined;
+  kmsShare?: number | 'auto' | undefined;
   kmsRate?: number | undefined;
   keyReuse?: 'on' | 'off' | undefined;
   kmsDiscoveryAccount?: string[] | undefined;
@@ -89,7 +89,7 @@ export function keyOptions(command: Command): Command {
     .addOption(flag('--kms-key <id>', 'KMS key id, ARN or alias; repeat for keys that can open it too', list))
     .addOption(flag('--raw-key <file>', 'raw key file, as `sealift keygen` makes it; repeat likewise', paths))
     .addOption(flag('--kms-grant-token <token>', 'token of a grant that is still new; may be repeated', list))
-    .addOption(flag('--kms-share <part>', "part of the region's KMS quota to use (default 0.2)", share))
+    .addOption(flag('--kms-share <part>', "part of the region's KMS quota to use (default 0.2), or auto", share))
     .addOption(flag('--kms-rate <n>', 'KMS calls a second at most, instead of a share', rate))
     .addOption(flag('--key-reuse <on|off>', 'one data key for many objects (default on)').choices(['on', 'off']));
 }

@@ -12,6 +12,7 @@ import { createKmsClient } from '../keys/kms-client.ts';
 import { multiKeyring as keyringOfSeveral } from '../keys/multi.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import { kmsQuota } from '../limits/quotas.ts';
+import { readKmsQuota } from '../limits/service-quotas.ts';
 import { kmsLimiter } from '../limits/token-bucket.ts';
 import type { Retry } from '../network.ts';
 import type { EngineOptions } from './api.ts';
@@ -22,8 +23,11 @@ const DEFAULT_KMS_SHARE = 0.2;
 export interface KmsKeyringOptions {
   /** Key ids, ARNs or aliases. The first makes data keys, the others can open them too. None: open only, whatever the object names. */
   keyIds: readonly string[];
-  /** Share of the region's request quota to use at most. Default 0.2. */
-  share?: number | undefined;
+  /**
+   * Share of the region's default request quota to use at most. Default 0.2. `auto` is 0.2 of what Service Quotas say
+   * this very account has.
+   */
+  share?: number | 'auto' | undefined;
   /** Requests a second at most; overrides `share`. */
   ratePerSecond?: number | undefined;
   /** Which keys KMS may be asked about that an object names and `keyIds` does not. All where absent. */
@@ -153,15 +157,24 @@ export class EngineKeys implements WrappingKeyring {
   }
 
   async #overKms(options: KmsKeyringOptions): Promise<WrappingKeyring> {
-    const { keyIds, share = DEFAULT_KMS_SHARE, ratePerSecond, discovery, grantTokens } = options;
+    const { keyIds, discovery, grantTokens } = options;
     this.#client ??= await createKmsClient();
     const client = this.#client;
     const region = await client.config.region();
-    const quota = kmsQuota(region);
-    this.#limiter ??= kmsLimiter({ ratePerSecond: ratePerSecond ?? quota * share });
+    this.#limiter ??= kmsLimiter({ ratePerSecond: await rateOf(options, region) });
     const access = { client, limiter: this.#limiter, onRetry: this.#onRetry };
     return keyringOverKms({ ...access, keyIds, discovery, region, grantTokens });
   }
+}
+
+/** Calls a second that KMS is asked at most. */
+async function rateOf(
+  { share = DEFAULT_KMS_SHARE, ratePerSecond }: KmsKeyringOptions,
+  region: string,
+): Promise<number> {
+  if (ratePerSecond !== undefined) return ratePerSecond;
+  if (share === 'auto') return DEFAULT_KMS_SHARE * (await readKmsQuota(region)).perSecond;
+  return share * kmsQuota(region);
 }
 
 /** Equal for equal keys: a job goes on only under those it was begun with. */

@@ -4,15 +4,8 @@
  */
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { createSecureContext, type SecureContext } from 'node:tls';
 import { KMSClient } from '@aws-sdk/client-kms';
-import {
-  checkEndpoint,
-  type EndpointRules,
-  regionFromEnvironment,
-  resolveRegion,
-  trustedCertificates,
-} from '../network.ts';
+import { checkEndpoint, type EndpointRules, regionFromEnvironment, resolveRegion, trustOptions } from '../network.ts';
 
 /** A KMS call carries some hundred bytes and takes some milliseconds: what takes this long has stalled. */
 const CONNECT_DEADLINE_MS = 5_000;
@@ -58,12 +51,6 @@ function agents(stallMs: number) {
     // A connection on which no byte moves for so long is given up, before an answer or within it.
     socketTimeout: stallMs,
     httpAgent: new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS }),
-    httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets: MAX_SOCKETS, ...trust() }),
+    httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets: MAX_SOCKETS, ...trustOptions() }),
   };
-}
-
-/** A context made once: given as `ca`, all certificates would be parsed for each connection and be part of its name. */
-function trust(): { secureContext?: SecureContext } {
-  const { AWS_CA_BUNDLE: caBundle } = process.env;
-  return caBundle ? { secureContext: createSecureContext({ ca: trustedCertificates(caBundle) }) } : {};
 }

@@ -2,10 +2,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Body } from './body.ts';
 import type { Fault } from './faults.ts';
-import type { RequestRecord } from './log.ts';
+import type { RequestRecord, ServiceName } from './log.ts';
 
-/** What the header x-amz-target of KMS calls begins with. */
-export const KMS_TARGET = 'TrentService.';
+/** What the header x-amz-target begins with, of services that have one. */
+export const TARGETS = { kms: 'TrentService.', servicequotas: 'ServiceQuotasV20190624.' } as const;
 
 /** Thrown once the connection is gone: nobody waits for an answer. */
 export class ConnectionLost extends Error {}
@@ -31,11 +31,10 @@ export function newExchange(request: IncomingMessage, response: ServerResponse, 
 }
 
 function newRecord(request: IncomingMessage): RequestRecord {
-  const isKms = String(request.headers['x-amz-target'] ?? '').startsWith(KMS_TARGET);
   return {
     time: now(),
     firstByteTime: null,
-    service: isKms ? 'kms' : 's3',
+    service: serviceOf(request),
     operation: request.method ?? '',
     bucket: null,
     key: null,
@@ -48,6 +47,12 @@ function newRecord(request: IncomingMessage): RequestRecord {
     fault: null,
     ms: 0,
   };
+}
+
+function serviceOf({ headers }: IncomingMessage): ServiceName {
+  const target = String(headers['x-amz-target'] ?? '');
+  if (target.startsWith(TARGETS.kms)) return 'kms';
+  return target.startsWith(TARGETS.servicequotas) ? 'servicequotas' : 's3';
 }
 
 /** Milliseconds since 1970, with fractions. */

@@ -27,6 +27,7 @@
  */
 import { SealiftError } from '../errors.ts';
 import { parseDuration, parseSize } from '../units.ts';
+import type { ServiceName } from './log.ts';
 
 export type Fault =
   | { kind: 'status'; status: number; code: string }
@@ -38,7 +39,7 @@ export type Fault =
   | { kind: 'corrupt'; offset?: number };
 
 export interface FaultCall {
-  service: 's3' | 'kms';
+  service: ServiceName;
   operation: string;
   bucket?: string;
   key?: string;
@@ -55,10 +56,14 @@ interface Rule {
   counts: Map<string, number>;
 }
 
-/** What a bare status means: S3 API Reference, "Error responses"; KMS API Reference, Decrypt, "Errors". */
+/**
+ * What a bare status means: S3 API Reference, "Error responses"; KMS API Reference, Decrypt, "Errors"; Service Quotas API
+ * Reference, GetServiceQuota, "Errors".
+ */
 const CODES = {
   s3: { 500: 'InternalError', 503: 'SlowDown' },
   kms: { 500: 'KMSInternalException', 503: 'DependencyTimeoutException' },
+  servicequotas: { 500: 'ServiceException', 503: 'ServiceException' },
 } as const;
 
 /** The statuses of errors that may be given by name, from the same pages. */

@@ -13,7 +13,7 @@ import { KmsRequest } from './kms-request.ts';
 const DEFAULT_ALIAS = 'alias/sandbox';
 
 /** The smallest Region's quota (KMS Developer Guide, "Request quotas"). */
-const DEFAULT_QUOTA_PER_SECOND = 10_000;
+export const DEFAULT_QUOTA_PER_SECOND = 10_000;
 
 export interface SandboxKmsOptions {
   region: string;
@@ -32,13 +32,13 @@ export class SandboxKms {
   readonly denied: Set<string>;
 
   readonly #keys: SandboxKeys;
-  readonly #quotaPerSecond: number;
+  readonly quotaPerSecond: number;
   #second = 0;
   #usedInSecond = 0;
 
   constructor(options: SandboxKmsOptions) {
     this.#keys = new SandboxKeys(options);
-    this.#quotaPerSecond = options.quotaPerSecond ?? DEFAULT_QUOTA_PER_SECOND;
+    this.quotaPerSecond = options.quotaPerSecond ?? DEFAULT_QUOTA_PER_SECOND;
     this.denied = this.#keys.denied;
     if (!this.#keys.aliases().some((alias) => alias.name === DEFAULT_ALIAS)) {
       this.#keys.addAlias(DEFAULT_ALIAS, this.#keys.create('The key of the Sealift sandbox'));
@@ -72,7 +72,7 @@ export class SandboxKms {
     if (second !== this.#second) this.#usedInSecond = 0;
     this.#second = second;
     this.#usedInSecond += 1;
-    if (this.#usedInSecond > this.#quotaPerSecond) {
+    if (this.#usedInSecond > this.quotaPerSecond) {
       const message = 'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.';
       throw new KmsError('ThrottlingException', message);
     }

@@ -1,12 +1,15 @@
 /** What the sandbox saw: one record a request, when it has ended or was cut. */
 import { closeSync, openSync, writeSync } from 'node:fs';
 
+/** `kms` and `servicequotas` share a protocol, AWS JSON 1.1. */
+export type ServiceName = 's3' | 'kms' | 'servicequotas';
+
 export interface RequestRecord {
   /** Milliseconds since 1970, with fractions: when the head of the request was read. */
   time: number;
   /** When the first byte of the body came; null where there was none. */
   firstByteTime: number | null;
-  service: 's3' | 'kms';
+  service: ServiceName;
   /** As the SDKs name it. */
   operation: string;
   bucket: string | null;

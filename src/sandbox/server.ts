@@ -1,5 +1,5 @@
 /**
- * The sandbox: a local S3 and KMS in one server on the loopback address, strict where AWS is strict, so that what works
+ * The sandbox: a local S3, KMS and Service Quotas in one server on the loopback address, strict where AWS is strict, so that what works
  * here works there. Bytes lie in a temporary folder, in a folder of yours, or nowhere.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,6 +18,7 @@ import { addBucket } from './s3/buckets.ts';
 import type { S3 } from './s3/call.ts';
 import { Catalog } from './s3/catalog.ts';
 import { DiscardStorage, FolderStorage, type Storage } from './s3/storage.ts';
+import { SandboxQuotas } from './service-quotas.ts';
 import { Shell } from './shell.ts';
 import { createCertificate } from './tls.ts';
 
@@ -96,6 +97,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const shell = new Shell(faults, {
     s3,
     kms,
+    quotas: new SandboxQuotas({ region, kmsPerSecond: kms.quotaPerSecond }),
     credentials: CREDENTIALS,
     secure: options.https ?? false,
     onFault: options.onFault,

@@ -1,28 +1,32 @@
 /**
- * One HTTP exchange, from the head of the request to its record in the log, for S3 and KMS alike: find the operation,
- * check the signature, let a fault strike, run the operation, answer.
+ * One HTTP exchange, from the head of the request to its record in the log, for S3, KMS and Service Quotas alike: find the
+ * operation, check the signature, let a fault strike, run the operation, answer.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { KiB } from '../units.ts';
 import { send } from './answer.ts';
-import { ConnectionLost, type Exchange, KMS_TARGET, newExchange, now } from './exchange.ts';
+import { ConnectionLost, type Exchange, newExchange, now, TARGETS } from './exchange.ts';
 import type { Fault, FaultCall, Faults } from './faults.ts';
 import type { SandboxKms } from './kms.ts';
-import type { RequestRecord } from './log.ts';
+import type { RequestRecord, ServiceName } from './log.ts';
 import { endure, loseAnswer, newBody } from './mischief.ts';
 import { locate } from './request.ts';
 import type { Answer, S3 } from './s3/call.ts';
 import { createDigest } from './s3/checksums.ts';
 import { S3Error } from './s3/errors.ts';
 import { findRoute, runOperation } from './s3/routes.ts';
+import type { SandboxQuotas } from './service-quotas.ts';
 import { type Credentials, Verifier } from './sigv4.ts';
 
 /** KMS takes at most 4 KiB of plaintext and 8 KiB of context; this leaves room for base64 and names. */
-const KMS_BODY_LIMIT = 256 * KiB;
+const JSON_BODY_LIMIT = 256 * KiB;
+
+type JsonService = Exclude<ServiceName, 's3'>;
 
 export interface ShellOptions {
   readonly s3: S3;
   readonly kms: SandboxKms;
+  readonly quotas: SandboxQuotas;
   readonly credentials: Credentials;
   readonly secure: boolean;
   readonly onRequest: (record: RequestRecord) => void;
@@ -32,7 +36,7 @@ export interface ShellOptions {
 export class Shell {
   faults: Faults;
   readonly #options: ShellOptions;
-  readonly #verifiers: { s3: Verifier; kms: Verifier };
+  readonly #verifiers: Readonly<Record<ServiceName, Verifier>>;
   readonly #open = new Set<Promise<unknown>>();
   #count = 0;
 
@@ -40,10 +44,8 @@ export class Shell {
     this.faults = faults;
     this.#options = options;
     const { credentials, s3 } = options;
-    this.#verifiers = {
-      s3: new Verifier({ credentials, region: s3.region, service: 's3' }),
-      kms: new Verifier({ credentials, region: s3.region, service: 'kms' }),
-    };
+    const verifierOf = (service: ServiceName) => new Verifier({ credentials, region: s3.region, service });
+    this.#verifiers = { s3: verifierOf('s3'), kms: verifierOf('kms'), servicequotas: verifierOf('servicequotas') };
   }
 
   /** Answers one request. Never throws. */
@@ -70,8 +72,9 @@ export class Shell {
 
   async #answer(exchange: Exchange): Promise<void> {
     try {
-      if (exchange.record.service === 'kms') await this.#answerKms(exchange);
-      else await this.#answerS3(exchange);
+      const { service } = exchange.record;
+      if (service === 's3') await this.#answerS3(exchange);
+      else await this.#answerJson(exchange, service);
     } catch (error) {
       if (!(error instanceof ConnectionLost)) exchange.response.destroy();
     }
@@ -131,12 +134,12 @@ export class Shell {
     return answer;
   }
 
-  // KMS.
+  // KMS and Service Quotas.
 
-  async #answerKms(exchange: Exchange): Promise<void> {
+  async #answerJson(exchange: Exchange, service: JsonService): Promise<void> {
     let answer: { status: number; body: object };
     try {
-      answer = await this.#runKms(exchange);
+      answer = await this.#runJson(exchange, service);
     } catch (thrown) {
       if (exchange.request.socket.destroyed) throw new ConnectionLost();
       const { status, code, message } = S3Error.from(thrown);
@@ -155,22 +158,23 @@ export class Shell {
     });
   }
 
-  async #runKms(exchange: Exchange): Promise<{ status: number; body: object }> {
+  async #runJson(exchange: Exchange, service: JsonService): Promise<{ status: number; body: object }> {
     const { request, response, record } = exchange;
     const { path, query } = locate(request, { secure: this.#options.secure });
-    record.operation = String(request.headers['x-amz-target']).slice(KMS_TARGET.length);
+    record.operation = String(request.headers['x-amz-target']).slice(TARGETS[service].length);
     exchange.body = newBody(exchange, { kind: 'unsigned' });
     const sha256 = createDigest('SHA256');
-    const { text } = await exchange.body.text(KMS_BODY_LIMIT, [sha256]);
+    const { text } = await exchange.body.text(JSON_BODY_LIMIT, [sha256]);
     try {
       const signed = { method: request.method ?? '', path, query, headers: request.headers };
-      this.#verifiers.kms.verify(signed, { bodySha256: sha256.finish().toString('hex') });
+      this.#verifiers[service].verify(signed, { bodySha256: sha256.finish().toString('hex') });
     } catch (error) {
-      return kmsSignatureError(S3Error.from(error));
+      return signatureError(S3Error.from(error));
     }
     const fault = await this.#strike(exchange);
     await endure(exchange);
-    const answer = this.#options.kms.handle(record.operation, parseJson(text));
+    const { kms, quotas } = this.#options;
+    const answer = (service === 'kms' ? kms : quotas).handle(record.operation, parseJson(text));
     if (fault?.kind === 'lose-answer') loseAnswer(response);
     return answer;
   }
@@ -187,7 +191,7 @@ export class Shell {
   }
 }
 
-/** Undefined for what is not JSON; KMS's answer to that is its own business. */
+/** Undefined for what is not JSON; the answer to that is the service's own business. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -196,8 +200,8 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** KMS has names of its own for what is wrong with a signature (KMS API Reference, "Common Errors"). */
-function kmsSignatureError({ code, message }: S3Error): { status: number; body: object } {
+/** These services have names of their own for what is wrong with a signature (KMS API Reference, "Common Errors"). */
+function signatureError({ code, message }: S3Error): { status: number; body: object } {
   const names: Record<string, string> = {
     AccessDenied: 'MissingAuthenticationTokenException',
     AuthorizationHeaderMalformed: 'InvalidSignatureException',

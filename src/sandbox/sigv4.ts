@@ -4,6 +4,7 @@
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { ALGORITHM, type Claim, checkTime, readClaim, type SignedRequest } from './claim.ts';
+import type { ServiceName } from './log.ts';
 import { S3Error } from './s3/errors.ts';
 
 export interface Credentials {
@@ -20,11 +21,11 @@ export type Payload =
 export class Verifier {
   readonly #credentials: Credentials;
   readonly #region: string;
-  readonly #service: 's3' | 'kms';
+  readonly #service: ServiceName;
   /** The signing key is the same for a whole day. */
   #key: { day: string; value: Buffer } | undefined;
 
-  constructor(options: { credentials: Credentials; region: string; service: 's3' | 'kms' }) {
+  constructor(options: { credentials: Credentials; region: string; service: ServiceName }) {
     this.#credentials = options.credentials;
     this.#region = options.region;
     this.#service = options.service;
