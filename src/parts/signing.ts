@@ -13,6 +13,7 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { SealiftError } from '../errors.ts';
 import type { HashAnswer, HashCall, HashRequest } from './hash-thread.ts';
 import type { Announced } from './task.ts';
+import { threadEnvironment } from './threads.ts';
 import { Turns } from './turns.ts';
 
 /** The thread keeps a hash and a key a message; its buffers belong to the lanes. */
@@ -20,7 +21,7 @@ const HEAP_LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 32 };
 
 /** The one thread that hashes, for all messages that are being signed. */
 export class HashThread {
-  readonly #worker = new Worker(workerUrl(), { resourceLimits: HEAP_LIMITS });
+  readonly #worker = new Worker(workerUrl(), { env: threadEnvironment(), resourceLimits: HEAP_LIMITS });
   #cause: unknown;
   #isOver = false;
 

@@ -130,7 +130,7 @@ function buffersOf(task: SealTask | OpenTask): ArrayBuffer[] {
 }
 
 /** This process's environment. Threads look there for the compile cache, which is handed on where one is in use. */
-function threadEnvironment(): NodeJS.ProcessEnv {
+export function threadEnvironment(): NodeJS.ProcessEnv {
   const cache = module.getCompileCacheDir();
   // It is a folder for this version of Node within the one that was named.
   return cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) };

@@ -50,7 +50,7 @@ describe('1 GiB over HTTPS', () => {
   });
 });
 
-describe('KMS at 200 calls a second, a key for every object', () => {
+describe('small objects and KMS', () => {
   const RATE = 200;
   /** What the limiter lets through at once, in its own words. */
   const BURST = 50;
@@ -77,7 +77,29 @@ describe('KMS at 200 calls a second, a key for every object', () => {
 
   afterEach(() => rmSync(join(folder, 'jobs'), { recursive: true }));
 
-  /** Seals all objects and resolves to the times of the GenerateDataKey calls that the sandbox logged, in order. */
+  test('1,000 puts of one engine cost one call', async () => {
+    const cpu = process.cpuUsage();
+    const started = performance.now();
+    const before = callCount();
+    const keyring = kmsKeyring({ keyIds: ['alias/sandbox'] });
+    await using engine = createEngine({ keyring, stateDir: join(folder, 'jobs') });
+    await runLanes({
+      items: Array(1000).keys(),
+      lanes: { count: 16 },
+      work: async (index) => void (await engine.put({ source, target: `s3://bkt/many/${index}` })),
+    });
+    const { user, system } = process.cpuUsage(cpu);
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    console.log(`1,000 small puts: ${seconds} s, ${((user + system) / 1e6).toFixed(1)} CPU s in this process`);
+    expect(callCount() - before).toBe(1);
+    expect(engine.keyStats()).toEqual({ hits: 999, misses: 1 });
+  });
+
+  function callCount(): number {
+    return sandbox.log().filter(({ service }) => service === 'kms').length;
+  }
+
+  /** With a key for every object: seals all of them and resolves to the times of the GenerateDataKey calls that the sandbox logged, in order. */
   async function callTimes(run: number): Promise<number[]> {
     const before = sandbox.log().length;
     const keyring = kmsKeyring({ keyIds: ['alias/sandbox'], ratePerSecond: RATE });
