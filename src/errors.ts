@@ -69,6 +69,7 @@ export const CODES = {
   'credentials-missing': failed,
   'credentials-expired': failed,
   'upload-lost': failed,
+  'encryption-mismatch': failed,
   'store-error': failed,
 
   // Keys.

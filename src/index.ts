@@ -41,4 +41,5 @@ export type { SealOptions } from './put/attempt.ts';
 export type { PutRequest } from './put.ts';
 export type { ResealOptions } from './reseal.ts';
 export type { RewrapOptions } from './rewrap.ts';
+export type { ServerEncryption } from './stores/encryption.ts';
 export type { VerifyRequest } from './verify.ts';

@@ -11,6 +11,7 @@ import { isBound, type OpenRules } from './get/unlock.ts';
 import { contextOf, flagsToOpen } from './get/unlock-s3ec.ts';
 import type { Tools } from './job.ts';
 import { keyNameOf } from './keys/raw-aes-info.ts';
+import type { ServerEncryption } from './stores/encryption.ts';
 
 /** What an object says about itself. Only who opens it knows whether it is true. */
 export interface Inspection {
@@ -50,6 +51,8 @@ export interface Inspection {
   /** Hexadecimal, as the store confirms it. */
   crc32: string | null;
   storageClass: string | null;
+  /** How the server says that it has encrypted the object at rest. */
+  sse: ServerEncryption | null;
   contentType: string | null;
   lastModified: string | null;
   metadata: Readonly<Record<string, string>>;
@@ -82,6 +85,7 @@ export async function inspect(
     versionId: info.versionId ?? null,
     crc32: info.crc32?.toString(16).padStart(8, '0') ?? null,
     storageClass: info.storageClass ?? null,
+    sse: info.sse ?? null,
     contentType: info.contentType ?? null,
     lastModified: info.lastModified?.toISOString() ?? null,
     metadata: info.metadata,
@@ -102,6 +106,7 @@ async function inspectPipe(source: AsyncIterable<Uint8Array>, options: InspectOp
     versionId: null,
     crc32: null,
     storageClass: null,
+    sse: null,
     contentType: null,
     lastModified: null,
   };

@@ -9,6 +9,7 @@ import type { Retry } from './network.ts';
 import type { MemoryBudget, MemoryPlan } from './parts/memory.ts';
 import type { HashThread } from './parts/signing.ts';
 import type { Threads } from './parts/threads.ts';
+import type { ServerEncryption } from './stores/encryption.ts';
 import type { StoreCredentials, StoreSettings } from './stores/open.ts';
 import type { Store } from './stores/store.ts';
 
@@ -75,6 +76,8 @@ export interface JobResult {
   /** Of a put: what the store calls the object it has taken. */
   etag?: string | undefined;
   versionId?: string | undefined;
+  /** Of a put: how the server says it has encrypted the object at rest, which is what it was asked for. */
+  sse?: ServerEncryption | undefined;
   /** The message has a signature; a get has verified it. */
   signed?: true | undefined;
 }
@@ -208,7 +211,7 @@ export class Progress {
   result(
     fixed: Pick<
       JobResult,
-      'command' | 'job' | 'object' | 'plainBytes' | 'sealedBytes' | 'parts' | 'etag' | 'versionId' | 'signed'
+      'command' | 'job' | 'object' | 'plainBytes' | 'sealedBytes' | 'parts' | 'etag' | 'versionId' | 'sse' | 'signed'
     >,
   ): JobResult {
     const cpu = process.cpuUsage(this.#cpu);

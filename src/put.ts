@@ -141,6 +141,7 @@ function resultOf({ request, ledger, place, progress }: PutRun): JobResult {
     parts: attempt.single ? 1 : attempt.layout.partCount,
     etag: attempt.answer?.etag,
     versionId: attempt.answer?.versionId,
+    sse: attempt.answer?.sse,
     signed: attempt.signingKey === undefined ? undefined : true,
   });
 }
@@ -159,6 +160,8 @@ const FINAL_CODES = new Set<ErrorCode>([
   'target-changed',
   // Of an object to be resealed.
   'object-changed',
+  // The object is there, as it was not to be.
+  'encryption-mismatch',
   'bad-frame',
   'truncated',
 ]);

@@ -26,7 +26,7 @@ import type { KeptHeaders } from './stores/store.ts';
 export interface ResealOptions
   extends Pick<
       SealOptions,
-      'format' | 's3ecLegacy' | 'context' | 'frameSize' | 'partSize' | 'equalParts' | 'sign' | 'storageClass'
+      'format' | 's3ecLegacy' | 'context' | 'frameSize' | 'partSize' | 'equalParts' | 'sign' | 'storageClass' | 'sse'
     >,
     OpenRules,
     RunOptions {
@@ -111,6 +111,7 @@ function writeRequest(request: ResealOptions, object: EsdkObject, kept: KeptHead
     context: request.context ?? contextOf(object),
     metadata: without(kept.metadata, [ID_METADATA, MTIME_METADATA, ...HEADER_NAMES]),
     storageClass: request.storageClass ?? kept.storageClass,
+    sse: request.sse ?? kept.sse,
     overwrite: true,
     ...{
       contentType,

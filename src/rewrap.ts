@@ -24,6 +24,7 @@ import type { Keyring, WrappingKeyring } from './keys/keyring.ts';
 import { wrappedBy } from './put/s3ec.ts';
 import { type CopyRequest, copyOver, otherBytes } from './rewrap/copy.ts';
 import { writeInstructions } from './rewrap/instructions.ts';
+import { checkEncrypted, checkEncryption, type ServerEncryption } from './stores/encryption.ts';
 import type { ObjectInfo, WriteAnswer } from './stores/store.ts';
 import { KiB } from './units.ts';
 
@@ -33,6 +34,8 @@ export interface RewrapOptions extends RunOptions {
   object: string;
   /** In a bucket with versions, delete the one that opens with the old key, once the new one is confirmed. */
   deleteOldVersion?: boolean | undefined;
+  /** How S3 is to encrypt it at rest. Default: as it is. */
+  sse?: ServerEncryption | undefined;
 }
 
 /** An instruction file is some 500 bytes; a larger one is none. */
@@ -56,6 +59,7 @@ export async function rewrap(
   tools: Tools,
 ): Promise<JobResult> {
   const { signal } = request;
+  if (request.sse) checkEncryption(request.sse);
   const progress = new Progress(request);
   const place = await tools.place(request.object);
   const { copies } = place.store;
@@ -68,11 +72,11 @@ export async function rewrap(
   let written: { answer: WriteAnswer; parts: number };
   if (instructions) {
     const body = Buffer.from(encodeWithInstructions(header).instructions);
-    written = { answer: await writeInstructions(place, instructions, body, { signal }), parts: 0 };
+    written = { answer: await writeInstructions(place, instructions, body, { signal, sse: request.sse }), parts: 0 };
   } else {
     const others = Object.entries(kept.metadata).filter(([name]) => !HEADER_NAMES.has(name));
     const metadata = { ...Object.fromEntries(others), ...encodeHeader(header) };
-    const headers = { ...kept, metadata };
+    const headers = { ...kept, metadata, sse: request.sse ?? kept.sse };
     written = await confirmed({ place, copies, info, headers, signal, warn: progress.warn });
   }
   const { answer, parts } = written;
@@ -88,6 +92,7 @@ export async function rewrap(
     parts,
     etag: answer.etag,
     versionId: answer.versionId,
+    sse: answer.sse,
   });
 }
 
@@ -174,7 +179,8 @@ async function confirmed(request: CopyRequest): Promise<{ answer: WriteAnswer; p
   const there = await look(copied.answer.versionId);
   const isSame = isOurs(there) && (info.crc32 === undefined || there.crc32 === undefined || info.crc32 === there.crc32);
   if (!isSame) throw otherBytes(place.url);
-  return copied;
+  checkEncrypted(place.url, { asked: headers.sse, told: there.sse });
+  return { ...copied, answer: { ...copied.answer, sse: there.sse } };
 }
 
 function cannotRewrap({ url }: Place, why: string): SealiftError {

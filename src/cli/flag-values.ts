@@ -56,6 +56,14 @@ export function pairs(text: string, name: string, before: Record<string, string>
   return all;
 }
 
+/** `s3`, `kms`, `kms:KEY`, `dsse`, `dsse:KEY`: how S3 is to encrypt. A key may have colons of its own. */
+export function sse(text: string, name: string): { algorithm: string; keyId?: string } {
+  const [, mode = '', keyId] = /^(s3$|kms|dsse)(?::(.+))?$/.exec(text) ?? [];
+  const algorithm = { s3: 'AES256', kms: 'aws:kms', dsse: 'aws:kms:dsse' }[mode];
+  if (algorithm === undefined) throw badOption(text, name, 's3, kms, kms:KEY, dsse or dsse:KEY');
+  return keyId === undefined ? { algorithm } : { algorithm, keyId };
+}
+
 /** `FIRST-LAST`, both inclusive, or `FIRST-` for the rest. */
 export function range(text: string, name: string): { first: number; last: number } {
   const [, first, last] = /^(\d+)-(\d*)$/.exec(text) ?? [];

@@ -1,6 +1,7 @@
 /** `sealift inspect OBJECT`: what a sealed object says about itself, to anyone. */
 import type { Command } from 'commander';
 import type { Inspection } from '../index.ts';
+import { encryptionText } from '../stores/encryption.ts';
 import { formatSize } from '../units.ts';
 import { openEngine } from './keys.ts';
 import {
@@ -80,6 +81,7 @@ function inspectionText(object: Inspection): string {
     version: object.versionId,
     CRC32: object.crc32,
     'storage class': object.storageClass,
+    'encrypted at rest': object.sse && encryptionText(object.sse),
     'content type': object.contentType,
     written: object.lastModified,
   };

@@ -15,6 +15,9 @@ import {
   outputOptions,
   type PipeFlags,
   pipeOptions,
+  type SseFlags,
+  sseOf,
+  sseOptions,
   stateOptions,
   storeOptions,
   workOptions,
@@ -25,7 +28,7 @@ import { outputOf, type Pipe, standardInput } from './pipe.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
 
-type PutFlags = EngineFlags & ObjectFlags & PipeFlags & { fresh?: boolean };
+type PutFlags = EngineFlags & ObjectFlags & SseFlags & PipeFlags & { fresh?: boolean };
 
 const EXAMPLES = `
 Examples:
@@ -64,6 +67,7 @@ export function addPut(program: Command, output: Output): void {
   for (const add of [
     keyOptions,
     objectOptions,
+    sseOptions,
     pipeOptions,
     workOptions,
     storeOptions,
@@ -112,9 +116,9 @@ function pipeOf(source: string, { fromCommand }: PipeFlags): Pipe | undefined {
 }
 
 /** What the flags say about the object. */
-export function sealOptions(flags: ObjectFlags): Omit<PutRequest, 'source' | 'target'> {
+export function sealOptions(flags: ObjectFlags & SseFlags): Omit<PutRequest, 'source' | 'target'> {
   const { format, s3ecLegacy, instructionFile, frameSize, partSize, equalParts, context, sign } = flags;
   const sealing = { format, s3ecLegacy, instructionFile, frameSize, partSize, equalParts, context, sign };
   const { overwrite, yes, contentType, storageClass, metadata, tag: tags } = flags;
-  return { ...sealing, overwrite, yes, contentType, storageClass, metadata, tags };
+  return { ...sealing, overwrite, yes, contentType, storageClass, metadata, tags, sse: sseOf(flags) };
 }

@@ -16,7 +16,10 @@ import {
   openKeyOptions,
   outputOptions,
   ruleOptions,
+  type SseFlags,
   sealOptions,
+  sseOf,
+  sseOptions,
   stateOptions,
   storeOptions,
   workOptions,
@@ -26,7 +29,7 @@ import { objectAt } from './paths.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
 
-export type ResealFlags = EngineFlags & OldKeyFlags & ObjectFlags & OpenFlags & { fresh?: boolean };
+export type ResealFlags = EngineFlags & OldKeyFlags & ObjectFlags & SseFlags & OpenFlags & { fresh?: boolean };
 
 const EXAMPLES = `
 Examples:
@@ -50,7 +53,16 @@ export function addReseal(program: Command, output: Output): void {
     .description('Seals an object again under a new data key, in its own place. Takes up its own unfinished job.')
     .argument('<object>', 's3://bucket/key, file:///path, or a bare path')
     .addHelpText('after', EXAMPLES);
-  const groups = [keyOptions, oldKeyOptions, openKeyOptions, sealOptions, ruleOptions, workOptions, storeOptions];
+  const groups = [
+    keyOptions,
+    oldKeyOptions,
+    openKeyOptions,
+    sealOptions,
+    sseOptions,
+    ruleOptions,
+    workOptions,
+    storeOptions,
+  ];
   for (const add of [...groups, stateOptions, freshOption, outputOptions]) add(command);
 
   command.action(async (object: string) => {
@@ -68,5 +80,5 @@ export function addReseal(program: Command, output: Output): void {
 export async function resealOptions(flags: ResealFlags): Promise<Omit<ResealRequest, 'object'>> {
   const { format, s3ecLegacy, context, storageClass, sign, partSize, equalParts, frameSize } = flags;
   const options = { format, s3ecLegacy, context, storageClass, sign, partSize, equalParts, frameSize };
-  return { ...options, ...openRules(flags), opener: await openerFor(flags) };
+  return { ...options, sse: sseOf(flags), ...openRules(flags), opener: await openerFor(flags) };
 }

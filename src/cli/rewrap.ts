@@ -10,13 +10,16 @@ import {
   oldKeyOptions,
   openKeyOptions,
   outputOptions,
+  type SseFlags,
+  sseOf,
+  sseOptions,
   storeOptions,
 } from './options.ts';
 import type { Output } from './output.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
 
-type RewrapFlags = EngineFlags & OldKeyFlags & { deleteOldVersion?: boolean };
+type RewrapFlags = EngineFlags & OldKeyFlags & SseFlags & { deleteOldVersion?: boolean };
 
 const EXAMPLES = `
 Examples:
@@ -44,16 +47,17 @@ export function addRewrap(program: Command, output: Output): void {
   command
     .optionsGroup('Object:')
     .addOption(flag('--delete-old-version', 'in a bucket with versions, delete the one with the old key'));
-  for (const add of [storeOptions, outputOptions]) add(command);
+  for (const add of [sseOptions, storeOptions, outputOptions]) add(command);
 
   command.action(async (object: string) => {
     const flags = flagsOf<RewrapFlags>(command);
     const { deleteOldVersion } = flags;
+    const sse = sseOf(flags);
     const opener = await openerFor(flags);
     await using engine = await openEngine(flags, 'seal');
     const signal = stopOnSignals(output);
     process.exitCode = await runJob({ output, signal, from: object }, (run) =>
-      engine.rewrap({ object, opener, deleteOldVersion, ...run }),
+      engine.rewrap({ object, opener, deleteOldVersion, sse, ...run }),
     );
   });
 }

@@ -1,6 +1,7 @@
 /** One job, from its first event to its result: what `put`, `get`, `verify` and `resume` have in common. */
 import { EXIT } from '../errors.ts';
 import type { JobResult, RunOptions } from '../index.ts';
+import { encryptionText } from '../stores/encryption.ts';
 import { formatDuration, formatRate, formatSize, MiB } from '../units.ts';
 import { counted, type Output } from './output.ts';
 import { ProgressReport } from './progress.ts';
@@ -34,7 +35,7 @@ export async function runJob(report: JobReport, job: (options: RunOptions) => Pr
 const DONE = { put: 'Sealed', get: 'Opened', verify: 'Verified', reseal: 'Resealed', rewrap: 'Rewrapped' } as const;
 
 function resultText({ from, to }: JobReport, result: JobResult, reusedBytes: number): string {
-  const { command, plainBytes, parts, partsReused, seconds, kmsCalls, signed } = result;
+  const { command, plainBytes, parts, partsReused, seconds, kmsCalls, signed, sse } = result;
   const kept = partsReused > 0 ? ` (${partsReused} kept from before)` : '';
   const facts = [`${formatSize(plainBytes)} in ${counted(parts, 'part')}${kept}`, timeText(seconds)];
   const movedBytes = plainBytes - reusedBytes;
@@ -42,6 +43,8 @@ function resultText({ from, to }: JobReport, result: JobResult, reusedBytes: num
   if (movedBytes >= MiB) facts.push(formatRate(movedBytes / seconds));
   facts.push(counted(kmsCalls, 'KMS call'));
   if (signed) facts.push('signed');
+  // What every object of S3 has needs no words.
+  if (sse && sse.algorithm !== 'AES256') facts.push(`at rest ${encryptionText(sse)}`);
   return `${DONE[command]} ${from}${to === undefined ? '' : ` into ${to}`}\n${facts.join(', ')}`;
 }
 

@@ -3,7 +3,7 @@
  * an object has attempts: one attempt is one message key and at most one upload id. A new upload is a new attempt.
  */
 import type { Cut } from '../formats/message.ts';
-import type { ObjectHeaders } from '../stores/store.ts';
+import type { ObjectHeaders, WriteAnswer } from '../stores/store.ts';
 
 /** A file as it was when the job was planned; what every thread and every resume compares with. */
 export interface SourceIdentity {
@@ -74,7 +74,7 @@ interface AttemptFields {
   /** Given up, it is `aborted` where the store holds nothing of it, `lost` where its upload could not be aborted or a file not put back. */
   state: 'planned' | 'created' | 'completing' | 'done' | 'aborted' | 'lost';
   /** The store's answer to the finished write. */
-  answer?: { etag: string; versionId?: string | undefined; crc32?: number | undefined } | undefined;
+  answer?: WriteAnswer | undefined;
 }
 
 /** A small object as it was, to be written again. */

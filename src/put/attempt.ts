@@ -6,14 +6,15 @@ import type { KeyObject } from 'node:crypto';
 import { SealiftError } from '../errors.ts';
 import type { Cut, Message } from '../formats/message.ts';
 import type { Format } from '../formats/names.ts';
-import type { LaneNeeds, Tools } from '../job.ts';
+import type { LaneNeeds, Place, Tools } from '../job.ts';
 import type { AttemptRow, ObjectIdentity, SourceIdentity } from '../ledger/types.ts';
 import { MTIME_METADATA, mtimeText } from '../mtime.ts';
 import { laneSizeOf } from '../parts/memory.ts';
 import { openedSizeOf } from '../parts/open-source.ts';
 import type { PartSource, PipedPart } from '../parts/task.ts';
-import type { PutRun, WriteRequest } from '../put.ts';
+import type { PutRun } from '../put.ts';
 import { freshRandom } from '../random.ts';
+import type { ServerEncryption } from '../stores/encryption.ts';
 import { checkHeaders } from '../stores/s3-fields.ts';
 import type { ObjectHeaders, ObjectInfo, WriteCondition } from '../stores/store.ts';
 import { ID_METADATA, isDenied, targetExists } from './confirm.ts';
@@ -49,6 +50,8 @@ export interface SealOptions {
   /** User metadata. Not encrypted. */
   metadata?: Readonly<Record<string, string>> | undefined;
   tags?: Readonly<Record<string, string>> | undefined;
+  /** How S3 is to encrypt the object at rest, beside the seal. Default: as the bucket is set to. */
+  sse?: ServerEncryption | undefined;
   /**
    * Append a signature, which nobody can make who may only decrypt. Costs about 1 CPU second a GiB and a KMS call an
    * object. What is signed is opened from front to back, without ranges.
@@ -127,7 +130,7 @@ export async function intend(
 ): Promise<Intended> {
   refuseNames(run.request, [...OUR_METADATA, ...metadataNames]);
   const sealiftId = freshRandom(16).toString('hex');
-  const headers = headersFor(run.request, { ...ours, [ID_METADATA]: sealiftId });
+  const headers = headersFor(run, { ...ours, [ID_METADATA]: sealiftId });
   const condition = await conditionFor(run, source);
   const oldInstructions = run.request.instructionFile ? await keepOldInstructions(run) : undefined;
   return { sealiftId, headers, condition, oldInstructions };
@@ -220,12 +223,19 @@ async function conditionFor({ request, place }: PutRun, source: RangedSource | u
 }
 
 /** The user's headers and ours. Throws `bad-option` and `metadata-too-large` for what no object can have. */
-function headersFor(request: WriteRequest, ours: Readonly<Record<string, string>>): ObjectHeaders {
+function headersFor({ request, place }: PutRun, ours: Readonly<Record<string, string>>): ObjectHeaders {
   const metadata = { ...request.metadata, ...ours };
-  const { contentType, storageClass, tags, inherited } = request;
-  const headers = { metadata, contentType, storageClass, tags, inherited };
+  const { contentType, storageClass, tags, sse, inherited } = request;
+  const headers = { metadata, contentType, storageClass, tags, sse, inherited };
+  if (sse && !place.store.copies) throw noServer(place);
   checkHeaders(headers);
   return headers;
+}
+
+function noServer({ url }: Place): SealiftError {
+  return new SealiftError('bad-option', `--sse asks a server to encrypt, and ${url} has none`, {
+    hint: 'Leave it out: what is sealed needs no further encryption on a disk of yours.',
+  });
 }
 
 /** Throws `bad-option` where the user's metadata takes a name that is not the user's. */

@@ -6,6 +6,7 @@
  */
 import { SealiftError } from '../errors.ts';
 import type { PutRun } from '../put.ts';
+import { checkEncrypted, type ServerEncryption } from '../stores/encryption.ts';
 import type { CallOptions, ObjectInfo, WriteAnswer, WriteCondition } from '../stores/store.ts';
 import { withGrace } from './grace.ts';
 import { StartOver } from './start-over.ts';
@@ -19,6 +20,8 @@ export interface Expected {
   size: number;
   crc32: number;
   condition: WriteCondition;
+  /** How the server was asked to encrypt it. */
+  sse: ServerEncryption | undefined;
 }
 
 /**
@@ -41,8 +44,10 @@ export function confirmWrite(
     const there = await lookAgain(run, expected, answer, { signal });
     const crc32 = there?.crc32 ?? answer.crc32;
     if (crc32 === undefined) warnOfNoChecksum(run);
+    const sse = there?.sse ?? answer.sse;
+    checkEncrypted(run.place.url, { asked: expected.sse, told: sse });
     // Ceph 16 answers Complete with an empty ETag.
-    return { ...answer, etag: answer.etag || (there?.etag ?? ''), crc32 };
+    return { ...answer, etag: answer.etag || (there?.etag ?? ''), crc32, sse };
   });
 }
 
@@ -72,15 +77,19 @@ export async function findOurs(
   options: CallOptions,
 ): Promise<WriteAnswer | undefined> {
   const there = await run.place.store.head(run.place.key, options);
-  return there && isOurs(there, expected) ? answerOf(run, there) : undefined;
+  return there && isOurs(there, expected) ? answerOf(run, expected, there) : undefined;
 }
 
-function answerOf(run: PutRun, { etag, versionId, crc32 }: ObjectInfo): WriteAnswer {
+function answerOf(run: PutRun, expected: Expected, { etag, versionId, crc32, sse }: ObjectInfo): WriteAnswer {
   if (crc32 === undefined) warnOfNoChecksum(run);
-  return { etag, versionId, crc32 };
+  checkEncrypted(run.place.url, { asked: expected.sse, told: sse });
+  return { etag, versionId, crc32, sse };
 }
 
-export function isOurs(there: ObjectInfo, { sealiftId, size, crc32 }: Omit<Expected, 'condition'>): boolean {
+export function isOurs(
+  there: ObjectInfo,
+  { sealiftId, size, crc32 }: Pick<Expected, 'sealiftId' | 'size' | 'crc32'>,
+): boolean {
   return (
     there.metadata[ID_METADATA] === sealiftId &&
     there.size === size &&
@@ -120,7 +129,7 @@ async function decideByHead(
     if (!mayBeOurs(error)) throw error;
     throw isDenied(headError) ? perhapsOurs(run, headError) : headError;
   }
-  if (there && isOurs(there, expected)) return answerOf(run, there);
+  if (there && isOurs(there, expected)) return answerOf(run, expected, there);
   const { code } = SealiftError.from(error);
   const { condition } = expected;
   if (code === 'target-changed' && 'ifMatch' in condition && there?.etag === condition.ifMatch) {

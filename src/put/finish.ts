@@ -61,7 +61,7 @@ export function expectedObject({ row }: Attempt, parts: Iterable<Receipt>): Expe
     crc32 = combineCrc32(crc32, part.crc32, part.sealedSize);
     size += part.sealedSize;
   }
-  return { sealiftId: row.sealiftId, size, crc32, condition: row.condition };
+  return { sealiftId: row.sealiftId, size, crc32, condition: row.condition, sse: row.headers.sse };
 }
 
 /** The source once more, after the last part: a file that grew meanwhile is not the one that was sealed. */

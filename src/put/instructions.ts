@@ -23,7 +23,7 @@ import { confirmWrite, ID_METADATA, isOurs, targetChanged, targetExists } from '
 /** An instruction file is some 500 bytes; what is larger is something else, and is not replaced. */
 const MOST_INSTRUCTIONS = 64 * KiB;
 
-type InstructionRow = Pick<AttemptRow, 'sealiftId' | 'instructions' | 'oldInstructions'>;
+type InstructionRow = Pick<AttemptRow, 'sealiftId' | 'headers' | 'instructions' | 'oldInstructions'>;
 
 /**
  * The file that would be replaced, for the ledger; undefined where there is none. Throws `bad-option`, `target-exists`
@@ -80,18 +80,19 @@ export async function withInstructions(
 
 /** Writes the file, confirmed, if it is not there yet. Throws `target-exists`, `target-changed`. */
 export async function writeInstructions(run: PutRun, row: InstructionRow): Promise<void> {
-  const { sealiftId, instructions } = row;
+  const { sealiftId, instructions, headers } = row;
   if (instructions === undefined) return;
   const { signal } = run.request;
   const file = fileBeside(run.place);
   const body = Buffer.from(instructions);
-  const written = { sealiftId, size: body.length, crc32: crc32(body) };
+  const { sse } = headers;
+  const written = { sealiftId, size: body.length, crc32: crc32(body), sse };
   const there = await file.store.head(file.key, { signal });
   if (there && isOurs(there, written)) return;
   const condition = await conditionFor(file, there, row, signal);
   const metadata = { [INSTRUCTION_FILE_MARK]: '', [ID_METADATA]: sealiftId };
   await confirmWrite({ ...run, place: file }, { ...written, condition }, (options) =>
-    file.store.putObject(file.key, body, { metadata, ...options, crc32: written.crc32, condition }),
+    file.store.putObject(file.key, body, { metadata, sse, ...options, crc32: written.crc32, condition }),
   );
 }
 

@@ -19,6 +19,7 @@ const FIXED_OPTIONS = [
   'storageClass',
   'metadata',
   'tags',
+  'sse',
   'sign',
   'format',
   's3ecLegacy',

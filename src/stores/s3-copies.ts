@@ -1,5 +1,6 @@
 /** Copies that S3 makes by itself, of an object onto its own name: no byte of it comes here. */
 import { CopyObjectCommand, DeleteObjectCommand, UploadPartCopyCommand } from '@aws-sdk/client-s3';
+import { encryptionOf } from './encryption.ts';
 import type { S3Calls } from './s3-calls.ts';
 import { conditionFields, decodeCrc32, fullObjectCrc32, headerFields, required } from './s3-fields.ts';
 import type { CallOptions, Copies, ObjectCopy, ObjectVersion, PartCopy, StoredPart, WriteAnswer } from './store.ts';
@@ -24,7 +25,12 @@ export class S3Copies implements Copies {
     });
     const answer = await this.#calls.send('CopyObject', key, { ...options, condition }, command);
     const { ETag, ...checksum } = answer.CopyObjectResult ?? {};
-    return { etag: required(ETag, 'ETag'), versionId: answer.VersionId, crc32: fullObjectCrc32(checksum) };
+    return {
+      etag: required(ETag, 'ETag'),
+      versionId: answer.VersionId,
+      crc32: fullObjectCrc32(checksum),
+      sse: encryptionOf(answer),
+    };
   }
 
   async copyPart(key: string, part: PartCopy, options: CallOptions = {}): Promise<StoredPart> {

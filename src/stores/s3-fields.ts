@@ -1,8 +1,9 @@
 /**
  * Sealift's values in S3's terms, and back: checksums, headers, conditions, keys in listings.
  */
-import type { ObjectLockMode, ServerSideEncryption, StorageClass } from '@aws-sdk/client-s3';
+import type { ObjectLockMode, StorageClass } from '@aws-sdk/client-s3';
 import { SealiftError } from '../errors.ts';
+import { checkEncryption, encryptionFields } from './encryption.ts';
 import type { InheritedHeaders, ObjectHeaders, WriteCondition } from './store.ts';
 
 /** A CRC32 as S3 writes it: base64 of four bytes, the highest first. */
@@ -47,8 +48,9 @@ function checkMetadata(metadata: ObjectHeaders['metadata']): void {
 }
 
 /** Throws `bad-option` for what no HTTP header can carry, and `metadata-too-large`. */
-export function checkHeaders({ metadata, contentType = '', storageClass = '', tags = {} }: ObjectHeaders): void {
+export function checkHeaders({ metadata, contentType = '', storageClass = '', tags = {}, sse }: ObjectHeaders): void {
   checkMetadata(metadata);
+  if (sse) checkEncryption(sse);
   for (const [name, value] of Object.entries({ 'content type': contentType, 'storage class': storageClass })) {
     if (/^[\x20-\x7e]*$/.test(value)) continue;
     throw new SealiftError('bad-option', `S3 cannot keep this ${name}: ${JSON.stringify(value)}`, {
@@ -66,12 +68,13 @@ export function checkHeaders({ metadata, contentType = '', storageClass = '', ta
 /** The headers of a new object. Throws as `checkHeaders` does. */
 export function headerFields(headers: ObjectHeaders) {
   checkHeaders(headers);
-  const { metadata, contentType, storageClass, tags, inherited } = headers;
+  const { metadata, contentType, storageClass, tags, sse, inherited } = headers;
   const pairs = Object.entries(tags ?? {}).map(
     ([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
   );
   return {
     ...inheritedFields(inherited),
+    ...encryptionFields(sse),
     Metadata: { ...metadata },
     ContentType: contentType,
     StorageClass: storageClass as StorageClass | undefined,
@@ -81,7 +84,7 @@ export function headerFields(headers: ObjectHeaders) {
 
 /** What an object inherits, as headers. */
 function inheritedFields(inherited: InheritedHeaders = {}) {
-  const { expires, encryption, retention, legalHold } = inherited;
+  const { expires, retention, legalHold } = inherited;
   return {
     CacheControl: inherited.cacheControl,
     ContentDisposition: inherited.contentDisposition,
@@ -89,9 +92,6 @@ function inheritedFields(inherited: InheritedHeaders = {}) {
     ContentLanguage: inherited.contentLanguage,
     Expires: expires === undefined ? undefined : new Date(expires),
     WebsiteRedirectLocation: inherited.redirect,
-    ServerSideEncryption: encryption?.algorithm as ServerSideEncryption | undefined,
-    SSEKMSKeyId: encryption?.keyId,
-    BucketKeyEnabled: encryption?.bucketKey,
     ObjectLockMode: retention?.mode as ObjectLockMode | undefined,
     ObjectLockRetainUntilDate: retention && new Date(retention.until),
     ObjectLockLegalHoldStatus: legalHold ? ('ON' as const) : undefined,

@@ -4,6 +4,7 @@
  */
 import { GetObjectTaggingCommand, HeadObjectCommand, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
 import { SealiftError } from '../errors.ts';
+import { encryptionOf } from './encryption.ts';
 import type { S3Calls } from './s3-calls.ts';
 import { required } from './s3-fields.ts';
 import type { CallOptions, InheritedHeaders, KeptHeaders } from './store.ts';
@@ -25,6 +26,7 @@ export async function readKept(
     contentType: ContentType,
     storageClass: StorageClass,
     tags: Object.fromEntries(TagSet.map(({ Key = '', Value = '' }) => [Key, Value])),
+    sse: encryptionOf(head),
     inherited: inheritedOf(head),
   };
 }
@@ -41,7 +43,6 @@ function refuseLost({ MissingMeta = 0, SSECustomerAlgorithm }: HeadObjectCommand
 
 /** The inverse of what `headerFields` makes of it. */
 export function inheritedOf(head: HeadObjectCommandOutput): InheritedHeaders {
-  const { ServerSideEncryption: algorithm, SSEKMSKeyId, BucketKeyEnabled } = head;
   const { ObjectLockMode: mode, ObjectLockRetainUntilDate: until } = head;
   return {
     cacheControl: head.CacheControl,
@@ -50,7 +51,6 @@ export function inheritedOf(head: HeadObjectCommandOutput): InheritedHeaders {
     contentLanguage: head.ContentLanguage,
     expires: head.ExpiresString,
     redirect: head.WebsiteRedirectLocation,
-    encryption: algorithm && { algorithm, keyId: SSEKMSKeyId, bucketKey: BucketKeyEnabled },
     retention: mode && until && { mode, until: until.toISOString() },
     legalHold: head.ObjectLockLegalHoldStatus === 'ON' ? true : undefined,
   };

@@ -9,6 +9,7 @@ import type { IncomingMessage } from 'node:http';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
+  type CompleteMultipartUploadCommandOutput,
   CreateMultipartUploadCommand,
   GetObjectCommand,
   HeadBucketCommand,
@@ -17,9 +18,11 @@ import {
   ListObjectsV2Command,
   ListPartsCommand,
   PutObjectCommand,
+  type PutObjectCommandOutput,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { type ErrorCode, SealiftError } from '../errors.ts';
+import { checkEncrypted, encryptionOf } from './encryption.ts';
 import { S3Calls } from './s3-calls.ts';
 import type { S3Access } from './s3-client.ts';
 import { S3Copies } from './s3-copies.ts';
@@ -88,6 +91,7 @@ export class S3Store implements Store {
         contentType: answer.ContentType,
         storageClass: answer.StorageClass,
         lastModified: answer.LastModified,
+        sse: encryptionOf(answer),
       };
     } catch (error) {
       if (!hasCode(error, 'object-not-found')) throw await this.#explain(error, key, options);
@@ -112,12 +116,7 @@ export class S3Store implements Store {
       Body: asBody(body),
       ChecksumCRC32: encodeCrc32(options.crc32),
     });
-    const answer = await this.#calls.send('PutObject', key, options, command);
-    return {
-      etag: required(answer.ETag, 'ETag'),
-      versionId: namedVersion(answer.VersionId),
-      crc32: fullObjectCrc32(answer),
-    };
+    return writeAnswer(await this.#calls.send('PutObject', key, options, command));
   }
 
   async createUpload(
@@ -132,7 +131,15 @@ export class S3Store implements Store {
     });
     const answer = await this.#calls.send('CreateMultipartUpload', key, options, command);
     if ((answer.$metadata.attempts ?? 1) > 1) options.onAskedAgain?.();
-    return required(answer.UploadId, 'UploadId');
+    const uploadId = required(answer.UploadId, 'UploadId');
+    try {
+      // Said before a byte is sent: an upload may take days.
+      checkEncrypted(this.url(key), { asked: options.sse, told: encryptionOf(answer) });
+    } catch (error) {
+      await this.abortUpload(key, uploadId);
+      throw error;
+    }
+    return uploadId;
   }
 
   async sendPart(key: string, part: PartToSend, options: CallOptions = {}): Promise<{ etag: string }> {
@@ -190,12 +197,7 @@ export class S3Store implements Store {
       MpuObjectSize: upload.size,
     });
     const call = { ...options, condition: upload.condition };
-    const answer = await this.#calls.send('CompleteMultipartUpload', key, call, command);
-    return {
-      etag: required(answer.ETag, 'ETag'),
-      versionId: namedVersion(answer.VersionId),
-      crc32: fullObjectCrc32(answer),
-    };
+    return writeAnswer(await this.#calls.send('CompleteMultipartUpload', key, call, command));
   }
 
   async abortUpload(key: string, uploadId: string, options: CallOptions = {}): Promise<void> {
@@ -267,6 +269,15 @@ export class S3Store implements Store {
     }
     this.#bucketSeen = true;
   }
+}
+
+function writeAnswer(answer: PutObjectCommandOutput | CompleteMultipartUploadCommandOutput): WriteAnswer {
+  return {
+    etag: required(answer.ETag, 'ETag'),
+    versionId: namedVersion(answer.VersionId),
+    crc32: fullObjectCrc32(answer),
+    sse: encryptionOf(answer),
+  };
 }
 
 /** The SDK passes a body it does not know on as it is; the client's own middleware sends it. */

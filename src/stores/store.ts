@@ -4,6 +4,7 @@
  * deadline, and every rejection is a SealiftError. Bytes handed in stay the caller's: the store never changes or
  * keeps them past the returned promise, and a retry sends the same bytes again.
  */
+import type { ServerEncryption } from './encryption.ts';
 
 /** Headers kept with an object. `metadata` is S3's user metadata without its prefix, names in lower case. */
 export interface ObjectHeaders {
@@ -11,6 +12,8 @@ export interface ObjectHeaders {
   contentType?: string | undefined;
   storageClass?: string | undefined;
   tags?: Readonly<Record<string, string>> | undefined;
+  /** How the server is to encrypt it at rest. Where it is not asked, the bucket's default decides. */
+  sse?: ServerEncryption | undefined;
   /** Of an object that takes another's place. */
   inherited?: InheritedHeaders | undefined;
 }
@@ -25,8 +28,6 @@ export interface InheritedHeaders {
   expires?: string | undefined;
   /** Where a website's visitors are sent. */
   redirect?: string | undefined;
-  /** By the server, at rest. */
-  encryption?: { algorithm: string; keyId?: string | undefined; bucketKey?: boolean | undefined } | undefined;
   retention?: { mode: string; until: string } | undefined;
   legalHold?: true | undefined;
 }
@@ -47,6 +48,8 @@ export interface ObjectInfo {
   contentType?: string | undefined;
   storageClass?: string | undefined;
   lastModified?: Date | undefined;
+  /** As the store tells it. */
+  sse?: ServerEncryption | undefined;
 }
 
 /** What an object must (not) be for a write to happen: a new name, or the very object seen before. */
@@ -65,6 +68,8 @@ export interface WriteAnswer {
   versionId?: string | undefined;
   /** As the store confirms it. */
   crc32?: number | undefined;
+  /** As the store tells it. */
+  sse?: ServerEncryption | undefined;
 }
 
 /** A body that is made while it is sent: too large to hold, or held back. */
@@ -189,7 +194,8 @@ export interface Store {
 
   /**
    * Starts a multipart upload with a FULL_OBJECT CRC32. Resolves to the upload id. `onAskedAgain` is called before where
-   * the request was made more than once: there may be a second upload, of which nobody heard.
+   * the request was made more than once: there may be a second upload, of which nobody heard. Throws
+   * `encryption-mismatch` where the store will not encrypt as it was asked to: the upload is gone again then.
    */
   createUpload(
     key: string,

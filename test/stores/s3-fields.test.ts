@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { encryptionOf } from '../../src/stores/encryption.ts';
 import { decodeCrc32, encodeCrc32, fullObjectCrc32, headerFields } from '../../src/stores/s3-fields.ts';
 import { inheritedOf } from '../../src/stores/s3-kept.ts';
 
@@ -29,7 +30,7 @@ describe('a CRC32', () => {
   });
 });
 
-it('what an object inherits is written as it was read', () => {
+it('what an object inherits, and how it is encrypted at rest, is written as it was read', () => {
   const head = {
     CacheControl: 'no-store',
     ContentDisposition: 'attachment',
@@ -45,9 +46,10 @@ it('what an object inherits is written as it was read', () => {
   } as const;
   const expires = new Date('2030-01-01T00:00:00Z');
   const inherited = inheritedOf({ ...head, ExpiresString: expires.toUTCString(), $metadata: {} });
+  const sse = encryptionOf(head);
   // The ledger keeps it as JSON.
-  const kept = JSON.parse(JSON.stringify(inherited));
-  expect(headerFields({ metadata: {}, inherited: kept })).toMatchObject({ ...head, Expires: expires });
+  const kept = JSON.parse(JSON.stringify({ inherited, sse }));
+  expect(headerFields({ metadata: {}, ...kept })).toMatchObject({ ...head, Expires: expires });
 });
 
 it('tags are written as a query', () => {

@@ -1,0 +1,94 @@
+/**
+ * How a server encrypts an object at rest: what it is asked for, what it says it has done, and whether the two agree.
+ * It encrypts what it is given, which is sealed already; this is the one place that knows its ways.
+ */
+import type { ServerSideEncryption } from '@aws-sdk/client-s3';
+import { SealiftError } from '../errors.ts';
+
+/** Plain data, which the ledger keeps with a job. */
+export interface ServerEncryption {
+  /** As S3 names it: `AES256` (SSE-S3), `aws:kms`, `aws:kms:dsse`. */
+  algorithm: string;
+  /** Of KMS: id, ARN or alias; an answer has the ARN. Without it the key is the account's own, `aws/s3`. */
+  keyId?: string | undefined;
+  /** Of KMS: an encryption context beside S3's own, visible in CloudTrail. No answer tells it. */
+  context?: Readonly<Record<string, string>> | undefined;
+  /** Of `aws:kms`: S3 asks KMS for a key of the bucket now and then, instead of for one an object. */
+  bucketKey?: boolean | undefined;
+}
+
+const KMS_ALGORITHMS = ['aws:kms', 'aws:kms:dsse'];
+
+/** Throws `bad-option` for what does not go together. What another program asked for once is taken as it is. */
+export function checkEncryption({ algorithm, keyId, context, bucketKey }: ServerEncryption): void {
+  const isKms = KMS_ALGORITHMS.includes(algorithm);
+  if (!isKms && (keyId !== undefined || context !== undefined || bucketKey)) {
+    throw new SealiftError(
+      'bad-option',
+      `A key, a context or a bucket key goes with encryption by KMS, not ${algorithm}`,
+      {
+        hint: 'Give --sse kms, or --sse dsse, which has no bucket key.',
+      },
+    );
+  }
+  // userguide/UsingDSSEncryption.html: "S3 Bucket Keys aren't supported for DSSE-KMS."
+  if (algorithm === 'aws:kms:dsse' && bucketKey) {
+    throw new SealiftError('bad-option', 'S3 has no bucket keys for DSSE-KMS', {
+      hint: 'Leave --bucket-key away, or give --sse kms.',
+    });
+  }
+}
+
+/** The headers that ask for it: of PutObject, CopyObject and CreateMultipartUpload, and of no other call. */
+export function encryptionFields(asked: ServerEncryption | undefined) {
+  if (asked === undefined) return {};
+  const { algorithm, keyId, context, bucketKey } = asked;
+  return {
+    ServerSideEncryption: algorithm as ServerSideEncryption,
+    SSEKMSKeyId: keyId,
+    SSEKMSEncryptionContext: context && Buffer.from(JSON.stringify(context)).toString('base64'),
+    BucketKeyEnabled: bucketKey,
+  };
+}
+
+/** What an answer says about it; undefined where it says nothing. */
+export function encryptionOf(answer: {
+  ServerSideEncryption?: string | undefined;
+  SSEKMSKeyId?: string | undefined;
+  BucketKeyEnabled?: boolean | undefined;
+}): ServerEncryption | undefined {
+  const { ServerSideEncryption: algorithm, SSEKMSKeyId: keyId, BucketKeyEnabled: bucketKey } = answer;
+  return algorithm === undefined ? undefined : { algorithm, keyId, bucketKey };
+}
+
+/**
+ * Throws `encryption-mismatch` where what the server told is not what it was asked for. A key that was named by an
+ * alias is told by its ARN, so the two are not compared.
+ */
+export function checkEncrypted(
+  url: string,
+  { asked, told }: { asked: ServerEncryption | undefined; told: ServerEncryption | undefined },
+): void {
+  if (asked === undefined) return;
+  const agrees =
+    told !== undefined &&
+    told.algorithm === asked.algorithm &&
+    isSameKey(asked.keyId, told.keyId) &&
+    (!asked.bucketKey || told.bucketKey === true);
+  if (agrees) return;
+  const answer = told ? `encrypted with ${encryptionText(told)}` : 'not told to be encrypted at all';
+  throw new SealiftError('encryption-mismatch', `${url} is ${answer}, and was to be with ${encryptionText(asked)}`, {
+    hint: 'The server does not do as it is asked, or something on the way changes requests. What was sealed is sealed all the same.',
+  });
+}
+
+function isSameKey(asked: string | undefined, told: string | undefined): boolean {
+  if (asked === undefined || asked.includes('alias/')) return true;
+  return told === asked || told?.endsWith(`:key/${asked}`) === true;
+}
+
+/** `aws:kms, key arn:…, bucket key`. */
+export function encryptionText({ algorithm, keyId, bucketKey }: ServerEncryption): string {
+  const key = keyId === undefined ? [] : [`key ${keyId}`];
+  return [algorithm, ...key, ...(bucketKey ? ['bucket key'] : [])].join(', ');
+}
