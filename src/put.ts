@@ -64,6 +64,7 @@ const ATTEMPT_COUNT = 3;
  * `interrupted`, `store-unavailable`, `store-throttled`, `kms-*` and the like the job stays, and the same call goes on.
  */
 export async function put(request: PutRequest, tools: Tools): Promise<JobResult> {
+  refuseIdleFlags(request);
   const progress = new Progress(request);
   const place = await tools.place(request.target);
   const source = typeof request.source === 'string' ? await identify(request.source) : request.source;
@@ -83,6 +84,14 @@ export async function putFrom(
   ledger.setState('done', answer);
   ledger.finish('done');
   return resultOf(run);
+}
+
+/** What asks for something that cannot be done here is told, not passed over. */
+function refuseIdleFlags({ source, expectedSize }: PutRequest): void {
+  if (typeof source !== 'string' || expectedSize === undefined) return;
+  throw new SealiftError('usage', '--expected-size is for pipes: the size of a file is known', {
+    hint: 'Leave it out.',
+  });
 }
 
 async function identify(path: string): Promise<SourceIdentity> {

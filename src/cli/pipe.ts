@@ -27,6 +27,11 @@ export function standardInput(): Pipe {
  * all went well: the bytes of a command that fails end in `source-failed`.
  */
 export function outputOf(command: string): Pipe {
+  if (command.trim() === '') {
+    throw new SealiftError('usage', '--from-command is given no command', {
+      hint: 'Name one that writes what is to be sealed to its standard output.',
+    });
+  }
   const ending = new AbortController();
 
   async function* run(): AsyncGenerator<Uint8Array> {

@@ -83,11 +83,11 @@ export function addPut(program: Command, output: Output): void {
     const { source, dest } = endsOf({ first, second }, flags);
     using pipe = pipeOf(source, flags);
     const target = objectFor(source, dest);
-    const request = pipe ? { source: pipe, expectedSize } : { source: resolve(source), memo: memoOf(flags) };
+    const request = pipe ? { source: pipe } : { source: resolve(source), memo: memoOf(flags) };
     await using engine = await openEngine(flags, 'seal');
     const signal = stopOnSignals(output);
     process.exitCode = await runJob({ output, signal, from: pipe?.name ?? source, to: target }, (run) =>
-      engine.put({ ...sealOptions(flags), ...request, target, fresh, ...run }),
+      engine.put({ ...sealOptions(flags), ...request, target, expectedSize, fresh, ...run }),
     );
   });
 }

@@ -34,6 +34,12 @@ describe('flags', () => {
   afterEach(() => delete process.env.SEALIFT_FRAME_SIZE);
 
   const cases: [name: string, code: ErrorCode, args: string[]][] = [
+    ['an expected size of a file', 'usage', [...put, '--expected-size', '1GiB']],
+    [
+      'a source command that is none',
+      'usage',
+      ['put', '--from-command', ' ', 's3://bucket/key', '--kms-key', 'alias/any'],
+    ],
     ['a pipe into a folder', 'usage', ['put', '-', 's3://bucket/folder/']],
     ['JSON and bytes on one standard output', 'usage', ['get', 's3://bucket/key', '-', '--json']],
     ['no key to seal with', 'no-key', ['put', file, 's3://bucket/key']],
