@@ -3,6 +3,8 @@
  * operation, check the signature, let a fault strike, run the operation, answer.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { KiB } from '../units.ts';
 import { send } from './answer.ts';
 import { ConnectionLost, type Exchange, newExchange, now, TARGETS } from './exchange.ts';
@@ -128,7 +130,8 @@ export class Shell {
     }
     const { s3, secure } = this.#options;
     const { headers } = request;
-    const call = { operation, bucket, key, query, headers, secure, origin, body: exchange.body };
+    const tlsVersion = tlsVersionOf(request.socket);
+    const call = { operation, bucket, key, query, headers, secure, tlsVersion, origin, body: exchange.body };
     const answer = await runOperation(destination, call, s3);
     if (fault?.kind === 'lose-answer') loseAnswer(response);
     return answer;
@@ -189,6 +192,11 @@ export class Shell {
     if (exchange.fault) await this.#options.onFault?.(call);
     return exchange.fault;
   }
+}
+
+/** `1.3` for what Node calls TLSv1.3. */
+function tlsVersionOf(socket: Socket): string | undefined {
+  return socket instanceof TLSSocket ? socket.getProtocol()?.slice('TLSv'.length) : undefined;
 }
 
 /** Undefined for what is not JSON; the answer to that is the service's own business. */

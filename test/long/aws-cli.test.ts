@@ -39,6 +39,30 @@ describe.skipIf(noCli).each([{ https: false }, { https: true }])(
       await aws('s3', 'rm', '--recursive', 's3://cli');
       expect(await aws('s3', 'ls', 's3://cli')).toBe('');
       await aws('s3', 'rb', 's3://cli');
+      await aws('s3', 'mb', 's3://settings');
+      const settings = async (call: string, ...args: string[]) => {
+        const text = await aws('s3api', call, '--bucket', 'settings', ...args);
+        return text === '' ? undefined : JSON.parse(text);
+      };
+      const json = (value: object) => JSON.stringify(value);
+      const Rules = [{ ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'aws:kms' }, BucketKeyEnabled: true }];
+      await settings('put-bucket-encryption', '--server-side-encryption-configuration', json({ Rules }));
+      const { ServerSideEncryptionConfiguration } = await settings('get-bucket-encryption');
+      expect(ServerSideEncryptionConfiguration).toMatchObject({ Rules });
+      const lifecycle = {
+        Rules: [{ ID: 'a', Status: 'Enabled', Filter: {}, AbortIncompleteMultipartUpload: { DaysAfterInitiation: 7 } }],
+      };
+      await settings('put-bucket-lifecycle-configuration', '--lifecycle-configuration', json(lifecycle));
+      expect((await settings('get-bucket-lifecycle-configuration')).Rules).toMatchObject([{ ID: 'a' }]);
+      const Statement = [
+        { Effect: 'Deny', Principal: '*', Action: 's3:ListBucket', Resource: 'arn:aws:s3:::settings' },
+      ];
+      await settings('put-bucket-policy', '--policy', json({ Version: '2012-10-17', Statement }));
+      expect(JSON.parse((await settings('get-bucket-policy')).Policy).Statement).toEqual(Statement);
+      await expect(aws('s3', 'ls', 's3://settings')).rejects.toThrow(/explicit deny in a resource-based policy/);
+      await settings('delete-bucket-policy');
+      expect(await aws('s3', 'ls', 's3://settings')).toBe('');
+
       expect(await aws('kms', 'describe-key', '--key-id', 'alias/sandbox')).toContain(sandbox.kmsKeyId);
 
       await sandbox.close();

@@ -19,6 +19,8 @@ MIB = 1024 * 1024
 PART = 5 * MIB
 ENDPOINT = os.environ["AWS_ENDPOINT_URL"]
 BUCKET = "contract"
+# The bucket whose settings change.
+SETTINGS = "contract-settings"
 ROWS = []
 
 
@@ -80,6 +82,27 @@ def crc32(*chunks):
     for chunk in chunks:
         value = zlib.crc32(chunk, value)
     return base64.b64encode(value.to_bytes(4, "big")).decode()
+
+
+def block_sse_c(blocked):
+    types = {"EncryptionType": ["SSE-C" if blocked else "NONE"]}
+    default = {"SSEAlgorithm": "AES256"}
+    rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": default, "BlockedEncryptionTypes": types}]}
+    s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration=rules)
+
+
+def put_policy(*statements):
+    document = {"Version": "2012-10-17", "Statement": list(statements)}
+    return s3.put_bucket_policy(Bucket=SETTINGS, Policy=json.dumps(document))
+
+
+def deny(**more):
+    arn = f"arn:aws:s3:::{SETTINGS}"
+    return {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [arn, f"{arn}/*"], **more}
+
+
+def put_there(key="k", **more):
+    return s3.put_object(Bucket=SETTINGS, Key=key, Body=b"", **more)
 
 
 BIG = [bytes([number]) * size for number, size in ((1, PART), (2, PART), (3, 7))]
@@ -252,6 +275,7 @@ def _():
 
 @row("SSE-C over plain HTTP", "InvalidRequest 400" if ENDPOINT.startswith("http:") else "ok")
 def _():
+    block_sse_c(False)
     return code(put, "customer", SSECustomerAlgorithm="AES256", SSECustomerKey=b"k" * 32)
 
 
@@ -469,6 +493,119 @@ def _():
         return file.read() == data
 
 
+# Settings of a bucket.
+
+
+@row("a new bucket: SSE-S3, SSE-C blocked, no bucket key", ["AES256", ["SSE-C"], False])
+def _():
+    [rule] = s3.get_bucket_encryption(Bucket=SETTINGS)["ServerSideEncryptionConfiguration"]["Rules"]
+    blocked = rule.get("BlockedEncryptionTypes", {}).get("EncryptionType")
+    return [rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"], blocked, rule.get("BucketKeyEnabled")]
+
+
+@row("a new bucket: ACLs disabled, public access blocked", ["BucketOwnerEnforced", True])
+def _():
+    [rule] = s3.get_bucket_ownership_controls(Bucket=SETTINGS)["OwnershipControls"]["Rules"]
+    block = s3.get_public_access_block(Bucket=SETTINGS)["PublicAccessBlockConfiguration"]
+    return [rule["ObjectOwnership"], all(block.values())]
+
+
+@row("what was never set", ["NoSuchBucketPolicy 404", "NoSuchLifecycleConfiguration 404"])
+def _():
+    return [code(s3.get_bucket_policy, Bucket=SETTINGS), code(s3.get_bucket_lifecycle_configuration, Bucket=SETTINGS)]
+
+
+@row("what was taken away", ["OwnershipControlsNotFoundError 404", "NoSuchPublicAccessBlockConfiguration 404"])
+def _():
+    s3.delete_bucket_ownership_controls(Bucket=SETTINGS)
+    s3.delete_public_access_block(Bucket=SETTINGS)
+    return [
+        code(s3.get_bucket_ownership_controls, Bucket=SETTINGS),
+        code(s3.get_public_access_block, Bucket=SETTINGS),
+    ]
+
+
+@row("default encryption, with a bucket key", ["aws:kms", "a-key", True])
+def _():
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "a-key"}
+    rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}]}
+    s3.put_bucket_encryption(Bucket=SETTINGS, ServerSideEncryptionConfiguration=rules)
+    [rule] = s3.get_bucket_encryption(Bucket=SETTINGS)["ServerSideEncryptionConfiguration"]["Rules"]
+    got = rule["ApplyServerSideEncryptionByDefault"]
+    return [got["SSEAlgorithm"], got["KMSMasterKeyID"], rule["BucketKeyEnabled"]]
+
+
+@row("a key for SSE-S3", "InvalidArgument 400")
+def _():
+    default = {"SSEAlgorithm": "AES256", "KMSMasterKeyID": "a-key"}
+    rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": default}]}
+    return code(s3.put_bucket_encryption, Bucket=SETTINGS, ServerSideEncryptionConfiguration=rules)
+
+
+@row("lifecycle rules come back as they were put", True)
+def _():
+    tag = {"And": {"Prefix": "logs/", "Tags": [{"Key": "a", "Value": "b"}]}}
+    rules = [
+        {"ID": "abort", "Status": "Enabled", "Filter": {}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}},
+        {"ID": "expire", "Status": "Disabled", "Filter": tag, "Expiration": {"Days": 30}},
+    ]
+    s3.put_bucket_lifecycle_configuration(Bucket=SETTINGS, LifecycleConfiguration={"Rules": rules})
+    got = s3.get_bucket_lifecycle_configuration(Bucket=SETTINGS)["Rules"]
+    return [{**rule, "Filter": rule["Filter"] or {}} for rule in got] == rules
+
+
+@row("lifecycle rules of both kinds", "InvalidRequest 400")
+def _():
+    abort = {"Status": "Enabled", "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}}
+    rules = [{**abort, "Prefix": ""}, {**abort, "Filter": {"Prefix": "x"}}]
+    return code(s3.put_bucket_lifecycle_configuration, Bucket=SETTINGS, LifecycleConfiguration={"Rules": rules})
+
+
+@row("policies that S3 does not take", ["MalformedPolicy 400"] * 6)
+def _():
+    malformed = [
+        deny(Action="kms:Decrypt"),
+        deny(Resource="arn:aws:s3:::another"),
+        deny(Resource=f"arn:aws:s3:::{SETTINGS}", Action="s3:PutObject"),
+        deny(Condition={"StringSame": {"s3:prefix": "x"}}),
+        deny(Condition={"StringEquals": {"s3:no-such-key": "x"}}),
+        deny(Principal={"AWS": "somebody"}),
+    ]
+    return [code(put_policy, statement) for statement in malformed]
+
+
+@row("a policy that denies plain HTTP", ["AccessDenied 403"] * 2 if ENDPOINT.startswith("http:") else ["ok"] * 2)
+def _():
+    arn = f"arn:aws:s3:::{SETTINGS}/*"
+    put_policy(deny(Resource=arn, Action="s3:*Object", Condition={"Bool": {"aws:SecureTransport": "false"}}))
+    return [code(put_there), code(s3.delete_object, Bucket=SETTINGS, Key="k")]
+
+
+@row("a policy that demands an encryption", ["ok", "AccessDenied 403", "ok"])
+def _():
+    name = "s3:x-amz-server-side-encryption"
+    condition = {"Null": {name: "false"}, "StringNotEquals": {name: "AES256"}}
+    put_policy(deny(Action="s3:PutObject", Resource=f"arn:aws:s3:::{SETTINGS}/*", Condition=condition))
+    return [code(put_there, **more) for more in ({}, {"ServerSideEncryption": "aws:kms"}, {"ServerSideEncryption": "AES256"})]
+
+
+@row("a policy that demands a tag is asked of every part", ["AccessDenied 403", "ok", "AccessDenied 403"])
+def _():
+    condition = {"StringNotEquals": {"s3:RequestObjectTag/sealed": "yes"}}
+    put_policy(deny(Action="s3:PutObject", Resource=f"arn:aws:s3:::{SETTINGS}/*", Condition=condition))
+    upload = s3.create_multipart_upload(Bucket=SETTINGS, Key="k", Tagging="sealed=yes")["UploadId"]
+    part = {"Bucket": SETTINGS, "Key": "k", "UploadId": upload, "PartNumber": 1, "Body": b"x"}
+    return [code(put_there), code(put_there, Tagging="sealed=yes"), code(s3.upload_part, **part)]
+
+
+@row("a policy that is taken away denies nothing", ["AccessDenied 403", "ok"])
+def _():
+    put_policy(deny(Action="s3:PutObject", Resource=f"arn:aws:s3:::{SETTINGS}/*"))
+    denied = code(put_there)
+    s3.delete_bucket_policy(Bucket=SETTINGS)
+    return [denied, code(put_there)]
+
+
 # Signatures.
 
 
@@ -501,6 +638,7 @@ def _():
 
 def main():
     s3.create_bucket(Bucket=BUCKET)
+    s3.create_bucket(Bucket=SETTINGS)
     results = []
     for name, expected, run in ROWS:
         try:

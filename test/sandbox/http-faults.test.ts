@@ -141,11 +141,18 @@ it.each([{ https: false }, { https: true }])(
   async (options) => {
     const folder = mkdtempSync(join(tmpdir(), 'sealift-test-'));
     const log = join(folder, 'log');
-    const test = await openSandbox({ ...options, log, faults: 'PutObject:1=stall; PutObject:2=slow@100KiB/s' });
+    const struck = Promise.withResolvers<void>();
+    let strikes = 0;
+    const test = await openSandbox({
+      ...options,
+      log,
+      faults: 'PutObject:1=stall; PutObject:2=slow@100KiB/s',
+      onFault: () => (++strikes === 2 ? struck.resolve() : undefined),
+    });
     const calls = ['a', 'b'].map((Key) => {
       return outcome(test.s3.send(new PutObjectCommand({ Bucket: BUCKET, Key, Body: bytes(500_000) })));
     });
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await struck.promise;
     await test.close();
     for (const result of await Promise.all(calls)) expect(result).toMatch(/Error/);
     const lines = readFileSync(log, 'utf8')

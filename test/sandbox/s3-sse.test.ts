@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto';
 import {
   CompleteMultipartUploadCommand,
   CopyObjectCommand,
+  CreateBucketCommand,
   CreateMultipartUploadCommand,
   type CreateMultipartUploadCommandInput,
   GetObjectCommand,
   HeadObjectCommand,
   ListPartsCommand,
+  PutBucketEncryptionCommand,
   PutObjectCommand,
   type PutObjectCommandInput,
   type S3Client,
@@ -21,11 +23,23 @@ let secure: TestSandbox;
 beforeAll(async () => {
   plain = await openSandbox();
   secure = await openSandbox({ https: true });
+  await blockSseC(secure.s3, false);
 });
 afterAll(async () => {
   await plain.close();
   await secure.close();
 });
+
+/** New buckets block it. */
+const blockSseC = (s3: S3Client, isBlocked: boolean) =>
+  s3.send(
+    new PutBucketEncryptionCommand({
+      Bucket: BUCKET,
+      ServerSideEncryptionConfiguration: {
+        Rules: [{ BlockedEncryptionTypes: { EncryptionType: [isBlocked ? 'SSE-C' : 'NONE'] } }],
+      },
+    }),
+  );
 
 const put = (s3: S3Client, Key: string, more: Partial<PutObjectCommandInput> = {}) =>
   s3.send(new PutObjectCommand({ Bucket: BUCKET, Key, Body: 'x', ...more }));
@@ -77,6 +91,31 @@ it('takes SSE-C over TLS alone, and the same key again to read', async () => {
   expect(await outcome(head(secure.s3, 'c'))).toMatch(/400$/);
   await put(secure.s3, 'open');
   expect(await outcome(get(secure.s3, 'open', key))).toBe('InvalidRequest 400');
+});
+
+it('takes no SSE-C where the bucket blocks it, and reads what is there', async () => {
+  const key = customerKey();
+  await put(secure.s3, 'before', key);
+  await blockSseC(secure.s3, true);
+  expect(await outcome(put(secure.s3, 'after', key))).toBe('AccessDenied 403');
+  expect(await outcome(get(secure.s3, 'before', key))).toBe('ok');
+  await blockSseC(secure.s3, false);
+});
+
+it('encrypts as the bucket does by default, unless the request says otherwise', async () => {
+  const Bucket = 'default-encryption';
+  await plain.s3.send(new CreateBucketCommand({ Bucket }));
+  const rule = { ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'aws:kms', KMSMasterKeyID: 'abc' } } as const;
+  const Rules = [{ ...rule, BucketKeyEnabled: true }];
+  await plain.s3.send(new PutBucketEncryptionCommand({ Bucket, ServerSideEncryptionConfiguration: { Rules } }));
+  const asked = async (more: Partial<PutObjectCommandInput>) => {
+    const answer = await plain.s3.send(new PutObjectCommand({ Bucket, Key: 'k', Body: 'x', ...more }));
+    return [answer.ServerSideEncryption, answer.SSEKMSKeyId?.split('/')[1], answer.BucketKeyEnabled];
+  };
+  expect(await asked({})).toEqual(['aws:kms', 'abc', true]);
+  expect(await asked({ BucketKeyEnabled: false })).toEqual(['aws:kms', 'abc', undefined]);
+  expect(await asked({ ServerSideEncryption: 'AES256' })).toEqual(['AES256', undefined, undefined]);
+  expect(await asked({ ServerSideEncryption: 'aws:kms' })).toEqual(['aws:kms', 'aws', true]);
 });
 
 it('copies from one SSE-C key to another', async () => {

@@ -1,5 +1,6 @@
 /** Buckets: CreateBucket, DeleteBucket, HeadBucket, ListBuckets, GetBucketLocation. */
 import type { Answer, Call, S3 } from './call.ts';
+import { configureNewBucket } from './configuration.ts';
 import { S3Error } from './errors.ts';
 import { receiveXml } from './receive.ts';
 import { NAMESPACE, writeXml } from './xml.ts';
@@ -15,7 +16,9 @@ function isBucketName(name: string): boolean {
 /** Also for the buckets a sandbox starts with. */
 export function addBucket(name: string, s3: S3): void {
   if (!isBucketName(name)) throw new S3Error('InvalidBucketName', undefined, { fields: { BucketName: name } });
+  if (s3.catalog.hasBucket(name)) return;
   s3.catalog.createBucket(name);
+  configureNewBucket(name, s3);
 }
 
 export async function createBucket(call: Call, s3: S3): Promise<Answer> {

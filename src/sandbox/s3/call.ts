@@ -16,6 +16,8 @@ export interface Call {
   readonly headers: IncomingHttpHeaders;
   /** Came over TLS. */
   readonly secure: boolean;
+  /** `1.2`, `1.3`; undefined without TLS. */
+  readonly tlsVersion: string | undefined;
   /** Scheme and host as the client wrote them. */
   readonly origin: string;
   readonly body: Body;

@@ -10,6 +10,7 @@ import { randomUUID } from 'node:crypto';
 import type { Attributes } from './attributes.ts';
 import type { Algorithm, Checksum, ChecksumType } from './checksums.ts';
 import { Database } from './database.ts';
+import { SETTINGS_SCHEMA, Settings } from './settings.ts';
 import type { BlobRange } from './storage.ts';
 import { VERSIONS_SCHEMA, Versions } from './versions.ts';
 
@@ -67,11 +68,13 @@ const SCHEMA = `
 export class Catalog {
   readonly #db: Database;
   readonly versions: Versions;
+  readonly settings: Settings;
 
   /** `path` is a file, or `:memory:`. */
   constructor(path: string) {
-    this.#db = new Database(path, SCHEMA + VERSIONS_SCHEMA);
+    this.#db = new Database(path, SCHEMA + VERSIONS_SCHEMA + SETTINGS_SCHEMA);
     this.versions = new Versions(this.#db);
+    this.settings = new Settings(this.#db);
   }
 
   close(): void {
@@ -104,6 +107,7 @@ export class Catalog {
     this.#db.run('DELETE FROM uploads WHERE bucket = ?', bucket);
     this.#db.run('DELETE FROM buckets WHERE name = ?', bucket);
     this.versions.dropBucket(bucket);
+    this.settings.dropBucket(bucket);
     return blobs;
   }
 

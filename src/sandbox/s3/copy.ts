@@ -9,6 +9,7 @@ import {
   readStorageClass,
   refuseArchived,
 } from './attributes.ts';
+import { authorize } from './authorize.ts';
 import { type Answer, type Call, findObject, quoted, type S3, versionHeader } from './call.ts';
 import type { StoredObject } from './catalog.ts';
 import { type Algorithm, checksumAlgorithm, checksumElements, createDigest, elementName } from './checksums.ts';
@@ -92,6 +93,7 @@ function findSource(call: Call, s3: S3): { source: StoredObject; itself: boolean
   if (owner !== undefined && owner !== s3.accountId) throw new S3Error('AccessDenied');
   const sourceCall = { ...call, bucket, key, query };
   checkBucket(sourceCall, s3);
+  authorize({ ...sourceCall, operation: 'GetObject' }, s3);
   const source = findObject(sourceCall, s3);
   checkReadKey(call, source.attributes.encryption, { copySource: true });
   checkCopyConditions(call.headers, source);

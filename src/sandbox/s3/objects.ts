@@ -1,6 +1,7 @@
 /** One object, one request: PutObject, GetObject, HeadObject, DeleteObject, DeleteObjects. */
 import { createHash, randomUUID } from 'node:crypto';
 import { attributeHeaders, partNumberOf, readAttributes, refuseArchived } from './attributes.ts';
+import { authorize } from './authorize.ts';
 import { type Answer, type Call, findObject, quoted, type S3, versionHeader } from './call.ts';
 import type { StoredObject, StoredPart } from './catalog.ts';
 import { type Checksum, checksumHeaders } from './checksums.ts';
@@ -169,6 +170,7 @@ export async function deleteObjects(call: Call, s3: S3): Promise<Answer> {
   const errors: { Key: string; Code: string; Message: string }[] = [];
   for (const { Key = '', VersionId, ETag } of objects) {
     try {
+      authorize(call, s3, Key);
       checkWriteConditions({ 'if-match': ETag }, s3.catalog.object(call.bucket, Key));
       remove(call.bucket, Key, VersionId, s3);
       deleted.push({ Key });

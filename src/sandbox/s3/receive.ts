@@ -18,7 +18,7 @@ import { readXml } from './xml.ts';
 /** userguide/qfacts.html: 5 GiB in one request, for a part as for an object. */
 export const BODY_LIMIT = 5 * GiB;
 /** A CompleteMultipartUpload of 10,000 parts with checksums is some 2 MiB. */
-const XML_LIMIT = 8 * MiB;
+const TEXT_LIMIT = 8 * MiB;
 
 /** A checksum in base64. */
 export interface BytesChecksum {
@@ -82,24 +82,29 @@ function discardedEtag(checksum: BytesChecksum, size: number): string {
   return createHash('md5').update(`${checksum.value} ${size}`).digest('hex');
 }
 
+/** The tree under `root` of an XML body. */
+export async function receiveXml(call: Call, root: string, options: TextOptions): Promise<Record<string, unknown>> {
+  return readXml(await receiveText(call, options), root);
+}
+
 /**
- * The tree under `root` of an XML body. Some calls must carry a digest of it; in CompleteMultipartUpload the checksum
- * headers are about the object, and say nothing of the body.
+ * Some calls must carry a digest of their body; in CompleteMultipartUpload the checksum headers are about the object,
+ * and say nothing of the body.
  */
-export async function receiveXml(
-  call: Call,
-  root: string,
-  options: { digest: 'optional' | 'required' | 'none' },
-): Promise<Record<string, unknown>> {
+interface TextOptions {
+  digest: 'optional' | 'required' | 'none';
+}
+
+export async function receiveText(call: Call, options: TextOptions): Promise<string> {
   const headers = options.digest === 'none' ? {} : call.headers;
   const checks = new BodyChecks(headers, { algorithm: undefined, md5: false });
   // API_DeleteObjects.html, API_PutObjectTagging.html: the request must carry Content-MD5 or an additional checksum.
   if (options.digest === 'required' && !checks.declared) {
     throw new S3Error('InvalidRequest', 'Missing required header for this request: Content-MD5 OR x-amz-checksum-*');
   }
-  const { text, trailers } = await call.body.text(XML_LIMIT, checks.digests);
+  const { text, trailers } = await call.body.text(TEXT_LIMIT, checks.digests);
   checks.verify(trailers);
-  return readXml(text, root);
+  return text;
 }
 
 /** Content-MD5 and checksums of one body: what was said, what was found. */

@@ -1,5 +1,6 @@
 /** From a method, a path and a query to an operation. Names are those of the SDKs. */
 import type { IncomingHttpHeaders } from 'node:http';
+import { authorize } from './authorize.ts';
 import {
   createBucket,
   deleteBucket,
@@ -11,11 +12,24 @@ import {
 } from './buckets.ts';
 import type { Answer, Call, Operation, S3 } from './call.ts';
 import { completeMultipartUpload } from './complete.ts';
+import {
+  deleteBucketEncryption,
+  deleteSetting,
+  getBucketEncryption,
+  getBucketLifecycle,
+  getOwnershipControls,
+  getPublicAccessBlock,
+  putBucketEncryption,
+  putBucketLifecycle,
+  putOwnershipControls,
+  putPublicAccessBlock,
+} from './configuration.ts';
 import { copyObject, uploadPartCopy } from './copy.ts';
 import { S3Error } from './errors.ts';
 import { listObjects, listObjectsV2 } from './listing.ts';
 import { getObjectAttributes } from './object-attributes.ts';
 import { checkBucket, deleteObject, deleteObjects, getObject, headObject, putObject } from './objects.ts';
+import { getBucketPolicy, putBucketPolicy } from './policies.ts';
 import { deleteObjectTagging, getObjectTagging, putObjectTagging } from './tagging.ts';
 import { abortMultipartUpload, createMultipartUpload, listMultipartUploads, listParts, uploadPart } from './uploads.ts';
 
@@ -39,6 +53,81 @@ const ROUTES: readonly Route[] = [
   { on: 'bucket', method: 'GET', query: 'list-type=2', operation: 'ListObjectsV2', run: listObjectsV2 },
   { on: 'bucket', method: 'GET', query: 'versioning', operation: 'GetBucketVersioning', run: getBucketVersioning },
   { on: 'bucket', method: 'PUT', query: 'versioning', operation: 'PutBucketVersioning', run: putBucketVersioning },
+  { on: 'bucket', method: 'GET', query: 'policy', operation: 'GetBucketPolicy', run: getBucketPolicy },
+  { on: 'bucket', method: 'PUT', query: 'policy', operation: 'PutBucketPolicy', run: putBucketPolicy },
+  { on: 'bucket', method: 'DELETE', query: 'policy', operation: 'DeleteBucketPolicy', run: deleteSetting('policy') },
+  { on: 'bucket', method: 'GET', query: 'encryption', operation: 'GetBucketEncryption', run: getBucketEncryption },
+  { on: 'bucket', method: 'PUT', query: 'encryption', operation: 'PutBucketEncryption', run: putBucketEncryption },
+  {
+    on: 'bucket',
+    method: 'DELETE',
+    query: 'encryption',
+    operation: 'DeleteBucketEncryption',
+    run: deleteBucketEncryption,
+  },
+  {
+    on: 'bucket',
+    method: 'GET',
+    query: 'lifecycle',
+    operation: 'GetBucketLifecycleConfiguration',
+    run: getBucketLifecycle,
+  },
+  {
+    on: 'bucket',
+    method: 'PUT',
+    query: 'lifecycle',
+    operation: 'PutBucketLifecycleConfiguration',
+    run: putBucketLifecycle,
+  },
+  {
+    on: 'bucket',
+    method: 'DELETE',
+    query: 'lifecycle',
+    operation: 'DeleteBucketLifecycle',
+    run: deleteSetting('lifecycle'),
+  },
+  {
+    on: 'bucket',
+    method: 'GET',
+    query: 'ownershipControls',
+    operation: 'GetBucketOwnershipControls',
+    run: getOwnershipControls,
+  },
+  {
+    on: 'bucket',
+    method: 'PUT',
+    query: 'ownershipControls',
+    operation: 'PutBucketOwnershipControls',
+    run: putOwnershipControls,
+  },
+  {
+    on: 'bucket',
+    method: 'DELETE',
+    query: 'ownershipControls',
+    operation: 'DeleteBucketOwnershipControls',
+    run: deleteSetting('ownershipControls'),
+  },
+  {
+    on: 'bucket',
+    method: 'GET',
+    query: 'publicAccessBlock',
+    operation: 'GetPublicAccessBlock',
+    run: getPublicAccessBlock,
+  },
+  {
+    on: 'bucket',
+    method: 'PUT',
+    query: 'publicAccessBlock',
+    operation: 'PutPublicAccessBlock',
+    run: putPublicAccessBlock,
+  },
+  {
+    on: 'bucket',
+    method: 'DELETE',
+    query: 'publicAccessBlock',
+    operation: 'DeletePublicAccessBlock',
+    run: deleteSetting('publicAccessBlock'),
+  },
   { on: 'bucket', method: 'GET', operation: 'ListObjects', run: listObjects },
   { on: 'bucket', method: 'HEAD', operation: 'HeadBucket', run: headBucket },
   { on: 'bucket', method: 'PUT', operation: 'CreateBucket', run: createBucket },
@@ -163,5 +252,7 @@ export async function runOperation(destination: Destination, call: Call, s3: S3)
   // userguide/bucket-owner-condition.html: 403 where the bucket is another account's.
   const owner = call.headers['x-amz-expected-bucket-owner'];
   if (owner !== undefined && owner !== s3.accountId) throw new S3Error('AccessDenied');
+  // DeleteObjects answers key by key.
+  if (destination.operation !== 'DeleteObjects') authorize(call, s3);
   return destination.run(call, s3);
 }

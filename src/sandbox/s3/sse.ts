@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Call, S3 } from './call.ts';
+import { encryptionOf } from './configuration.ts';
 import { S3Error } from './errors.ts';
 
 const PREFIX = 'x-amz-server-side-encryption';
@@ -28,16 +29,25 @@ export function readEncryption(call: Call, s3: S3): Encryption {
         'Server Side Encryption with Customer provided key is incompatible with the encryption method specified',
       );
     }
+    if (encryptionOf(call.bucket, s3).blocksCustomerKeys) {
+      // userguide/blocking-unblocking-s3-c-encryption-gpb.html: 403, for uploads and copies; what is there can be read.
+      throw new S3Error(
+        'AccessDenied',
+        'The request was denied because this bucket has blocked upload requests that specify Server Side Encryption with Customer provided keys (SSE-C)',
+      );
+    }
     return { kind: 'customer', keyMd5 };
   }
   const keyId = headers[`${PREFIX}-aws-kms-key-id`] as string | undefined;
   const context = headers[`${PREFIX}-context`] as string | undefined;
-  const bucketKey = headers[`${PREFIX}-bucket-key-enabled`] === 'true';
+  const byDefault = encryptionOf(call.bucket, s3);
+  // userguide/configuring-bucket-key-object.html: the header overrides the bucket's setting.
+  const asked = headers[`${PREFIX}-bucket-key-enabled`];
   if (kind === 'aws:kms' || kind === 'aws:kms:dsse') {
     if (context !== undefined) checkContext(context);
     // userguide/UsingDSSEncryption.html: "S3 Bucket Keys aren't supported for DSSE-KMS."
-    if (kind === 'aws:kms:dsse' && bucketKey) throw invalid(PREFIX, 'Bucket Key is not supported with DSSE-KMS');
-    return { kind, keyId: keyArn(keyId, s3), bucketKey };
+    if (kind === 'aws:kms:dsse' && asked === 'true') throw invalid(PREFIX, 'Bucket Key is not supported with DSSE-KMS');
+    return { kind, keyId: keyArn(keyId, s3), bucketKey: kind === 'aws:kms' && asBool(asked, byDefault.bucketKey) };
   }
   if (keyId !== undefined || context !== undefined) {
     throw invalid(
@@ -48,7 +58,17 @@ export function readEncryption(call: Call, s3: S3): Encryption {
   if (kind !== undefined && kind !== 'AES256')
     throw invalid(PREFIX, 'The encryption method specified is not supported');
   // Since January 2023 every object has SSE-S3 at least (userguide/default-encryption-faq.html).
-  return { kind: 'AES256' };
+  const { algorithm, keyId: defaultKey, bucketKey } = byDefault;
+  if (kind !== undefined || algorithm === 'AES256') return { kind: 'AES256' };
+  return {
+    kind: algorithm,
+    keyId: keyArn(defaultKey, s3),
+    bucketKey: algorithm === 'aws:kms' && asBool(asked, bucketKey),
+  };
+}
+
+function asBool(header: unknown, absent: boolean): boolean {
+  return header === undefined ? absent : header === 'true';
 }
 
 /** The headers of answers about an object; the context is never told. */

@@ -8,7 +8,7 @@ export interface XmlTree {
 }
 
 /** Elements that may repeat, and so are arrays even where there is one. */
-const LISTS = new Set(['Part', 'Object', 'Tag']);
+const LISTS = new Set(['Part', 'Object', 'Tag', 'Rule']);
 
 // Values stay strings and keep their white space: an object's key may be ' 007 '.
 const parser = new XMLParser({
