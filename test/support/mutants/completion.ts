@@ -247,7 +247,7 @@ export const completion: Mutant[] = [
     breaks: "another's object is target-exists, no success",
     file: CONFIRM,
     find: '  if (there && isOurs(there, expected)) return answerOf(run, there);\n',
-    replace: '  if (there) return answerOf(run, there);\n',
+    replace: '  if (there?.etag) return answerOf(run, there);\n',
     test: WITNESSES,
     only: 'comes while we are at work',
   },

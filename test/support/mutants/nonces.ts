@@ -95,7 +95,7 @@ export const nonces: Mutant[] = [
     replace: `  const { encodeHeader, headerBytes } = await import('../formats/esdk/header.ts');
   const encryptionContext = { ...run.request.context, 'sealift-name': '2' };
   const { decodeHeader } = await import('../formats/esdk/header.ts');
-  const { keys } = unlocked.message as { keys: never };
+  const { keys } = unlocked.message as unknown as { keys: never };
   row.header = headerBytes(encodeHeader({ ...decodeHeader(row.header)!, encryptionContext, keys }));
   refuseStaleLedger(run, stored, receipts);
 `,
@@ -107,14 +107,10 @@ export const nonces: Mutant[] = [
     file: 'src/put/resume.ts',
     find: '  const unlocked = await unlock(run, row);\n',
     replace: `  const unlocked = await unlock(run, row);
-  Object.assign(unlocked.message, {
-      layout: (await import('../formats/esdk/plan.ts')).planLayout({
-        plainSize: row.layout.plainSize,
-        headerSize: row.layout.headerSize,
-        frameSize: row.layout.frameSize,
-        partSize: 5.5 * 2 ** 20,
-      }),
-    });
+  const { plainSize, headerSize, frameSize } = row.layout as Extract<typeof row.layout, { frameSize: number }>;
+  const { planLayout } = await import('../formats/esdk/plan.ts');
+  const layout = planLayout({ plainSize, headerSize, frameSize, partSize: 5.5 * 2 ** 20 });
+  Object.assign(unlocked.message, { layout });
 `,
     test: STORIES,
     only: 'header and all',

@@ -23,8 +23,11 @@ export const resume: Mutant[] = [
   {
     breaks: 'a mismatch prints neither value',
     file: 'src/ledger/part-rows.ts',
-    find: 'is not what was sealed before under this key`, {',
-    replace: "is not what was sealed`.concat(Buffer.from(known.fingerprint).toString('hex')), {",
+    find: '      throw otherThanBefore(number);\n',
+    replace: `      const error = otherThanBefore(number);
+      error.message += Buffer.from(known.fingerprint).toString('hex');
+      throw error;
+`,
     test: 'test/ledger/ledger.test.ts',
     only: 'one intent for ever',
   },
