@@ -12,6 +12,7 @@ import { decodeHeader } from '../../src/formats/s3ec/header.ts';
 import { GiB, MiB } from '../../src/units.ts';
 import { run, type SandboxProcess, start, startSandboxProcess } from '../support/cli.ts';
 import { sha256Of, writeRandomFile, writeSparseFile } from '../support/files.ts';
+import { hasJava, JAVA_BUILD_MS, JavaClient, OPENED_BY_JAVA } from '../support/java-client.ts';
 import { checkRecords } from '../support/records.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sealift-rewrap-'));
@@ -30,8 +31,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-test('rewrap of 6 GiB moves no bytes of the object, and the old key opens it no longer', {
-  timeout: 900_000,
+test(`rewrap of 6 GiB moves no bytes of the object, and the old key opens it no longer (${OPENED_BY_JAVA})`, {
+  timeout: 900_000 + JAVA_BUILD_MS,
 }, async () => {
   const source = join(folder, 'large');
   const size = 6 * GiB;
@@ -53,6 +54,13 @@ test('rewrap of 6 GiB moves no bytes of the object, and the old key opens it no 
   const header = decodeHeader(after.Metadata!);
   expect(header).toEqual({ ...decodeHeader(before.Metadata!), wrappedKey: header.wrappedKey });
   expect(await run(['verify', object, '--kms-key', next])).toMatchObject({ exit: 0 });
+  if (hasJava) {
+    const java = new JavaClient(sandbox.env);
+    const open = (kmsKeyId: string) => java.sha256Of({ bucket: 'bkt', key: 'large', kmsKeyId });
+    expect(await open(next)).toBe(await sha256Of(source));
+    await expect(open(old)).rejects.toThrow('IncorrectKeyException');
+    java.close();
+  }
   expect(await run(['rewrap', object, '--kms-key', old, '--old-kms-key', old])).toMatchObject({ exit: 1 });
   expect(await run(['rewrap', object, '--kms-key', old, '--old-kms-key', next])).toMatchObject({ exit: 0 });
 });

@@ -42,6 +42,8 @@ export interface Answer {
   ok: boolean;
   /** There where it is not. */
   error?: string;
+  /** Of the plain bytes that a Java client got. */
+  sha256?: string | null;
 }
 
 /** What a client can do at all. What it writes it reads. */
@@ -88,8 +90,10 @@ function java(flavor: 'v3' | 'v4', version: string, writes: Format[]): OfficialP
   };
 }
 
+const NEWEST_JAVA = java('v4', '4.0.1', ['v2', 'v3']);
+
 const PEERS: OfficialPeer[] = [
-  java('v4', '4.0.1', ['v2', 'v3']),
+  NEWEST_JAVA,
   java('v3', '3.5.0', ['v2']),
   {
     name: 'Go 4.0.0',
@@ -165,4 +169,9 @@ export function startPeers(env: Readonly<Record<string, string>>, missing: (text
       return [];
     }
   });
+}
+
+/** Java's alone, for whoever wants only to know whether an official client opens what we wrote. */
+export function startJava(env: Readonly<Record<string, string>>): RunningPeer {
+  return new RunningPeer(NEWEST_JAVA, NEWEST_JAVA.build(), env);
 }
