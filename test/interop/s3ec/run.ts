@@ -11,9 +11,9 @@ import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { startSandbox } from '../../../src/sandbox/server.ts';
 import { MiB } from '../../../src/units.ts';
 import { startMoto, virtualEnvironment } from '../esdk/python.ts';
-import { type Job, type Keys, startPeers, type Writer } from './peers.ts';
+import { type Format, type Job, type Keys, startPeers, type Writer } from './peers.ts';
 import { sealiftPeer } from './sealift.ts';
-import { POLICY_TO_READ, POLICY_TO_WRITE, SHAPES, type Shape, shapesOf } from './shapes.ts';
+import { POLICY_TO_READ, POLICY_TO_WRITE, type Shape, shapesOf } from './shapes.ts';
 
 const BUCKET = 'interop';
 const CONTEXT = { department: 'records', year: '2026' };
@@ -23,8 +23,11 @@ const MULTIPART_SIZES = [0, 17, 17 * MiB + 5];
 
 interface Outcome {
   server: string;
-  written: string;
+  writer: string;
+  format: Format;
   reader: string;
+  /** What was written, and what was done with it. */
+  about: string;
   /** What went wrong, where anything did. */
   problem: string | undefined;
 }
@@ -44,7 +47,7 @@ try {
   const red = outcomes.filter(({ problem }) => problem !== undefined);
   printTable();
   console.log(`\n${outcomes.length - red.length} as they must be, ${red.length} red`);
-  for (const { server, written, reader, problem } of red) console.log(`${server}: ${written} by ${reader}: ${problem}`);
+  for (const { server, about, problem } of red) console.log(`${server}: ${about}: ${problem}`);
   if (red.length > 0) process.exitCode = 1;
 } finally {
   moto.stop();
@@ -82,8 +85,10 @@ async function tryCell(server: string, keys: Keys, writer: Writer, readers: Writ
   writeFileSync(file, plain);
   const context = wrapping === 'kms' ? CONTEXT : {};
   const common = { bucket: BUCKET, key, keys, wrapping, context };
-  const written = `${name} ${format} ${wrapping} ${shape} ${size}`;
-  const note = (reader: string, problem: string | undefined) => outcomes.push({ server, written, reader, problem });
+  const note = (reader: string, done: string, problem: string | undefined) => {
+    const about = `${name} ${format} ${wrapping} ${shape} ${size}, ${done} by ${reader}`;
+    outcomes.push({ server, writer: name, format, reader, about, problem });
+  };
   const { error } = await writer.run({
     ...common,
     op: 'put',
@@ -93,50 +98,46 @@ async function tryCell(server: string, keys: Keys, writer: Writer, readers: Writ
     multipart: shape === 'multipart',
     instructionFile: shape === 'instruction file',
   });
-  if (error !== undefined) return void note('writer', error);
+  if (error !== undefined) return void note(name, 'written', error);
   for (const reader of readers) {
     const { peer } = reader;
     if (!peer.writes.includes(format) || !peer.wrappings.includes(wrapping)) continue;
     if (shape === 'instruction file' && !peer.readsInstructionFiles) continue;
     const back = join(folder, 'back');
     const read: Job = { ...common, op: 'get', file: back, format: peer.writes.at(-1)!, policy: POLICY_TO_READ };
+    rmSync(back, { force: true });
     const got = await reader.run(read);
-    note(peer.name, got.error ?? (readFileSync(back).equals(plain) ? undefined : 'other bytes came back'));
+    note(peer.name, 'read', got.error ?? (readFileSync(back).equals(plain) ? undefined : 'other bytes came back'));
     if (size !== 1000 || shape !== 'single') continue;
     if (peer.ranges) {
       const ranged = await reader.run({ ...read, range: 'bytes=100-299', legacy: true });
       const isSlice = ranged.error === undefined && readFileSync(back).equals(plain.subarray(100, 300));
-      note(`${peer.name}, a range`, ranged.error ?? (isSlice ? undefined : 'other bytes came back'));
+      note(peer.name, 'a range read', ranged.error ?? (isSlice ? undefined : 'other bytes came back'));
     }
     if (wrapping === 'kms') {
       const refused = await reader.run({ ...read, context: { department: 'others' } });
-      note(`${peer.name}, another context`, refused.error === undefined ? 'was opened' : undefined);
+      note(peer.name, 'refused under another context', refused.error === undefined ? 'was opened' : undefined);
     }
     if (format === 'v2' && peer.writes.includes('v3')) {
       const refused = await reader.run({ ...read, policy: 'REQUIRE_ENCRYPT_REQUIRE_DECRYPT' });
-      note(`${peer.name}, commitment required`, refused.error === undefined ? 'was opened' : undefined);
+      note(peer.name, 'refused where commitment is required', refused.error === undefined ? 'was opened' : undefined);
     }
   }
 }
 
+/** A row for each writer and format at each server, a column for each reader: how many were as they must be. */
 function printTable(): void {
   const readers = [...new Set(outcomes.map(({ reader }) => reader))];
-  const rows = new Map<string, Map<string, [right: number, all: number]>>();
-  for (const { server, written, reader, problem } of outcomes) {
-    const row = `${server}: ${written.replace(/ \d+$/, '')}`;
-    const cells = rows.get(row) ?? rows.set(row, new Map()).get(row)!;
-    const [right, all] = cells.get(reader) ?? [0, 0];
-    cells.set(reader, [right + (problem === undefined ? 1 : 0), all + 1]);
-  }
-  console.log(
-    `\nObjects as they must be, of as many, of 0 to ${MULTIPART_SIZES.at(-1)} bytes. ${SHAPES.join(', ')}.\n`,
-  );
-  for (const [row, cells] of rows) {
-    const told = readers.flatMap((reader) => {
-      const cell = cells.get(reader);
-      return cell ? [`${reader} ${cell[0]}/${cell[1]}`] : [];
+  const rows = Map.groupBy(outcomes, ({ server, writer, format }) => `${server} | ${writer} | ${format}`);
+  console.log(`\n| at | written by | format | ${readers.join(' | ')} |\n|${' --- |'.repeat(3 + readers.length)}`);
+  for (const [row, seen] of rows) {
+    const cells = readers.map((reader) => {
+      const all = seen.filter((outcome) => outcome.reader === reader);
+      const right = all.filter(({ problem }) => problem === undefined);
+      if (all.length === 0) return '-';
+      return right.length === all.length ? `${all.length}` : `**${right.length} of ${all.length}**`;
     });
-    console.log(`${row.padEnd(52)} ${told.join(' · ')}`);
+    console.log(`| ${[row, ...cells].join(' | ')} |`);
   }
 }
 
