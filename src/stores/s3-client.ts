@@ -8,6 +8,7 @@ import { setImmediate } from 'node:timers/promises';
 import { S3Client } from '@aws-sdk/client-s3';
 import type { Retry } from '../network.ts';
 import { type CredentialProvider, refusePlainHttp, type S3Settings } from './aws-settings.ts';
+import { OwnRetries } from './retries.ts';
 import { createAgents } from './s3-agent.ts';
 import { isThrottling } from './s3-errors.ts';
 import { isPartBody, SlicedBody } from './sliced-body.ts';
@@ -37,7 +38,7 @@ export function createS3Client({ settings, credentials, onRetry = () => {} }: S3
     forcePathStyle: settings.forcePathStyle,
     ...(settings.endpoint === undefined ? {} : { endpoint: settings.endpoint }),
     maxAttempts: settings.maxAttempts,
-    retryMode: 'standard',
+    retryStrategy: new OwnRetries(settings.maxAttempts),
     // A redirect would carry credentials to a host we did not choose.
     followRegionRedirects: false,
     // With `Expect: 100-continue` the SDK opens a new connection for every part.

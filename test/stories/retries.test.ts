@@ -59,3 +59,16 @@ test('a command tells machines, and with -v people', async () => {
   expect(put.stderr).toMatch(/^UploadPart is tried again: .*\.$/m);
   expect(put.stderr).toMatch(/^The server asks to slow down: \d+ → \d+ parts at once\.$/m);
 });
+
+test('every request has attempts of its own: what others met before does not count', async () => {
+  const small = join(folder, 'small');
+  writeRandomFile(small, 1000);
+  sandbox.setFaults('PutObject:1-60=500');
+  await using engine = createEngine({
+    keyring: kmsKeyring({ keyIds: [sandbox.kmsKeyId] }),
+    stateDir: join(folder, 'state'),
+  });
+  const targets = Array.from({ length: 30 }, (_, index) => `s3://bucket/many/${index}`);
+  const results = await Promise.all(targets.map((target) => engine.put({ source: small, target })));
+  expect(results.map(({ object }) => object)).toEqual(targets);
+});
