@@ -159,5 +159,5 @@ async function readSome(
   const stream = await store.read(key, range, { signal });
   const chunks: Uint8Array[] = [];
   for await (const chunk of stream) chunks.push(chunk);
-  return { bytes: Buffer.concat(chunks), objectSize: stream.objectSize, metadata: stream.metadata };
+  return { bytes: Buffer.concat(chunks), objectSize: stream.objectSize, metadata: await stream.metadata() };
 }

@@ -1,16 +1,16 @@
 /** What the directory store asks of the file system, and what it means when that says no. */
-import { constants } from 'node:fs';
+import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, link, lstat, open, rename, rm } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { type ErrorCode, SealiftError } from '../errors.ts';
 import type { ObjectPlace } from './directory-names.ts';
 import type { PartBody } from './store.ts';
 
-const { O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY, O_RDWR } = constants;
+const { O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDWR } = constants;
 
-/** Opens a file that is there. One that is a symbolic link is refused; a pipe in its place does not hang. */
-export function openExisting(path: string, access: 'read' | 'write'): Promise<FileHandle> {
-  return open(path, (access === 'read' ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_NONBLOCK);
+/** Opens a file that is there, to write into it. A symbolic link is refused; a pipe in its place does not hang. */
+export function openToWrite(path: string): Promise<FileHandle> {
+  return open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
 }
 
 /** What has been written of a body. */
@@ -45,16 +45,6 @@ export async function writeAt(file: FileHandle, bytes: Uint8Array, position: num
     const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
     done += bytesWritten;
   }
-}
-
-/** The file's first bytes, `size` of them or all there are. */
-export async function readStart(file: FileHandle, size: number): Promise<Buffer> {
-  const bytes = Buffer.alloc(size);
-  let done = 0;
-  for (let read = -1; done < size && read !== 0; done += read) {
-    read = (await file.read(bytes, done, size - done, done)).bytesRead;
-  }
-  return bytes.subarray(0, done);
 }
 
 /** Makes names created in or removed from a folder durable. */
@@ -125,8 +115,7 @@ export function directoryError(thrown: unknown, call: string, place: ObjectPlace
 }
 
 /** Throws `store-error` where an object's name belongs to a folder, a device or a pipe. */
-export async function checkIsFile(file: FileHandle, place: ObjectPlace): Promise<void> {
-  const stats = await file.stat();
+export function checkIsFile(stats: BigIntStats, place: ObjectPlace): void {
   if (!stats.isFile()) throw notAFile(place, stats.isDirectory() ? 'a directory' : 'a device or a pipe');
 }
 

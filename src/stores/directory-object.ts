@@ -15,20 +15,13 @@
  * (If-Match) it is looked at once more and the hidden file renamed over it: a writer that comes between these two
  * calls, less than a millisecond on a local disk, is overwritten. What has the name is always one writer's object, whole.
  */
-import { access, type FileHandle, rename, rm } from 'node:fs/promises';
+import { accessSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
 import { SealiftError } from '../errors.ts';
 import { KiB } from '../units.ts';
-import {
-  checkIsFile,
-  codeOf,
-  createFile,
-  moveToNewName,
-  openExisting,
-  readStart,
-  syncFolder,
-  unlessMissing,
-} from './directory-files.ts';
+import { checkIsFile, codeOf, createFile, moveToNewName, syncFolder } from './directory-files.ts';
 import { headersPath, newHiddenPath, type ObjectPlace, TAG_SOURCE_SIZE, tagOf } from './directory-names.ts';
+import { OpenedFile } from './directory-read.ts';
 import type { ObjectHeaders, WriteAnswer, WriteCondition } from './store.ts';
 
 /** What tells a file from every other that has or had its name. */
@@ -49,51 +42,47 @@ export interface StoredHeaders extends ObjectHeaders {
 const MAX_HEADERS_SIZE = 64 * KiB;
 
 /** Opens the object for reading; the caller closes it. Undefined where there is none, in a directory that is there. */
-export async function openObject(place: ObjectPlace): Promise<{ file: FileHandle; identity: Identity } | undefined> {
-  const file = await unlessMissing(openExisting(place.path, 'read'));
+export function openObject(place: ObjectPlace): { file: OpenedFile; identity: Identity } | undefined {
+  const file = OpenedFile.open(place.path);
   if (!file) {
-    await access(place.directory);
+    accessSync(place.directory);
     return undefined;
   }
   try {
-    await checkIsFile(file, place);
-    return { file, identity: await identify(file) };
+    return { file, identity: identify(file, place) };
   } catch (error) {
-    await file.close();
+    file[Symbol.dispose]();
     throw error;
   }
 }
 
 /** The object's identity, or undefined where there is none. */
-export async function lookAt(place: ObjectPlace): Promise<Identity | undefined> {
-  const object = await openObject(place);
-  await object?.file.close();
+export function lookAt(place: ObjectPlace): Identity | undefined {
+  const object = openObject(place);
+  object?.file[Symbol.dispose]();
   return object?.identity;
 }
 
 /** A rewritten file has another time, a replaced one another inode, and sealed again it begins otherwise. */
-async function identify(file: FileHandle): Promise<Identity> {
-  const tag = tagOf(await readStart(file, TAG_SOURCE_SIZE));
-  const { size, ino, mtimeNs, mtime } = await file.stat({ bigint: true });
+function identify(file: OpenedFile, place: ObjectPlace): Identity {
+  const stats = file.stat();
+  checkIsFile(stats, place);
+  const tag = tagOf(file.readStart(TAG_SOURCE_SIZE));
+  const { size, ino, mtimeNs, mtime } = stats;
   const numbers = [ino, mtimeNs, size].map((number) => number.toString(16));
   return { size: Number(size), etag: `"${numbers.join('-')}-${tag}"`, tag, lastModified: mtime };
 }
 
 /** The headers of this very object. Undefined where it has none: somebody else wrote or renamed it. */
-export async function readHeaders(place: ObjectPlace, { tag, size }: Identity): Promise<StoredHeaders | undefined> {
-  const headers = await readHeadersFile(headersPath(place, tag));
+export function readHeaders(place: ObjectPlace, { tag, size }: Identity): StoredHeaders | undefined {
+  const headers = readHeadersFile(headersPath(place, tag));
   return headers?.size === size ? headers : undefined;
 }
 
 /** Undefined where there is no such file, or another one than `encodeHeaders` makes: others may write there too. */
-export async function readHeadersFile(path: string): Promise<StoredHeaders | undefined> {
-  const file = await unlessMissing(openExisting(path, 'read'));
-  if (!file) return undefined;
-  try {
-    return decodeHeaders(await readStart(file, MAX_HEADERS_SIZE));
-  } finally {
-    await file.close();
-  }
+export function readHeadersFile(path: string): StoredHeaders | undefined {
+  using file = OpenedFile.open(path);
+  return file && decodeHeaders(file.readStart(MAX_HEADERS_SIZE));
 }
 
 /** The file's text. Throws `metadata-too-large`. */
@@ -128,9 +117,9 @@ export async function publish(
   path: string,
   { headers, condition }: { headers: StoredHeaders; condition: WriteCondition },
 ): Promise<WriteAnswer> {
-  const { etag, tag } = (await lookAt({ ...place, path }))!;
+  const { etag, tag } = lookAt({ ...place, path })!;
   await writeHeaders(place, tag, headers);
-  const there = await lookAt(place);
+  const there = lookAt(place);
   if (there?.etag !== etag) {
     try {
       await takeName(place, path, { condition, there });

@@ -9,7 +9,8 @@
  */
 import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
-import { readStart, writeAt } from './directory-files.ts';
+import { writeAt } from './directory-files.ts';
+import type { OpenedFile } from './directory-read.ts';
 
 export interface PlacedPart {
   number: number;
@@ -38,8 +39,8 @@ export async function forgetPart(slots: FileHandle, number: number): Promise<voi
 }
 
 /** All parts that are on the disk, by number. */
-export async function readParts(slots: FileHandle): Promise<Map<number, PlacedPart>> {
-  const bytes = await readStart(slots, MAX_PART_NUMBER * SLOT_SIZE);
+export function readParts(slots: OpenedFile): Map<number, PlacedPart> {
+  const bytes = slots.readStart(MAX_PART_NUMBER * SLOT_SIZE);
   const parts = new Map<number, PlacedPart>();
   for (let offset = 0; offset + SLOT_SIZE <= bytes.length; offset += SLOT_SIZE) {
     const part = decodeSlot(bytes.subarray(offset, offset + SLOT_SIZE));

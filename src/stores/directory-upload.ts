@@ -16,10 +16,11 @@ import { type FileHandle, lstat, mkdir, readdir, rm, stat } from 'node:fs/promis
 import { join } from 'node:path';
 import { SealiftError } from '../errors.ts';
 import { combineCrc32 } from '../formats/crc32.ts';
-import { createFile, openExisting, syncFolder, unlessMissing, writeBody } from './directory-files.ts';
+import { createFile, openToWrite, syncFolder, unlessMissing, writeBody } from './directory-files.ts';
 import { hiddenPath, idInName, isId, type ObjectPlace } from './directory-names.ts';
 import { encodeHeaders, publish, readHeadersFile } from './directory-object.ts';
 import { forgetPart, MAX_PART_NUMBER, notePart, type PlacedPart, readParts } from './directory-parts.ts';
+import { OpenedFile } from './directory-read.ts';
 import type { CompletedUpload, ObjectHeaders, PartToSend, StoredPart, WriteAnswer } from './store.ts';
 
 /** Resolves to the upload's id once all of it is on the disk. */
@@ -78,8 +79,9 @@ export async function listParts(place: ObjectPlace, uploadId: string): Promise<S
 async function placedParts(place: ObjectPlace, uploadId: string): Promise<Map<number, PlacedPart>> {
   const folder = await findUpload(place, uploadId);
   await using _object = await openIn(folder, 'object', place);
-  await using slots = await openIn(folder, 'parts', place);
-  return await readParts(slots);
+  using slots = OpenedFile.open(join(folder, 'parts'));
+  if (!slots) throw uploadLost(place, folder);
+  return readParts(slots);
 }
 
 /**
@@ -90,7 +92,7 @@ export async function completeUpload(place: ObjectPlace, upload: CompletedUpload
   const { uploadId, size, crc32, condition } = upload;
   checkParts(place, upload, await placedParts(place, uploadId));
   const folder = await findUpload(place, uploadId);
-  const headers = await readHeadersFile(join(folder, 'headers.json'));
+  const headers = readHeadersFile(join(folder, 'headers.json'));
   if (!headers) throw uploadLost(place, uploadId);
   await checkOnDisk(folder, place, size);
   const answer = await publish(place, join(folder, 'object'), { headers: { ...headers, size, crc32 }, condition });
@@ -183,7 +185,7 @@ async function markOf(directory: string): Promise<string> {
 }
 
 async function openIn(folder: string, name: 'object' | 'parts', place: ObjectPlace): Promise<FileHandle> {
-  const file = await unlessMissing(openExisting(join(folder, name), 'write'));
+  const file = await unlessMissing(openToWrite(join(folder, name)));
   if (!file) throw uploadLost(place, folder);
   return file;
 }

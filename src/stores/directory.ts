@@ -6,17 +6,15 @@
  * An object's key, to which its message is bound, is the file's name without the directory, as a key is without its
  * bucket: a directory may be moved or copied whole, and two objects that were swapped in it are noticed.
  */
-import { readSync } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
 import { rm } from 'node:fs/promises';
 import { setImmediate as turn } from 'node:timers/promises';
-import { isMainThread } from 'node:worker_threads';
 import { SealiftError } from '../errors.ts';
-import { KiB } from '../units.ts';
+import { KiB, MiB } from '../units.ts';
 import { createFile, directoryError } from './directory-files.ts';
 import { listDirectory } from './directory-list.ts';
 import { newHiddenPath, type ObjectPlace, placeOf } from './directory-names.ts';
 import { openObject, publish, readHeaders } from './directory-object.ts';
+import type { OpenedFile } from './directory-read.ts';
 import { completeUpload, createUpload, listParts, listUploads, removeUpload, sendPart } from './directory-upload.ts';
 import { formatObjectUrl } from './object-url.ts';
 import { checkHeaders } from './s3-fields.ts';
@@ -46,6 +44,9 @@ export interface DirectorySettings {
 /** Bytes of an object read at once. Their reader gives the memory back, and larger pieces cost page faults. */
 const SLICE_SIZE = 256 * KiB;
 
+/** Bytes read until whatever else waits for this thread is let in: some milliseconds of opening. */
+const TURN_SIZE = 8 * MiB;
+
 export class DirectoryStore implements Store {
   readonly #directory: string;
 
@@ -59,22 +60,24 @@ export class DirectoryStore implements Store {
 
   head(key: string, options: CallOptions & { versionId?: string | undefined } = {}): Promise<ObjectInfo | undefined> {
     return this.#call('Head', key, options, async (place) => {
-      const object = await openVersion(place, options.versionId);
+      const object = openVersion(place, options.versionId);
       if (!object) return undefined;
-      await object.file.close();
-      const { size, etag, lastModified } = object.identity;
-      const { metadata = {}, crc32, contentType, storageClass } = (await readHeaders(place, object.identity)) ?? {};
+      const { file, identity } = object;
+      using _closed = file;
+      const { size, etag, lastModified } = identity;
+      const { metadata = {}, crc32, contentType, storageClass } = readHeaders(place, identity) ?? {};
       return { size, etag, lastModified, metadata, crc32, contentType, storageClass };
     });
   }
 
   headers(key: string, options: CallOptions & { versionId?: string | undefined } = {}): Promise<KeptHeaders> {
     return this.#call('Headers', key, options, async (place) => {
-      const object = await openVersion(place, options.versionId);
+      const object = openVersion(place, options.versionId);
       if (!object) throw notFound(place);
-      await object.file.close();
-      const { metadata = {}, contentType, storageClass, tags } = (await readHeaders(place, object.identity)) ?? {};
-      return { etag: object.identity.etag, metadata, contentType, storageClass, tags };
+      const { file, identity } = object;
+      using _closed = file;
+      const { metadata = {}, contentType, storageClass, tags } = readHeaders(place, identity) ?? {};
+      return { etag: identity.etag, metadata, contentType, storageClass, tags };
     });
   }
 
@@ -136,21 +139,20 @@ export class DirectoryStore implements Store {
     options: CallOptions & { ifMatch?: string | undefined; versionId?: string | undefined } = {},
   ): Promise<ObjectStream> {
     return this.#call('Read', key, options, async (place) => {
-      const object = await openVersion(place, options.versionId);
+      const object = openVersion(place, options.versionId);
       if (!object) throw notFound(place);
       const { file, identity } = object;
       const problem = problemOfRead(place, identity, { first: range.first, ifMatch: options.ifMatch });
       if (problem) {
-        await file.close();
+        file[Symbol.dispose]();
         throw problem;
       }
       const { size, etag } = identity;
       const bytes = { first: range.first, last: Math.min(range.last, size - 1) };
-      const { metadata = {} } = (await readHeaders(place, identity)) ?? {};
       return {
         objectSize: size,
         etag,
-        metadata,
+        metadata: () => this.#call('Read', key, {}, async () => readHeaders(place, identity)?.metadata ?? {}),
         [Symbol.asyncIterator]: () => readSlices(place, file, bytes, options),
       };
     });
@@ -190,7 +192,7 @@ export class DirectoryStore implements Store {
 }
 
 /** A directory keeps no versions, so there is none by any name. */
-async function openVersion(place: ObjectPlace, versionId: string | undefined): ReturnType<typeof openObject> {
+function openVersion(place: ObjectPlace, versionId: string | undefined): ReturnType<typeof openObject> {
   return versionId === undefined ? openObject(place) : undefined;
 }
 
@@ -209,34 +211,28 @@ function problemOfRead(
 /** The file stays the one that was opened, whatever gets its name meanwhile. Each slice is the reader's own. */
 async function* readSlices(
   place: ObjectPlace,
-  file: FileHandle,
+  file: OpenedFile,
   { first, last }: { first: number; last: number },
   { signal }: CallOptions,
 ): AsyncGenerator<Uint8Array, void> {
+  using _closed = file;
   try {
-    for (let offset = first; offset <= last; ) {
+    for (let offset = first, untilTurn = 0; offset <= last; ) {
+      if (untilTurn <= 0) {
+        await turn();
+        untilTurn = TURN_SIZE;
+      }
       if (signal?.aborted) throw SealiftError.interrupted(signal, `Read ${place.url}`);
       const slice = Buffer.allocUnsafeSlow(Math.min(SLICE_SIZE, last + 1 - offset));
-      const bytesRead = await readInto(slice, file, offset);
-      if (bytesRead === 0) throw changed(place.url);
-      offset += bytesRead;
-      yield bytesRead === slice.length ? slice : slice.subarray(0, bytesRead);
+      const size = file.read(slice, offset);
+      if (size === 0) throw changed(place.url);
+      offset += size;
+      untilTurn -= size;
+      yield size === slice.length ? slice : slice.subarray(0, size);
     }
   } catch (thrown) {
     throw directoryError(thrown, 'Read', place);
-  } finally {
-    await file.close();
   }
-}
-
-/**
- * Resolves to the bytes read. The main thread, which hears signals, has others read for it. A thread of ours reads by
- * itself: handing every slice over would cost more than opening it. In between it hears whether its part was cut.
- */
-async function readInto(slice: Buffer, file: FileHandle, offset: number): Promise<number> {
-  if (isMainThread) return (await file.read(slice, 0, slice.length, offset)).bytesRead;
-  await turn();
-  return readSync(file.fd, slice, 0, slice.length, offset);
 }
 
 function notFound({ url }: ObjectPlace): SealiftError {

@@ -50,7 +50,8 @@ export class LimitedStore implements Store {
     options: CallOptions & { ifMatch?: string | undefined; versionId?: string | undefined } = {},
   ): Promise<ObjectStream> {
     const stream = await this.#store.read(key, range, options);
-    const { objectSize, etag, versionId, metadata } = stream;
+    const { objectSize, etag, versionId } = stream;
+    const metadata = () => stream.metadata();
     return { objectSize, etag, versionId, metadata, [Symbol.asyncIterator]: () => this.#pacedChunks(stream, options) };
   }
 

@@ -42,7 +42,7 @@ export function openS3Stream(answer: GetObjectCommandOutput, request: Request): 
     objectSize,
     etag: answer.ETag ?? '',
     versionId: answer.VersionId,
-    metadata: answer.Metadata ?? {},
+    metadata: async () => answer.Metadata ?? {},
     [Symbol.asyncIterator]: () => readBody(body, size, request),
   };
 }

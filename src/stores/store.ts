@@ -125,8 +125,8 @@ export interface ObjectStream extends AsyncIterable<Uint8Array> {
   readonly objectSize: number;
   readonly etag: string;
   readonly versionId?: string | undefined;
-  /** User metadata, names in lower case. */
-  readonly metadata: Readonly<Record<string, string>>;
+  /** User metadata, names in lower case. Few ask for it, and not every store has it at hand. */
+  metadata(): Promise<Readonly<Record<string, string>>>;
 }
 
 /** One version of an object, and no other. */
