@@ -8,13 +8,14 @@
  * object over as a new attempt under a new message key.
  */
 import { type ErrorCode, EXIT, SealiftError } from './errors.ts';
+import type { Cut } from './formats/message.ts';
 import type { JobResult, Place, RunOptions, Tools } from './job.ts';
 import { Progress } from './job.ts';
 import { leaveJob } from './leave.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { SourceIdentity } from './ledger/types.ts';
 import { openSource } from './parts/source.ts';
-import { type Attempt, beginAttempt, type RangedSource, type SealOptions } from './put/attempt.ts';
+import { type Attempt, beginAttempt, type PartDigests, type RangedSource, type SealOptions } from './put/attempt.ts';
 import { finishUpload, footerSizeOf } from './put/finish.ts';
 import { giveUpAttempt } from './put/give-up.ts';
 import { openJob } from './put/job.ts';
@@ -43,6 +44,11 @@ export interface PutRequest extends SealOptions, RunOptions {
 export interface WriteRequest extends PutRequest {
   command: 'put' | 'reseal';
   inherited?: InheritedHeaders | undefined;
+  /**
+   * Of a source that proves itself only as a whole: has it do so, before anything is sent. Resolves to what the plain
+   * bytes of parts so cut hash to.
+   */
+  prove?: ((cut: Cut) => Promise<PartDigests>) | undefined;
 }
 
 /** What the parts of this story share. */
@@ -120,16 +126,17 @@ async function writeObject(run: PutRun, source: RangedSource): Promise<WriteAnsw
   return 'arrived' in resumed ? resumed.arrived : await carry(run, resumed.attempt);
 }
 
-async function carry(run: PutRun, attempt: Attempt): Promise<WriteAnswer> {
+async function carry(run: PutRun, begun: Attempt): Promise<WriteAnswer> {
   const { progress, request, ledger, place, tools } = run;
   progress.emit({
     type: 'start',
     job: ledger.job.id,
     command: request.command,
     object: place.url,
-    resumed: attempt.resumed,
+    resumed: begun.resumed,
     totalBytes: progress.totalBytes,
   });
+  const attempt = { ...begun, digests: await request.prove?.(begun.message) };
   if (attempt.row.single) return await sendWhole(run, attempt);
   // The crew comes first: where memory is too small there is no upload yet to be left behind.
   const crew = await tools.crew(needsOf(attempt.message, request, attempt.source!), progress.tellLanes);
@@ -172,7 +179,10 @@ const FINAL_CODES = new Set<ErrorCode>([
   // The object is there, as it was not to be.
   'encryption-mismatch',
   'bad-frame',
+  'bad-tag',
+  'bad-signature',
   'truncated',
+  'trailing-bytes',
 ]);
 
 /** What a store says to a request that it will never take. */

@@ -4,22 +4,30 @@
  * stopped, as a put of a file does. The old object is there until the new one takes its name, in one step and only if it
  * is still the version that was read; so there is always one of the two, whole.
  *
+ * An object that proves itself only as a whole is read twice: before anything is sent it has to prove itself, and then its
+ * parts are sealed as those of any other (reseal/proof.ts).
+ *
  * All that is kept with the object goes over: metadata, content headers, tags, storage class, encryption at rest, locks,
  * and the encryption context. What cannot go over is refused before anything is asked of a key.
  */
 import { SealiftError } from './errors.ts';
 import { PUBLIC_KEY_NAME } from './formats/esdk/context.ts';
 import { NAME_MARKER } from './formats/esdk/message-id.ts';
+import type { Cut } from './formats/message.ts';
+import { INSTRUCTION_FILE_SUFFIX } from './formats/s3ec/encode-header.ts';
 import { HEADER_NAMES } from './formats/s3ec/header.ts';
-import { type EsdkObject, findObject } from './get/object.ts';
-import { checkRules, type OpenRules, unlock } from './get/unlock.ts';
+import { findObject, type SealedObject } from './get/object.ts';
+import { checkRules, type OpenRules } from './get/unlock.ts';
+import { contextOf as contextOfObject } from './get/unlock-s3ec.ts';
 import { type JobResult, type Place, Progress, type RunOptions, type Tools } from './job.ts';
-import type { Keyring, OpenKeyRequest } from './keys/keyring.ts';
+import type { Keyring } from './keys/keyring.ts';
 import { MTIME_METADATA } from './mtime.ts';
-import type { SealedSource } from './parts/task.ts';
 import type { SealOptions } from './put/attempt.ts';
 import { ID_METADATA } from './put/confirm.ts';
+import { RESERVED_NAMES } from './put/s3ec.ts';
 import { putFrom, type WriteRequest } from './put.ts';
+import { proveParts } from './reseal/proof.ts';
+import { openSource } from './reseal/source.ts';
 import type { KeptHeaders } from './stores/store.ts';
 
 /** What is to be sealed again, and how. */
@@ -45,24 +53,22 @@ export interface ResealOptions
  */
 export async function reseal(request: ResealOptions, opener: Keyring, tools: Tools): Promise<JobResult> {
   checkRules(request);
+  const { signal } = request;
+  const { budget, keyring: sealer } = tools;
   const progress = new Progress(request);
   const place = await tools.place(request.object);
   const object = await findObject(place, request);
-  if (object.format === 's3ec') throw onlyWhole(place, 'an object of the S3 Encryption Client');
-  if (object.header.suite.signature) throw onlyWhole(place, 'a signed message');
   const headers = await headersOf(place, object, request);
-  const source = await openSource(place, object, request, { opener, tools, progress });
-  return await putFrom(source, writeRequest(request, object, headers), { tools, place, progress });
-}
-
-function onlyWhole({ url }: Place, what: string): SealiftError {
-  return new SealiftError('cannot-carry', `${url} is ${what}, and proves itself only as a whole`, {
-    hint: 'Nothing was changed. Get it into a file, and put that with --overwrite: with --sign, or as --format s3ec, to have it as it was.',
-  });
+  const rules = { ...request, onCall: progress.countKmsCall };
+  const { source, openWhole } = await openSource(place, object, rules, { opener, sealer, budget });
+  const prove = openWhole && ((cut: Cut) => proveParts(place, object, cut, { opener: openWhole(), budget, signal }));
+  const write = { ...writeRequest(request, object, headers), prove };
+  tellWhatIsLost(place, object, write, progress);
+  return await putFrom(source, write, { tools, place, progress });
 }
 
 /** The headers of the version that was found. Throws `cannot-carry`, and `object-changed` where they are another's. */
-async function headersOf(place: Place, { info }: EsdkObject, { signal }: RunOptions): Promise<KeptHeaders> {
+async function headersOf(place: Place, { info }: SealedObject, { signal }: RunOptions): Promise<KeptHeaders> {
   const { versionId } = info;
   const headers = await place.store.headers(place.key, { versionId, signal });
   if (headers.etag === info.etag) return headers;
@@ -71,38 +77,37 @@ async function headersOf(place: Place, { info }: EsdkObject, { signal }: RunOpti
   });
 }
 
-async function openSource(
-  place: Place,
-  { info, header, layout }: EsdkObject,
-  request: ResealOptions,
-  { opener, tools, progress }: { opener: Keyring; tools: Tools; progress: Progress },
-): Promise<SealedSource> {
-  const keyring = { openDataKey: (asked: OpenKeyRequest) => openWithEither(opener, tools.keyring, asked) };
-  const rules = { ...request, onCall: progress.countKmsCall };
-  const at = { url: place.url, objectKey: place.key };
-  const { messageId, keys } = await unlock(header, at, { keyring }, rules);
-  const { etag, versionId, metadata } = info;
-  const mtime = metadata[MTIME_METADATA];
-  return {
-    object: { url: place.url, size: layout.plainSize, etag, versionId, mtime },
-    message: { format: 'esdk', layout, messageId, keys },
-  };
-}
-
-/** Of a job whose last answer was lost, the object is under the new key already. */
-async function openWithEither(opener: Keyring, sealer: Keyring, asked: OpenKeyRequest) {
-  try {
-    return await opener.openDataKey(asked);
-  } catch (error) {
-    if (opener === sealer || SealiftError.from(error).code !== 'wrong-key') throw error;
-    return await sealer.openDataKey(asked).catch(() => {
-      throw error;
-    });
+/** What the old object has, and the new one will not. */
+function tellWhatIsLost(
+  { url }: Place,
+  object: SealedObject,
+  { format, sign }: WriteRequest,
+  { warn }: Progress,
+): void {
+  if (object.format === 's3ec') {
+    if (!object.hasInstructionFile) return;
+    const file = `${url}${INSTRUCTION_FILE_SUFFIX}`;
+    warn(`${file} stays behind: the new object does not need it, and older versions open only with it`);
+    return;
   }
+  if (!object.header.suite.signature || sign) return;
+  const remedy = format === 's3ec' ? 'no object of --format s3ec is' : '--sign would have it signed again';
+  warn(`${url} is signed, and the new object is not: ${remedy}`);
 }
 
-function writeRequest(request: ResealOptions, object: EsdkObject, kept: KeptHeaders): WriteRequest {
-  const { format, s3ecLegacy, frameSize, partSize, equalParts, sign, fresh, memo, signal, onEvent } = request;
+function writeRequest(request: ResealOptions, object: SealedObject, kept: KeptHeaders): WriteRequest {
+  const {
+    format = object.format,
+    s3ecLegacy,
+    frameSize,
+    partSize,
+    equalParts,
+    sign,
+    fresh,
+    memo,
+    signal,
+    onEvent,
+  } = request;
   const { contentType, tags, inherited } = kept;
   return {
     command: 'reseal',
@@ -132,8 +137,9 @@ function writeRequest(request: ResealOptions, object: EsdkObject, kept: KeptHead
 }
 
 /** The user's part of it. */
-function contextOf({ header }: EsdkObject): Record<string, string> {
-  return without(header.encryptionContext, [NAME_MARKER[0], PUBLIC_KEY_NAME]);
+function contextOf(object: SealedObject): Record<string, string> {
+  if (object.format === 's3ec') return without(contextOfObject(object.header), RESERVED_NAMES);
+  return without(object.header.encryptionContext, [NAME_MARKER[0], PUBLIC_KEY_NAME]);
 }
 
 function without(pairs: Readonly<Record<string, string>>, names: readonly string[]): Record<string, string> {

@@ -36,12 +36,18 @@ Examples:
   $ sealift reseal s3://backups/2026/db.tar --kms-key alias/backups-2027
   $ sealift reseal s3://backups/2026/db.tar --raw-key new.key --old-raw-key old.key
   $ sealift reseal file:///mnt/usb/db.tar --raw-key new.key --old-raw-key old.key
+  $ sealift reseal s3://archive/2015.zip --kms-key alias/archive --old-kms-key alias/2015 \\
+      --commitment-policy require-encrypt-allow-decrypt \\
+      --enable-legacy-wrapping-algorithms --enable-legacy-unauthenticated-modes
 
 All of the object is fetched, opened, sealed under a new data key, and sent: 1 GiB of it is 1 GiB each way. The old object
 is there until the new one takes its place, and only if it is still the one that was read. Metadata, content headers, tags,
 storage class, encryption at rest, locks and the encryption context go over. Interrupted? The same command goes on.
-A signed message, or an object of the S3 Encryption Client, proves itself only as a whole, and is refused: get it, and put
-it again. What --format and --sign mean \`sealift put --help\` tells.
+
+The object keeps its format unless --format names the other: a message stays a message, an object of the S3 Encryption
+Client becomes one of version 3. A signed message is signed again only with --sign; without it a warning tells that the
+signature is gone. A signed message, and an object of the S3 Encryption Client, prove themselves only as a whole, so they
+are fetched twice: to be proven, before anything is sent, and to be sealed. What --format and --sign mean \`sealift put --help\` tells.
 
 In a bucket with versions the old one stays, and opens with the old key, until it is deleted. And who has read the object
 has read it: a new key takes nothing back.`;

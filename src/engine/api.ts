@@ -116,7 +116,8 @@ export interface Engine extends AsyncDisposable {
   verify(request: VerifyRequest): Promise<JobResult>;
   /**
    * Seals an object again under a new data key, in its own place, and takes up its own unfinished job. The old object is
-   * there until the new one has its name. Metadata, content headers, tags and the context go over.
+   * there until the new one has its name. Metadata, content headers, tags and the context go over. It keeps its format
+   * unless another is asked for; a signed message is signed again only with `sign`.
    *
    * @example
    * const { plainBytes } = await engine.reseal({ object: 's3://backups/2026/db.tar' });

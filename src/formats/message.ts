@@ -43,6 +43,13 @@ export function partOf(cut: Cut, number: number): Part {
   return cut.format === 'esdk' ? esdk.partOf(cut.layout, number) : s3ec.partOf(cut.layout, number);
 }
 
+/** The plain bytes that are sealed with part `number`: of a frame that lies in two parts, all of them with both. */
+export function plainRangeOf(cut: Cut, number: number): PlainRange {
+  return cut.format === 'esdk' ? esdk.partOf(cut.layout, number).frames : s3ec.partOf(cut.layout, number);
+}
+
+export type PlainRange = Readonly<{ plainOffset: number; plainSize: number }>;
+
 /** A pipe's cut once its end is known: all parts before that are as they were. */
 export function endedAt<Whole extends Cut>(cut: Whole, plainSize: number): Whole {
   const layout =
@@ -72,7 +79,7 @@ export interface SealedPart {
 /** Takes a part's plain bytes as they come, in pieces of any size. */
 export interface PartSealer {
   /** The plain bytes it takes. */
-  readonly range: Readonly<{ plainOffset: number; plainSize: number }>;
+  readonly range: PlainRange;
   push(plain: Uint8Array): void;
   /** Throws RangeError unless exactly these plain bytes were pushed. */
   finish(): SealedPart;

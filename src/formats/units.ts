@@ -1,7 +1,7 @@
 /**
  * A message of either format, as those see it who open it: it is cut into units, each of which opens by itself. A unit of
  * an ESDK message is a frame, which proves itself. A unit of an S3 Encryption Client's object is a block of the cipher,
- * which proves nothing: opening some gives a hash, and the hashes of all give the tag.
+ * which proves nothing: opening some gives a hash, and the hashes of all give the tag; but for AES-CBC, which has neither.
  */
 import * as esdk from './esdk/layout.ts';
 import { FrameOpener } from './esdk/open-frames.ts';
@@ -9,6 +9,7 @@ import { BLOCK_SIZE } from './gcm/message.ts';
 import { PartOpener } from './gcm/open-part.ts';
 import type { Cut, Message } from './message.ts';
 import { gcmMessageOf } from './s3ec/keys.ts';
+import { BlockOpener, sealedRange } from './s3ec/open-blocks.ts';
 
 /** The cut, in units. */
 export interface Grid {
@@ -64,10 +65,11 @@ export function plainSpanOf(cut: Cut, { firstUnit, lastUnit }: Units): { plainOf
 }
 
 /** The sealed bytes to ask a store for, both inclusive; `last` < `first` where there are none. */
-export function sealedRangeOf(cut: Cut, units: Units): { first: number; last: number } {
-  if (cut.format === 'esdk') return esdk.sealedRangeOf(cut.layout, framesOf(units));
-  const { plainOffset, plainSize } = plainSpanOf(cut, units);
-  return { first: plainOffset, last: plainOffset + plainSize - 1 };
+export function sealedRangeOf(message: Message, units: Units): { first: number; last: number } {
+  if (message.format === 'esdk') return esdk.sealedRangeOf(message.layout, framesOf(units));
+  const span = plainSpanOf(message, units);
+  if (message.suite.tagSize === 0) return sealedRange(span);
+  return { first: span.plainOffset, last: span.plainOffset + span.plainSize - 1 };
 }
 
 /** Takes the units' sealed bytes as they come, in pieces of any size. */
@@ -90,8 +92,19 @@ export function unitOpener(message: Message, units: Units, plain: Buffer): UnitO
     };
   }
   const { suite, messageId, keys } = message;
+  const span = plainSpanOf(message, units);
+  if (suite.tagSize === 0) {
+    const opener = new BlockOpener({ key: keys.contentKey, iv: messageId, ...span, plain });
+    return {
+      push: (sealed) => opener.push(sealed),
+      finish() {
+        opener.finish();
+        return undefined;
+      },
+    };
+  }
   const gcm = gcmMessageOf(suite, messageId, keys);
-  const opener = new PartOpener({ message: gcm, ...plainSpanOf(message, units), plain, offset: 0 });
+  const opener = new PartOpener({ message: gcm, ...span, plain, offset: 0 });
   return {
     push: (sealed) => opener.push(sealed),
     finish: () => opener.finish().hash,

@@ -68,7 +68,7 @@ async function getMessage(run: InOrderRun): Promise<JobResult> {
 }
 
 /** Takes sealed bytes in order, in pieces of any size, and gives plain ones. */
-interface InOrderOpener {
+export interface InOrderOpener {
   push(sealed: Uint8Array): Iterable<Buffer>;
   finish(): Buffer;
 }
@@ -77,8 +77,7 @@ async function unlocked({ request, tools, progress, message }: InOrderRun): Prom
   const rules = { ...request, onCall: progress.countKmsCall };
   if (message.format === 's3ec') {
     progress.isProven = false;
-    const opener = new ObjectOpener(message.header, await unlockObject(message.header, message.at, tools, rules));
-    return { push: (sealed) => [opener.push(sealed)], finish: () => opener.finish() };
+    return new ObjectOpener(message.header, await unlockObject(message.header, message.at, tools, rules));
   }
   const { header, at, bodySize: sealedSize } = message;
   const reserve = (size: number) => tools.budget.check(laneSizeOf(size));
@@ -89,7 +88,7 @@ async function unlocked({ request, tools, progress, message }: InOrderRun): Prom
  * Plain bytes held at once: a piece of frames, the last frame, and of a signed message the one before it. How large a
  * pipe's frames really are shows later.
  */
-function heldSize(message: MessageStream): number {
+export function heldSize(message: MessageStream): number {
   if (message.format === 's3ec') return MiB;
   const { frameSize, suite } = message.header;
   const { bodySize = MiB } = message;

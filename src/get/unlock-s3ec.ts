@@ -8,8 +8,7 @@ import { ALLOW_FLAG, DEFAULT_COMMITMENT_POLICY } from '../formats/policy.ts';
 import { badHeader, type ObjectHeader } from '../formats/s3ec/header.ts';
 import { checkCommitment, DATA_KEY_SIZE, deriveObjectKeys, type ObjectKeys } from '../formats/s3ec/keys.ts';
 import { ALGORITHM_NAME } from '../formats/s3ec/wrapping.ts';
-import type { Tools } from '../job.ts';
-import type { KeyringRequest } from '../keys/keyring.ts';
+import type { Keyring, KeyringRequest } from '../keys/keyring.ts';
 import { s3ecCopy } from '../keys/s3ec-wrapping.ts';
 import { type FoundAt, mismatch, type OpenRules, unbound, unsigned } from './unlock.ts';
 
@@ -59,7 +58,7 @@ export function flagsToOpen(header: ObjectHeader): string[] {
 export async function unlockObject(
   header: ObjectHeader,
   at: FoundAt,
-  tools: Pick<Tools, 'keyring'>,
+  tools: { keyring: Pick<Keyring, 'openDataKey'> },
   { signal, onCall, ...rules }: OpenRules & Pick<KeyringRequest, 'signal' | 'onCall'>,
 ): Promise<ObjectKeys> {
   checkModes(header, at, rules);

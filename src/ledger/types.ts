@@ -23,6 +23,8 @@ export interface ObjectIdentity {
   size: number;
   etag: string;
   versionId?: string | undefined;
+  /** In hex. Two objects of one message id are one message: a store that gives one ETag to two is found out. */
+  messageId: string;
   /** The modification time that its metadata keeps, as it stands there. */
   mtime?: string | undefined;
 }

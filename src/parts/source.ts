@@ -61,7 +61,8 @@ export async function checkStillPlanned(planned: SourceIdentity, file: FileHandl
 
 function isSameVersion(planned: SourceIdentity | ObjectIdentity, now: SourceIdentity | ObjectIdentity): boolean {
   if (!('etag' in planned && 'etag' in now)) return false;
-  return planned.etag === now.etag && planned.versionId === now.versionId && planned.size === now.size;
+  const isSameMessage = planned.messageId === now.messageId && planned.size === now.size;
+  return isSameMessage && planned.etag === now.etag && planned.versionId === now.versionId;
 }
 
 export function sourceChanged(

@@ -4,7 +4,7 @@
  * that the main thread looks at, to hash them or to write them to a pipe, lie in memory that both share.
  */
 import type { ErrorData } from '../errors.ts';
-import type { EsdkMessage, Message } from '../formats/message.ts';
+import type { Message } from '../formats/message.ts';
 import type { Units } from '../formats/units.ts';
 import type { Intent, ObjectIdentity, Receipt, SourceIdentity } from '../ledger/types.ts';
 import type { SharedBandwidth } from '../limits/bandwidth.ts';
@@ -44,7 +44,9 @@ export type PartSource = SourceIdentity | PipedPart | SealedSource;
 
 export interface SealedSource {
   object: ObjectIdentity;
-  message: EsdkMessage;
+  message: Message;
+  /** Of an object that proves itself only as a whole: SHA-256 of the part's plain bytes, as they were proven. */
+  digest?: Uint8Array | undefined;
 }
 
 export interface PipedPart {

@@ -67,10 +67,15 @@ export function identityOf(source: RangedSource): SourceIdentity | ObjectIdentit
   return 'object' in source ? source.object : source;
 }
 
+/** SHA-256, by part number. */
+export type PartDigests = ReadonlyMap<number, Uint8Array>;
+
 export interface Attempt {
   row: AttemptRow;
   /** Undefined for a pipe. */
   source?: RangedSource | undefined;
+  /** Of a source that proves itself only as a whole, and has: what the plain bytes of each part hash to, by its number. */
+  digests?: PartDigests | undefined;
   message: Message;
   resumed: boolean;
   /** Parts whose receipts hold: not to be sent. */
@@ -85,6 +90,11 @@ export interface Attempt {
   vault: Vault;
   /** Of one GCM message, what the ledger has of its tag: by part number, in the vault. */
   hashes: ReadonlyMap<number, Uint8Array>;
+}
+
+/** Where a part's bytes come from, and what they must be. */
+export function sourceOfPart({ source, digests }: Attempt, number: number): RangedSource {
+  return digests && 'object' in source! ? { ...source, digest: digests.get(number)! } : source!;
 }
 
 const OUR_METADATA = [MTIME_METADATA, ID_METADATA];
@@ -204,7 +214,7 @@ function goesWhole(cut: Cut, { budget }: Tools, source: RangedSource | undefined
 export function wholeSizeOf({ layout }: Cut, source: RangedSource | undefined): number {
   const laneSize = laneSizeOf(layout.sealedSize);
   const isOpened = source !== undefined && 'object' in source;
-  return isOpened ? laneSize + openedSizeOf(source.message.layout, layout.plainSize) : laneSize;
+  return isOpened ? laneSize + openedSizeOf(source.message, layout.plainSize) : laneSize;
 }
 
 /** The object must still be what it was at the start: absent, or with `overwrite` the very one seen. */

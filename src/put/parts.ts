@@ -8,7 +8,7 @@ import { pieceMemoryOf } from '../parts/seal-twice.ts';
 import type { SealTask } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
 import { announcePart } from './announce.ts';
-import type { Attempt, RangedSource, SealOptions } from './attempt.ts';
+import { type Attempt, type RangedSource, type SealOptions, sourceOfPart } from './attempt.ts';
 import { beginEnding, type Ending } from './ending.ts';
 import { tellSecondUpload } from './give-up.ts';
 import { withGrace } from './grace.ts';
@@ -22,7 +22,7 @@ export function needsOf(cut: Cut, { sign }: Pick<SealOptions, 'sign'>, source: R
   // The first has the header; where parts are equal, the second has two frames that it shares.
   const rooms = [1, Math.min(2, cut.layout.partCount)].map((number) => roomFor(cut, number));
   const partSize = Math.max(...rooms);
-  if ('object' in source) return { partSize, plainSize: openedSizeOf(source.message.layout, partSize), signed: sign };
+  if ('object' in source) return { partSize, plainSize: openedSizeOf(source.message, partSize), signed: sign };
   const streamedSize = sign || cut.format === 's3ec' ? undefined : pieceMemoryOf(cut.layout);
   return { partSize, streamedSize, signed: sign };
 }
@@ -74,7 +74,7 @@ export async function sendParts(
   async function send({ number, plainSize }: Part, cut: AbortSignal): Promise<void> {
     using _ticket = await crew.budget.take(crew.laneSize);
     const compareOnly = attempt.kept.has(number);
-    const part = { number, source: attempt.source!, uploadId, held: crew.held, compareOnly };
+    const part = { number, source: sourceOfPart(attempt, number), uploadId, held: crew.held, compareOnly };
     await sendPart(run, attempt, part, { crew, ending, cut });
     if (compareOnly) progress.kept(plainSize);
     else progress.acked(plainSize);

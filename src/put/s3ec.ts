@@ -20,7 +20,7 @@ import type { KeyNeeds, NewMessage, NewMessageInput, PutFormat, StoredMessage } 
 import { Vault } from './vault.ts';
 
 /** Names that readers take for their own, and no longer compare. */
-const RESERVED_NAMES = [ALGORITHM_NAME, 'kms_cmk_id'];
+export const RESERVED_NAMES = [ALGORITHM_NAME, 'kms_cmk_id'];
 
 export class S3ecPut implements PutFormat {
   readonly keyNeeds: KeyNeeds;

@@ -12,16 +12,16 @@ import { type HeldPart, sealInto, withFooter } from '../parts/seal-once.ts';
 import type { PartSource } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
 import type { WriteAnswer } from '../stores/store.ts';
-import { type Attempt, wholeSizeOf } from './attempt.ts';
+import { type Attempt, sourceOfPart, wholeSizeOf } from './attempt.ts';
 import { confirmWrite } from './confirm.ts';
 import { objectTag } from './ending.ts';
 import { expectedObject } from './finish.ts';
 import { withInstructions } from './instructions.ts';
 
 export async function sendWhole(run: PutRun, attempt: Attempt): Promise<WriteAnswer> {
-  const { message, source } = attempt;
-  using _ticket = await run.tools.budget.take(wholeSizeOf(message, source!));
-  return await sendHeld(run, attempt, source!);
+  const source = sourceOfPart(attempt, 1);
+  using _ticket = await run.tools.budget.take(wholeSizeOf(attempt.message, source));
+  return await sendHeld(run, attempt, source);
 }
 
 /** As `sendWhole`, for which the caller has memory. */

@@ -74,7 +74,7 @@ test.each(['kms', 'aes', 'rsa'] as const)('objects that official clients wrote u
     const keys = deriveObjectKeys({ suite, dataKey: dataKey.bytes, messageId });
     checkCommitment({ commitment }, keys);
     const opener = new ObjectOpener({ suite, messageId }, keys);
-    const plain = Buffer.concat([opener.push(object.body), opener.finish()]);
+    const plain = Buffer.concat([...opener.push(object.body), opener.finish()]);
     expect(createHash('sha256').update(plain).digest('hex')).toBe(object.sha256);
   }
 });

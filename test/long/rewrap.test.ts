@@ -65,30 +65,39 @@ test(`rewrap of 6 GiB moves no bytes of the object, and the old key opens it no 
   expect(await run(['rewrap', object, '--kms-key', old, '--old-kms-key', next])).toMatchObject({ exit: 0 });
 });
 
-test('reseal that is killed half way goes on, and seals nothing twice under one nonce', {
-  timeout: 600_000,
-}, async () => {
-  const source = join(folder, 'source');
-  const records = join(folder, 'records');
-  mkdirSync(records);
-  writeRandomFile(source, 256 * MiB);
-  const object = 's3://bkt/killed';
-  const key = ['--kms-key', 'alias/sandbox', '--json'];
-  expect(await run(['put', source, object, ...key])).toMatchObject({ exit: 0 });
-  const { ETag } = await headOf('killed');
-  const begun = start(['reseal', object, ...key, '--bwlimit', '100MiB/s'], { records });
-  await begun.until(({ type, ackedBytes }) => type === 'progress' && Number(ackedBytes) >= 64 * MiB);
-  begun.child.kill('SIGKILL');
-  await begun.ended;
-  expect((await headOf('killed')).ETag).toBe(ETag);
-  const resumed = await run(['resume', '--json'], { records });
-  expect(resumed).toMatchObject({ exit: 0, last: { command: 'reseal', plainBytes: 256 * MiB, parts: 32 } });
-  expect(resumed.last!.partsReused).toBeGreaterThanOrEqual(8);
-  expect(checkRecords(records).violations).toEqual([]);
-  const back = join(folder, 'back');
-  expect(await run(['get', object, back])).toMatchObject({ exit: 0 });
-  expect(await sha256Of(back)).toBe(await sha256Of(source));
-});
+test.each([
+  ['a message', [], []],
+  ['a signed message', ['--sign'], ['--sign']],
+  ['an object of the S3 Encryption Client', ['--format', 's3ec'], []],
+  ['one that becomes a message', ['--format', 's3ec'], ['--format', 'esdk']],
+])(
+  'reseal of %s that is killed half way goes on, and seals nothing twice under one nonce',
+  {
+    timeout: 600_000,
+  },
+  async (name, put, reseal) => {
+    const source = join(folder, name);
+    const records = join(folder, `records of ${name}`);
+    mkdirSync(records);
+    writeRandomFile(source, 256 * MiB);
+    const object = `s3://bkt/${name}`;
+    const key = ['--kms-key', 'alias/sandbox', '--json'];
+    expect(await run(['put', source, object, ...put, ...key])).toMatchObject({ exit: 0 });
+    const { ETag } = await headOf(name);
+    const begun = start(['reseal', object, ...reseal, ...key, '--bwlimit', '100MiB/s'], { records });
+    await begun.until(({ type, ackedBytes }) => type === 'progress' && Number(ackedBytes) >= 64 * MiB);
+    begun.child.kill('SIGKILL');
+    await begun.ended;
+    expect((await headOf(name)).ETag).toBe(ETag);
+    const resumed = await run(['resume', '--json'], { records });
+    expect(resumed).toMatchObject({ exit: 0, last: { command: 'reseal', plainBytes: 256 * MiB, parts: 32 } });
+    expect(resumed.last!.partsReused).toBeGreaterThanOrEqual(8);
+    expect(checkRecords(records).violations).toEqual([]);
+    const back = join(folder, `back of ${name}`);
+    expect(await run(['get', object, back])).toMatchObject({ exit: 0 });
+    expect(await sha256Of(back)).toBe(await sha256Of(source));
+  },
+);
 
 async function headOf(Key: string) {
   const s3 = new S3Client({ forcePathStyle: true });

@@ -62,7 +62,7 @@ async function expectOpens(plot: Plot, version: 2 | 3): Promise<void> {
   const { header, keys } = await unlock(plot);
   expect(header.version).toBe(version);
   const opener = new ObjectOpener(header, keys);
-  const plain = Buffer.concat([opener.push(await stage.stored(plot)), opener.finish()]);
+  const plain = Buffer.concat([...opener.push(await stage.stored(plot)), opener.finish()]);
   expect(plain.equals(readFileSync(plot.source))).toBe(true);
 }
 

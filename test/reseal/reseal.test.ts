@@ -224,14 +224,3 @@ test('several at once in the least memory never wait for each other for ever', a
   await Promise.all(plots.map(({ target }) => engine.reseal({ object: target, partSize: PART_SIZE })));
   for (const plot of plots) await stage.expectEqual(plot);
 });
-
-test.each([{ sign: true }, { format: 's3ec' as const }])(
-  '%o: what proves itself only as a whole is refused',
-  async (how) => {
-    const plot = stage.plot(Object.keys(how).join(), 1000);
-    await stage.put(plot, how);
-    const before = await stage.stored(plot);
-    await expect(reseal(plot)).rejects.toMatchObject({ code: 'cannot-carry' });
-    expect((await stage.stored(plot)).equals(before)).toBe(true);
-  },
-);

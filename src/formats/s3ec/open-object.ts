@@ -23,12 +23,12 @@ export class ObjectOpener {
     this.#decipher = createDecipheriv('aes-256-gcm', key, iv, { authTagLength: suite.tagSize }).setAAD(additional);
   }
 
-  /** Takes the next sealed bytes; gives plain ones, unproven. */
-  push(sealed: Uint8Array): Buffer {
+  /** Takes the next sealed bytes; gives plain ones, unproven, in one piece. */
+  push(sealed: Uint8Array): [Buffer] {
     const bytes = Buffer.concat([this.#held, sealed]);
     const end = Math.max(0, bytes.length - this.#tagSize);
     this.#held = Buffer.from(bytes.subarray(end));
-    return this.#decipher.update(bytes.subarray(0, end));
+    return [this.#decipher.update(bytes.subarray(0, end))];
   }
 
   /** The last plain bytes. Throws `truncated`, and `bad-tag` where the object is not what was sealed. */
