@@ -1,15 +1,27 @@
 /** Copies that S3 makes by itself, of an object onto its own name: no byte of it comes here. */
 import { CopyObjectCommand, DeleteObjectCommand, UploadPartCopyCommand } from '@aws-sdk/client-s3';
 import { encryptionOf } from './encryption.ts';
-import type { S3Calls } from './s3-calls.ts';
+import { S3Calls } from './s3-calls.ts';
+import type { S3Access } from './s3-client.ts';
 import { conditionFields, decodeCrc32, fullObjectCrc32, headerFields, required } from './s3-fields.ts';
 import type { CallOptions, Copies, ObjectCopy, ObjectVersion, PartCopy, StoredPart, WriteAnswer } from './store.ts';
+
+/**
+ * A server may say nothing until it has copied all of up to 5 GiB, so that a copy's stall deadline is that of other calls
+ * so many times over. Given up on, the server goes on with it all the same, and the next attempt makes it the slower.
+ */
+const PATIENCE = 10;
 
 export class S3Copies implements Copies {
   readonly #calls: S3Calls;
 
-  constructor(calls: S3Calls) {
-    this.#calls = calls;
+  /** Throws `plain-http` or `bad-option`; opens no connection yet. */
+  constructor({ settings, ...access }: S3Access) {
+    this.#calls = new S3Calls({ ...access, settings: { ...settings, stallMs: settings.stallMs * PATIENCE } });
+  }
+
+  close(): void {
+    this.#calls.close();
   }
 
   async copyObject(key: string, copy: ObjectCopy, options: CallOptions = {}): Promise<WriteAnswer> {

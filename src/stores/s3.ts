@@ -56,14 +56,21 @@ import type {
 
 export class S3Store implements Store {
   readonly #calls: S3Calls;
-  readonly copies: Copies;
+  readonly #access: S3Access;
+  #copies: S3Copies | undefined;
   /** A missing bucket and a missing object look alike to HEAD; once the bucket was seen there is no doubt. */
   #bucketSeen = false;
 
   /** Throws `plain-http` or `bad-option`; opens no connection yet. */
   constructor(access: S3Access) {
     this.#calls = new S3Calls(access);
-    this.copies = new S3Copies(this.#calls);
+    this.#access = access;
+  }
+
+  /** A client of its own, which few jobs need. */
+  get copies(): Copies {
+    this.#copies ??= new S3Copies(this.#access);
+    return this.#copies;
   }
 
   url(key: string): string {
@@ -234,6 +241,7 @@ export class S3Store implements Store {
 
   close(): void {
     this.#calls.close();
+    this.#copies?.close();
   }
 
   /** A refused HEAD has no body that says why. A GET is refused for the same reason, and has one. */

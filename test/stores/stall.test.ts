@@ -98,6 +98,23 @@ describe('a stalled request is given up and tried again', () => {
   });
 });
 
+it('a copy may take its time before the server says a word', async () => {
+  const stallMs = 2 * STALL_MS;
+  const answer = '<CopyObjectResult><ETag>"e"</ETag></CopyObjectResult>';
+  await startServer({
+    stallMs,
+    serve: (socket) =>
+      socket.once('data', async () => {
+        await sleep(2 * stallMs);
+        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${answer.length}\r\n\r\n${answer}`);
+      }),
+  });
+  const source = { etag: '"e"', versionId: undefined };
+  const copy = { source, headers: { metadata: {} }, condition: { ifMatch: '"e"' } };
+  expect(await store.copies.copyObject('photos.tar', copy)).toMatchObject({ etag: '"e"' });
+  expect(retries).toEqual([]);
+});
+
 describe('the body of an answer', () => {
   const headers = (size: number) =>
     `HTTP/1.1 206 Partial Content\r\nContent-Length: ${size}\r\nContent-Range: bytes 0-${size - 1}/${size}\r\nETag: "e"\r\n\r\n`;
