@@ -83,11 +83,11 @@ export async function get(request: GetRequest, tools: Tools): Promise<JobResult>
   const into = (plain: string | PlainSink, stop = signal) =>
     openSource({ ...request, command: 'get', target: plain, signal: stop }, { tools, progress });
   if (typeof target === 'string') return into(target);
-  if (typeof target !== 'function') return fillStream(target, signal, into);
+  if (typeof target !== 'function') return fillStream(target, { signal, progress, job: into });
   try {
     return await into(guarded(target));
   } catch (error) {
-    throw cannotGoOn(error, { released: progress.ackedBytes, isProven: progress.isProven });
+    throw cannotGoOn(error, progress);
   }
 }
 

@@ -42,6 +42,8 @@ export type JobEvent =
     }
   /** Plain bytes whose sealed form the other side has acknowledged, kept ones included. One a part. */
   | { type: 'progress'; ackedBytes: number; totalBytes: number; reusedBytes: number; seconds: number }
+  /** Plain bytes opened to prove an object that proves itself only as a whole, before any of them is handed on. */
+  | { type: 'proof'; openedBytes: number; totalBytes: number }
   /** On resume, for every part: kept, or sent again, and why. */
   | { type: 'part'; number: number; size: number; kept: boolean; reason: string }
   /** A request to S3 or KMS failed and is being made again. Jobs that share an engine all hear of it. */
@@ -169,6 +171,7 @@ export class Progress {
   totalBytes = 0;
   /** What is handed on was verified first. */
   isProven = true;
+  #openedBytes = 0;
   #kmsCalls = 0;
   readonly warnings: string[] = [];
 
@@ -206,6 +209,12 @@ export class Progress {
     const { ackedBytes, totalBytes, reusedBytes } = this;
     const seconds = (performance.now() - this.#started) / 1000;
     this.emit({ type: 'progress', ackedBytes, totalBytes, reusedBytes, seconds });
+  }
+
+  /** Opened to prove the object, and not kept. */
+  opened(size: number): void {
+    this.#openedBytes += size;
+    this.emit({ type: 'proof', openedBytes: this.#openedBytes, totalBytes: this.totalBytes });
   }
 
   result(

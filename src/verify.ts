@@ -20,6 +20,6 @@ export async function verify(request: VerifyRequest, tools: Tools): Promise<JobR
   try {
     return await openSource({ ...request, command: 'verify' }, { tools, progress: new Progress(request) });
   } catch (error) {
-    throw cannotGoOn(error, { released: 'nothing' });
+    throw cannotGoOn(error, 'nothing');
   }
 }

@@ -123,7 +123,7 @@ class Pipe {
         this.isBroken = code === 'EPIPE';
         reject(
           new SealiftError(code === 'ENOSPC' ? 'disk-full' : 'target-unwritable', `Standard output: ${message}`, {
-            hint: 'What was written so far is verified, but it is not all of the object. Run the command again.',
+            hint: 'What was written so far is not all of the object. Run the command again.',
             cause: error,
           }),
         );

@@ -31,6 +31,8 @@ export class ProgressReport implements Disposable {
   readonly #samples: Sample[] = [];
   #ackedBytes = 0;
   #totalBytes = 0;
+  /** Opened to prove the object, before anything is handed on. */
+  #openedBytes = 0;
   reusedBytes = 0;
   #throttledMs = Number.NEGATIVE_INFINITY;
   /** Consecutive parts with one outcome, to be told in one line. */
@@ -49,6 +51,9 @@ export class ProgressReport implements Disposable {
         this.#ackedBytes = event.ackedBytes;
         this.#totalBytes = event.totalBytes;
         this.reusedBytes = event.reusedBytes;
+        return;
+      case 'proof':
+        this.#openedBytes = event.openedBytes;
         return;
       case 'part':
         if (this.#explain) this.#explainPart(event);
@@ -91,14 +96,15 @@ export class ProgressReport implements Disposable {
   #beat(): void {
     const ms = performance.now();
     const [ackedBytes, totalBytes, reusedBytes] = [this.#ackedBytes, this.#totalBytes, this.reusedBytes];
+    const openedBytes = this.#openedBytes;
     const seconds = (ms - this.#startedMs) / 1000;
     this.#output.json({ type: 'progress', ackedBytes, totalBytes, reusedBytes, seconds });
 
-    this.#samples.push({ ms, bytes: ackedBytes - reusedBytes });
+    this.#samples.push({ ms, bytes: openedBytes + ackedBytes - reusedBytes });
     while (ms - this.#samples[0]!.ms > RATE_WINDOW_MS) this.#samples.shift();
     if (this.#output.hasStatusLine && (totalBytes > 0 || ackedBytes > 0)) {
       const throttled = ms - this.#throttledMs < THROTTLED_SHOWN_MS;
-      const now = { ackedBytes, totalBytes, reusedBytes, rate: rateOf(this.#samples), throttled };
+      const now = { ackedBytes, totalBytes, reusedBytes, openedBytes, rate: rateOf(this.#samples), throttled };
       this.#output.status(progressLine(now, this.#output.statusWidth));
     }
   }
@@ -145,6 +151,8 @@ export interface Standing {
   /** 0 of a pipe: nobody knows. */
   totalBytes: number;
   reusedBytes: number;
+  /** Opened to prove the object, before anything is handed on. */
+  openedBytes: number;
   rate: number;
   /** S3 or KMS wants fewer requests just now. */
   throttled: boolean;
@@ -152,30 +160,43 @@ export interface Standing {
 
 /**
  * `━━━━━━━━────────  52 %  133 MiB of 256 MiB, 64 MiB kept, 45 MiB/s, 3 s left`; of a pipe `133 MiB, 45 MiB/s`. What has
- * no room in `width` columns is left away, the bar first and then the last facts.
+ * no room in `width` columns is left away, the bar first and then the last facts. An object that is opened twice is said to
+ * be proven while nothing of it is handed on.
  */
 export function progressLine(now: Standing, width: number): string {
-  const { ackedBytes, totalBytes } = now;
+  const { totalBytes } = now;
   const facts = factsOf(now);
   const fewer = facts.map((_, index) => facts.slice(0, facts.length - index).join(', '));
   let lines = fewer;
   if (totalBytes > 0) {
     // A source that changed is read anew: for a moment there may be more done than there is to do.
-    const done = Math.min(1, ackedBytes / totalBytes);
+    const done = Math.min(1, doneBytes(now) / totalBytes);
     const percent = `${String(Math.floor(done * 100)).padStart(3)} %`;
     lines = [`${barOf(done)} ${percent}  ${fewer[0]}`, ...fewer.map((line) => `${percent}  ${line}`), percent];
   }
   return lines.find((line) => line.length <= width) ?? '';
 }
 
-function factsOf({ ackedBytes, totalBytes, reusedBytes, rate, throttled }: Standing): string[] {
+function isProving({ ackedBytes, openedBytes }: Standing): boolean {
+  return openedBytes > 0 && ackedBytes === 0;
+}
+
+/** Of the first time through an object that is opened twice, or of the only time. */
+function doneBytes(now: Standing): number {
+  return isProving(now) ? now.openedBytes : now.ackedBytes;
+}
+
+function factsOf(now: Standing): string[] {
+  const { totalBytes, reusedBytes, rate, throttled } = now;
+  const done = doneBytes(now);
   const facts: string[] = [];
   if (totalBytes === 0) {
-    facts.push(formatSize(ackedBytes), formatRate(rate));
+    facts.push(formatSize(done), formatRate(rate));
   } else {
-    facts.push(`${formatSize(ackedBytes)} of ${formatSize(totalBytes)}`);
+    facts.push(`${formatSize(done)} of ${formatSize(totalBytes)}`);
+    if (isProving(now)) facts.push('proving it first');
     if (reusedBytes > 0) facts.push(`${formatSize(reusedBytes)} kept`);
-    const leftBytes = totalBytes - ackedBytes;
+    const leftBytes = totalBytes - done + (isProving(now) ? totalBytes : 0);
     if (rate > 0 && leftBytes > 0) facts.push(formatRate(rate), `${formatDuration(leftBytes / rate)} left`);
   }
   if (throttled) facts.push('throttled');

@@ -14,7 +14,7 @@ import { laneSizeOf } from '../parts/memory.ts';
 import { targetError } from '../parts/open-part.ts';
 import { MiB } from '../units.ts';
 import { type ByteRange, checkRange } from './pieces.ts';
-import { cannotGoOn } from './pipe.ts';
+import { cannotGoOn, releasedText } from './pipe.ts';
 import type { MessageStream } from './stream.ts';
 import { createTemporary, publish, removeTemporary, type SourceTime, temporaryPathFor } from './target.ts';
 import { unlock } from './unlock.ts';
@@ -40,7 +40,7 @@ export async function getInOrder(
     return await getMessage({ ...run, message });
   } catch (error) {
     if (SealiftError.from(error).code === 'interrupted') throw stopped(request, progress);
-    throw toFile ? cannotGoOn(error, { released: 'nothing' }) : error;
+    throw toFile ? cannotGoOn(error, 'nothing') : error;
   }
 }
 
@@ -168,9 +168,8 @@ function noRanges(): SealiftError {
   });
 }
 
-function stopped({ command, target }: PlainRequest, { ackedBytes, isProven }: Progress): SealiftError {
-  const released = `${ackedBytes} ${isProven ? 'verified' : 'unverified'} bytes were written out`;
-  const what = typeof target === 'function' ? released : 'nothing is kept';
+function stopped({ command, target }: PlainRequest, progress: Progress): SealiftError {
+  const what = typeof target === 'function' ? releasedText(progress) : 'nothing is kept';
   return new SealiftError('interrupted', `Interrupted: ${what}`, {
     hint: `A ${command} of a signed message, of an object under AES-CBC or from a pipe cannot be resumed. Run it again.`,
   });

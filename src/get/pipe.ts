@@ -19,9 +19,10 @@ export async function toPipe(run: GetRun, sink: PlainSink): Promise<string> {
   const { releaseUnverified = false } = request;
   const pieces = piecesOf(run);
   const { totalBytes } = progress;
+  const tell = (piece: Piece) => progress.opened(piece.plainSize);
   progress.emit({ type: 'start', job: '', command: 'get', object: place.url, resumed: false, totalBytes });
   progress.isProven = run.message.format === 'esdk' || !releaseUnverified;
-  if (proof && !releaseUnverified && !(await openAll(run, () => {}))) throw stopped(0);
+  if (proof && !releaseUnverified && !(await openAll(run, tell))) throw stopped(progress);
   const opener = await openerFor(run, pieces.count);
   const turns = new Turns();
 
@@ -52,32 +53,38 @@ export async function toPipe(run: GetRun, sink: PlainSink): Promise<string> {
     graceMs: 0,
     work,
   });
-  if (!complete) throw stopped(progress.ackedBytes);
+  if (!complete) throw stopped(progress);
   if (releaseUnverified) await proof?.check(request.signal);
   return '';
 }
 
-export function stopped(released: number): SealiftError {
-  return new SealiftError('interrupted', `Interrupted after ${released} verified bytes were written out`, {
+/** What a sink was given, which nobody can take back. */
+export interface Released {
+  ackedBytes: number;
+  /** It was verified first. */
+  isProven: boolean;
+}
+
+export function releasedText({ ackedBytes, isProven }: Released): string {
+  return `${ackedBytes} ${isProven ? 'verified' : 'unverified'} bytes were written out`;
+}
+
+export function stopped(released: Released): SealiftError {
+  return new SealiftError('interrupted', `Interrupted after ${releasedText(released)}`, {
     hint: 'A get to a pipe cannot be resumed. Run it again, or with --range for the rest.',
   });
 }
 
 /**
  * An error of a get that begins anew, in place of one whose hint promises that a job goes on where it stopped. What a
- * sink was given is said, for nobody can take it back; into a file nothing is `released`.
+ * sink was given is said; into a file nothing is released.
  */
-export function cannotGoOn(
-  thrown: unknown,
-  { released, isProven = true }: { released: number | 'nothing'; isProven?: boolean },
-): SealiftError {
+export function cannotGoOn(thrown: unknown, released: Released | 'nothing'): SealiftError {
   const error = SealiftError.from(thrown);
   const { code, message } = error;
   if (code === 'interrupted') return error;
-  const isOut = released !== 'nothing' && released > 0;
-  const told = isOut
-    ? `${message}, after ${released} ${isProven ? 'verified' : 'unverified'} bytes were written out`
-    : message;
+  const isOut = released !== 'nothing' && released.ackedBytes > 0;
+  const told = isOut ? `${message}, after ${releasedText(released)}` : message;
   return new SealiftError(code, told, { hint: hintOf(error, released), cause: error.cause ?? error });
 }
 
@@ -86,12 +93,12 @@ export function sinkFailed(thrown: unknown): SealiftError {
   if (thrown instanceof SealiftError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return new SealiftError('target-failed', `The target failed: ${message}`, {
-    hint: 'What it was given is verified, but is not all of the object. Get the object again.',
+    hint: 'What it was given is not all of the object. Get the object again.',
     cause: thrown,
   });
 }
 
-function hintOf({ code, exit, hint }: SealiftError, released: number | 'nothing'): string {
+function hintOf({ code, exit, hint }: SealiftError, released: Released | 'nothing'): string {
   // A sink's disk is the sink's, and so is its hint.
   if (code === 'disk-full' && released === 'nothing')
     return 'Free some space and run the same command again: it begins anew.';

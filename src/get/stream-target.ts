@@ -7,7 +7,7 @@ import { Writable } from 'node:stream';
 import type { WritableStream, WritableStreamDefaultWriter } from 'node:stream/web';
 import { SealiftError } from '../errors.ts';
 import type { PlainSink } from '../get.ts';
-import type { JobResult } from '../job.ts';
+import type { JobResult, Progress } from '../job.ts';
 import { KiB } from '../units.ts';
 import { cannotGoOn, sinkFailed, stopped } from './pipe.ts';
 
@@ -16,22 +16,24 @@ const SLICE_SIZE = 256 * KiB;
 /** A Node or a Web stream that takes bytes. It is ended with the object, or destroyed with the error. */
 export type PlainStream = Writable | WritableStream<Uint8Array>;
 
+export interface FillJob {
+  signal: AbortSignal | undefined;
+  progress: Pick<Progress, 'isProven'>;
+  job: (sink: PlainSink, signal: AbortSignal) => Promise<JobResult>;
+}
+
 /**
  * Runs `job` with a sink that fills `target`, and a signal that also says that the target is gone. Resolves once the
  * stream has ended well. Where it rejects, the stream is destroyed or aborted with the same error: nobody takes what
  * came for all there is. Throws `bad-option`, before the job begins, where it is no stream that can be written to, and
  * `target-failed` where it fails or is closed on the way.
  */
-export async function fillStream(
-  target: PlainStream,
-  signal: AbortSignal | undefined,
-  job: (sink: PlainSink, signal: AbortSignal) => Promise<JobResult>,
-): Promise<JobResult> {
+export async function fillStream(target: PlainStream, { signal, progress, job }: FillJob): Promise<JobResult> {
   const writer = writerOf(target);
   const gone = new AbortController();
   const stop = AbortSignal.any(signal ? [signal, gone.signal] : [gone.signal]);
   const stopping = rejectionBy(stop);
-  let released = 0;
+  let ackedBytes = 0;
 
   writer.closed.catch((error: unknown) => gone.abort(sinkFailed(error)));
 
@@ -49,7 +51,7 @@ export async function fillStream(
     for (let start = 0; start < bytes.length; start += SLICE_SIZE) {
       const copy = Uint8Array.prototype.slice.call(bytes, start, start + SLICE_SIZE);
       await taken(writer.write(copy));
-      released += copy.length;
+      ackedBytes += copy.length;
     }
   }
 
@@ -58,9 +60,10 @@ export async function fillStream(
     await taken(writer.close());
     return result;
   } catch (thrown) {
-    let error = cannotGoOn(thrown, { released });
+    const released = { ackedBytes, isProven: progress.isProven };
+    let error = cannotGoOn(thrown, released);
     if (error.code === 'interrupted' || thrown === gone.signal.reason) {
-      error = signal?.aborted ? stopped(released) : cannotGoOn(gone.signal.reason, { released });
+      error = signal?.aborted ? stopped(released) : cannotGoOn(gone.signal.reason, released);
     }
     if (target instanceof Writable) target.destroy(error);
     // One that hangs is not waited for.

@@ -7,7 +7,14 @@ import { MiB, TiB } from '../../src/units.ts';
 const progressLine = (now: Standing, width = 200) => lineWithin(now, width);
 
 describe('progressLine', () => {
-  const now = { ackedBytes: 64 * MiB, totalBytes: 256 * MiB, reusedBytes: 0, rate: 0, throttled: false };
+  const now = {
+    ackedBytes: 64 * MiB,
+    totalBytes: 256 * MiB,
+    reusedBytes: 0,
+    openedBytes: 0,
+    rate: 0,
+    throttled: false,
+  };
 
   test('says how much of how much', () => {
     expect(progressLine(now)).toBe(`${'━'.repeat(6)}${'─'.repeat(18)}  25 %  64 MiB of 256 MiB`);
@@ -17,6 +24,15 @@ describe('progressLine', () => {
     expect(progressLine({ ...now, reusedBytes: 32 * MiB, rate: 2 * MiB })).toMatch(
       / {2}25 % {2}64 MiB of 256 MiB, 32 MiB kept, 2 MiB\/s, 1 min 36 s left$/,
     );
+  });
+
+  test('of an object that is opened twice says which time it is, and counts both in the time left', () => {
+    const proving = { ...now, ackedBytes: 0, openedBytes: 64 * MiB, rate: 2 * MiB };
+    expect(progressLine(proving)).toMatch(
+      / {2}25 % {2}64 MiB of 256 MiB, proving it first, 2 MiB\/s, 3 min 44 s left$/,
+    );
+    const handingOn = { ...proving, ackedBytes: 32 * MiB, openedBytes: 256 * MiB };
+    expect(progressLine(handingOn)).toMatch(/ {2}12 % {2}32 MiB of 256 MiB, 2 MiB\/s, 1 min 52 s left$/);
   });
 
   test('says that the service wants less', () => {
@@ -56,6 +72,7 @@ describe('progressLine', () => {
       ackedBytes: size,
       totalBytes: size,
       reusedBytes: size,
+      openedBytes: size,
       rate: fc.double({ min: 0, max: 1e12, noNaN: true }),
       throttled: fc.boolean(),
     });

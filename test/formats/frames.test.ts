@@ -2,9 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EXIT } from '../../src/errors.ts';
 import { headerBytes } from '../../src/formats/esdk/header.ts';
-import { frameRange, framesCovering, partOf, sealedRangeOf } from '../../src/formats/esdk/layout.ts';
+import { frameRange, partOf, sealedRangeOf } from '../../src/formats/esdk/layout.ts';
 import { FrameOpener } from '../../src/formats/esdk/open-frames.ts';
 import { PartSealer, sealFrames } from '../../src/formats/esdk/seal-frames.ts';
+import { unitsCovering } from '../../src/formats/units.ts';
 import { KiB } from '../../src/units.ts';
 import { chunksOf, errorOf, openMessage, type SomeMessage, sealMessage, somePlain } from './message.ts';
 
@@ -149,7 +150,8 @@ describe('a part', () => {
     const message = sealMessage({ plain: somePlain(7 * F + 3), frameSize: F });
     for (let first = 0; first < message.plain.length; first += 19) {
       for (let last = first; last < message.plain.length; last += 23) {
-        const range = framesCovering(message.layout, { first, last });
+        const { firstUnit, lastUnit } = unitsCovering({ format: 'esdk', layout: message.layout }, { first, last });
+        const range = frameRange(message.layout, { firstFrame: firstUnit, lastFrame: lastUnit });
         const bytes = sealedRangeOf(message.layout, range);
         const { plain, opener } = openerOf(message, range);
         expect(opener.push(message.sealed.subarray(bytes.first, bytes.last + 1))).toBe(plain.length);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   DEFAULT_PART_SIZE,
-  framesCovering,
+  frameRange,
   type Layout,
   layoutOfObject,
   MAX_BLOCK_SIZE,
@@ -23,6 +23,7 @@ import {
   planLayout,
 } from '../../src/formats/esdk/plan.ts';
 import { MAX_FOOTER_SIZE } from '../../src/formats/esdk/signature.ts';
+import { unitsCovering } from '../../src/formats/units.ts';
 import { GiB, KiB, MiB, TiB } from '../../src/units.ts';
 import { errorOf } from './message.ts';
 
@@ -210,7 +211,8 @@ describe('properties, to 48.8 TiB', () => {
           number,
           number,
         ];
-        const cover = framesCovering(layout, { first, last });
+        const { firstUnit, lastUnit } = unitsCovering({ format: 'esdk', layout }, { first, last });
+        const cover = frameRange(layout, { firstFrame: firstUnit, lastFrame: lastUnit });
         const end = cover.plainOffset + cover.plainSize;
         expect(cover.plainOffset).toBeLessThanOrEqual(first);
         expect(end).toBeGreaterThan(last);
@@ -267,8 +269,10 @@ describe('what other writers write', () => {
         first: headerSize,
         last: sealedSize - 1,
       });
-      if (plainSize > 0)
-        expect(framesCovering(layout, { first: plainSize - 1, last: plainSize })).toMatchObject({ plainSize });
+      if (plainSize > 0) {
+        const last = { first: plainSize - 1, last: plainSize };
+        expect(unitsCovering({ format: 'esdk', layout }, last)).toEqual({ firstUnit: 1, lastUnit: 1 });
+      }
     },
   );
 
@@ -371,33 +375,18 @@ describe('limits', () => {
     }
   });
 
-  test('ranges: clamped at the end, refused outside', () => {
-    const layout = planLayout({ plainSize: 3 * F + 10, frameSize: F, headerSize });
-    expect(framesCovering(layout, { first: F, last: F })).toMatchObject({
-      firstFrame: 2,
-      lastFrame: 2,
-      plainOffset: F,
-      plainSize: F,
+  test('ranges: clamped at the end, and the end takes in the frame that ends it', () => {
+    const cut = (plainSize: number) => ({
+      format: 'esdk' as const,
+      layout: planLayout({ plainSize, frameSize: F, headerSize }),
     });
-    expect(framesCovering(layout, { first: F - 1, last: F })).toMatchObject({ firstFrame: 1, lastFrame: 2 });
-    expect(framesCovering(layout, { first: 0, last: 1e15 })).toMatchObject({
-      firstFrame: 1,
-      lastFrame: 4,
-      plainSize: 3 * F + 10,
-    });
-    expect(framesCovering(layout, { first: 3 * F + 9, last: 3 * F + 9 })).toMatchObject({
-      firstFrame: 4,
-      plainSize: 10,
-      sealedSize: 50,
-    });
-    for (const range of [
-      { first: 3 * F + 10, last: 4 * F },
-      { first: 5, last: 4 },
-      { first: -1, last: 4 },
-    ]) {
-      expect(errorOf(() => framesCovering(layout, range)).code).toBe('bad-range');
-    }
-    const empty = planLayout({ plainSize: 0, frameSize: F, headerSize });
-    expect(errorOf(() => framesCovering(empty, { first: 0, last: 0 })).code).toBe('bad-range');
+    const units = (plainSize: number, first: number, last: number) => unitsCovering(cut(plainSize), { first, last });
+    expect(units(3 * F + 10, F, F)).toEqual({ firstUnit: 2, lastUnit: 2 });
+    expect(units(3 * F + 10, F - 1, F)).toEqual({ firstUnit: 1, lastUnit: 2 });
+    expect(units(3 * F + 10, 0, 1e15)).toEqual({ firstUnit: 1, lastUnit: 4 });
+    expect(units(3 * F + 10, 3 * F + 9, 3 * F + 9)).toEqual({ firstUnit: 4, lastUnit: 4 });
+    expect(units(3 * F, 0, 3 * F - 2)).toEqual({ firstUnit: 1, lastUnit: 3 });
+    expect(units(3 * F, 0, 3 * F - 1)).toEqual({ firstUnit: 1, lastUnit: 4 });
+    expect(units(0, 0, -1)).toEqual({ firstUnit: 1, lastUnit: 1 });
   });
 });

@@ -73,15 +73,15 @@ describe('an error after output', () => {
   test.each([
     [0, 'Slow down'],
     [7, 'Slow down, after 7 verified bytes were written out'],
-  ])('that may pass promises nothing that a pipe cannot keep, after %i bytes', (released, message) => {
+  ])('that may pass promises nothing that a pipe cannot keep, after %i bytes', (ackedBytes, message) => {
     const hint = 'Run the same command again later; it goes on where it stopped.';
-    const told = cannotGoOn(new SealiftError('store-throttled', 'Slow down', { hint }), { released });
+    const told = cannotGoOn(new SealiftError('store-throttled', 'Slow down', { hint }), { ackedBytes, isProven: true });
     expect(told).toMatchObject({ code: 'store-throttled', message, hint: expect.stringMatching(/begins anew\.$/) });
   });
 
   test('that a full disk caused promises nothing either', () => {
     const hint = 'Free some space and run the same command again: it goes on where it stopped.';
-    const told = cannotGoOn(new SealiftError('disk-full', 'No space left', { hint }), { released: 'nothing' });
+    const told = cannotGoOn(new SealiftError('disk-full', 'No space left', { hint }), 'nothing');
     expect(told).toMatchObject({ code: 'disk-full', message: 'No space left', hint: expect.stringMatching(/anew\.$/) });
   });
 

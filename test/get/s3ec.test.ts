@@ -10,6 +10,7 @@ import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { KmsKeyring } from '../../src/engine/keys.ts';
 import { createEngine, type Engine, type EngineOptions } from '../../src/engine.ts';
+import type { SealiftError } from '../../src/errors.ts';
 import type { S3ecMessage } from '../../src/formats/message.ts';
 import { encodeHeader } from '../../src/formats/s3ec/encode-header.ts';
 import type { Fields, ObjectHeader } from '../../src/formats/s3ec/header.ts';
@@ -178,12 +179,37 @@ describe('an object of several pieces', () => {
   });
 
   test('into a sink: opened once to prove it, and once to hand it on', async () => {
-    expect((await open(engines.aes, object.url)).equals(object.plain)).toBe(true);
+    const told: number[] = [];
+    const onEvent: GetRequest['onEvent'] = (event) => void (event.type === 'proof' && told.push(event.openedBytes));
+    expect((await open(engines.aes, object.url, { onEvent })).equals(object.plain)).toBe(true);
+    expect([told.length, told.at(-1)]).toEqual([2, size]);
     const fetched = () => requests.filter(({ operation }) => operation === 'GetObject').length;
     await vi.waitFor(() => expect(fetched()).toBe(2 * 2 + 1));
     requests = [];
     expect((await open(engines.aes, object.url, { releaseUnverified: true })).equals(object.plain)).toBe(true);
     await vi.waitFor(() => expect(fetched()).toBe(2 + 1));
+  });
+
+  test('what came out unproven is never called verified', async () => {
+    const request = { source: object.url, releaseUnverified: true };
+    const full = () => Promise.reject(new Error('full'));
+    const stop = new AbortController();
+    const hang = () => {
+      stop.abort();
+      return new Promise<void>(() => {});
+    };
+    const once = new AbortController();
+    const wrongs: GetRequest[] = [
+      { ...request, target: full },
+      { ...request, target: new WritableStream({ write: full }) },
+      { ...request, target: new WritableStream({ write: hang }), signal: stop.signal },
+      { ...request, target: async () => once.abort(), signal: once.signal },
+    ];
+    for (const wrong of wrongs) {
+      const error: SealiftError = await engines.aes.get(wrong).catch((thrown) => thrown);
+      expect(error.code).toMatch(/^(interrupted|target-failed)$/);
+      expect(`${error.message} ${error.hint}`).not.toMatch(/\bverified/);
+    }
   });
 
   test('verified, and nothing kept', async () => {

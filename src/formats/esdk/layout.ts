@@ -228,21 +228,3 @@ export function sealedRangeOf(layout: Layout, range: { firstFrame: number; lastF
 export function plainSizeOfFrame(layout: Layout, number: number): number {
   return Math.min(layout.frameSize, layout.plainSize - (number - 1) * layout.frameSize);
 }
-
-/**
- * The frames that hold plain bytes `first` to `last`, inclusive; a `last` past the end means the end. Throws `bad-range`
- * where none of the bytes exist.
- */
-export function framesCovering(layout: Layout, { first, last }: { first: number; last: number }): FrameRange {
-  if (!(first >= 0 && first <= last && first < layout.plainSize)) {
-    throw new SealiftError(
-      'bad-range',
-      `Bytes ${first} to ${last} are not within the object's ${layout.plainSize} plain bytes`,
-      {
-        hint: 'Count from 0; both ends are part of the range.',
-      },
-    );
-  }
-  const frameOf = (offset: number) => Math.floor(offset / layout.frameSize) + 1;
-  return frameRange(layout, { firstFrame: frameOf(first), lastFrame: frameOf(Math.min(last, layout.plainSize - 1)) });
-}

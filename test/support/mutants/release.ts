@@ -280,7 +280,7 @@ export const release: Mutant[] = [
   {
     breaks: 'to a pipe: stopped is no success',
     file: 'src/get/pipe.ts',
-    find: '  if (!complete) throw stopped(progress.ackedBytes);\n',
+    find: '  if (!complete) throw stopped(progress);\n',
     replace: '',
     test: STORIES,
     only: 'one that is stopped',
