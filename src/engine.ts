@@ -24,6 +24,7 @@ import { defaultMaxMemory, laneSizeOf, MemoryBudget, pipeLaneSizeOf, planMemory 
 import { checkedStream } from './parts/pipe-source.ts';
 import { HashThread } from './parts/signing.ts';
 import { Threads } from './parts/threads.ts';
+import { type Plan, type PlanRequest, plan } from './plan.ts';
 import { type PutRequest, put } from './put.ts';
 import { reseal } from './reseal.ts';
 import { rewrap } from './rewrap.ts';
@@ -115,6 +116,11 @@ class Workshop implements Engine {
       const keys = { opener: opener ? await this.#keys.fulfil(opener) : this.#keys, wrapper: this.#keys };
       return await rewrap(request, keys, this.#tools);
     });
+  }
+
+  plan(request: PlanRequest): Promise<Plan> {
+    const means = { bwlimit: this.#options.bwlimit, kmsUse: () => this.#keys.kmsUse() };
+    return this.#coded(() => plan({ ...request, source: resolve(request.source) }, this.#tools, means));
   }
 
   inspect(source: GetRequest['source'], options: InspectOptions = {}): Promise<Inspection> {

@@ -37,6 +37,10 @@ export { type RawRsaKey, type RsaPadding, rawRsaKeyring } from './keys/raw-rsa.t
 export type { DamagedJob, JobSummary } from './ledger/types.ts';
 export type { Listing, ListingState, ListOptions } from './list.ts';
 export type { Retry } from './network.ts';
+export { type Cost, PRICES, type PriceTable, readPrices } from './plan/prices.ts';
+export type { LargestObject, Requests } from './plan/tally.ts';
+export type { Estimate, Limit, Speeds } from './plan/time.ts';
+export type { KmsPlan, KmsUse, Plan, PlanRequest } from './plan.ts';
 export type { SealOptions } from './put/attempt.ts';
 export type { PutRequest } from './put.ts';
 export type { ResealOptions } from './reseal.ts';

@@ -13,6 +13,7 @@ import { addMan } from './man.ts';
 import { isOn } from './options.ts';
 import { Output, type OutputFlags } from './output.ts';
 import { enterCallersFolder } from './paths.ts';
+import { addPlan } from './plan.ts';
 import { addPut } from './put.ts';
 import { addReseal } from './reseal.ts';
 import { addResume } from './resume.ts';
@@ -30,6 +31,7 @@ const COMMANDS = [
   addRewrap,
   addInspect,
   addLs,
+  addPlan,
   addJobs,
   addResume,
   addCancel,

@@ -8,6 +8,7 @@ import type { CacheStats } from '../keys/cache.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { DamagedJob, JobSummary } from '../ledger/ledger.ts';
 import type { Listing, ListOptions } from '../list.ts';
+import type { Plan, PlanRequest } from '../plan.ts';
 import type { PutRequest } from '../put.ts';
 import type { ResealOptions } from '../reseal.ts';
 import type { RewrapOptions } from '../rewrap.ts';
@@ -134,6 +135,15 @@ export interface Engine extends AsyncDisposable {
    * console.log(versionId);
    */
   rewrap(request: RewrapRequest): Promise<JobResult>;
+  /**
+   * What putting a file, or every file under a directory, will need. Reads some of the source, asks the store for HEAD and
+   * Service Quotas for the KMS quota, and measures this machine for two seconds.
+   *
+   * @example
+   * const { parts, requests, time } = await engine.plan({ source: '/data/db.tar', target: 's3://backups/2026/plan.tar' });
+   * console.log(parts, requests, time.seconds, time.limitedBy);
+   */
+  plan(request: PlanRequest): Promise<Plan>;
   /**
    * What an object says about itself. Needs no key, verifies nothing.
    *

@@ -12,9 +12,10 @@ import { createKmsClient } from '../keys/kms-client.ts';
 import { multiKeyring as keyringOfSeveral } from '../keys/multi.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import { kmsQuota } from '../limits/quotas.ts';
-import { readKmsQuota } from '../limits/service-quotas.ts';
+import { type KmsQuota, readKmsQuota } from '../limits/service-quotas.ts';
 import { kmsLimiter } from '../limits/token-bucket.ts';
 import type { Retry } from '../network.ts';
+import type { KmsUse } from '../plan.ts';
 import type { EngineOptions } from './api.ts';
 
 const DEFAULT_KMS_SHARE = 0.2;
@@ -91,6 +92,7 @@ export class EngineKeys implements WrappingKeyring {
   #cache: CachingKeyring | undefined;
   #limiter: Limiter | undefined;
   #client: KMSClient | undefined;
+  #quota: Promise<KmsQuota> | undefined;
 
   /** `onRetry` hears of calls to KMS that are made again. */
   constructor(options: EngineOptions, onRetry: (retry: Retry) => void) {
@@ -161,20 +163,43 @@ export class EngineKeys implements WrappingKeyring {
     this.#client ??= await createKmsClient();
     const client = this.#client;
     const region = await client.config.region();
-    this.#limiter ??= kmsLimiter({ ratePerSecond: await rateOf(options, region) });
+    this.#limiter ??= kmsLimiter({ ratePerSecond: await this.#rateOf(options, region) });
     const access = { client, limiter: this.#limiter, onRetry: this.#onRetry };
     return keyringOverKms({ ...access, keyIds, discovery, region, grantTokens });
   }
+
+  /** How KMS would be asked, for a plan. Undefined where no key is of KMS. Throws `no-key`, and as `createKmsClient` does. */
+  async kmsUse(): Promise<KmsUse | undefined> {
+    const { keyring, keyReuse } = this.#options;
+    if (!keyring) throw noKey();
+    const wishes = kmsWishesIn(keyring);
+    if (wishes.length === 0) return undefined;
+    this.#client ??= await createKmsClient();
+    const region = await this.#client.config.region();
+    return {
+      quota: await this.#readQuota(region),
+      ratePerSecond: await this.#rateOf(wishes[0]!, region),
+      callsPerDataKey: wishes.reduce((sum, { keyIds }) => sum + keyIds.length, 0),
+      reusesKeys: keyReuse !== 'off',
+    };
+  }
+
+  /** Calls a second that KMS is asked at most. */
+  async #rateOf({ share = DEFAULT_KMS_SHARE, ratePerSecond }: KmsKeyringOptions, region: string): Promise<number> {
+    if (ratePerSecond !== undefined) return ratePerSecond;
+    if (share === 'auto') return DEFAULT_KMS_SHARE * (await this.#readQuota(region)).perSecond;
+    return share * kmsQuota(region);
+  }
+
+  #readQuota(region: string): Promise<KmsQuota> {
+    this.#quota ??= readKmsQuota(region);
+    return this.#quota;
+  }
 }
 
-/** Calls a second that KMS is asked at most. */
-async function rateOf(
-  { share = DEFAULT_KMS_SHARE, ratePerSecond }: KmsKeyringOptions,
-  region: string,
-): Promise<number> {
-  if (ratePerSecond !== undefined) return ratePerSecond;
-  if (share === 'auto') return DEFAULT_KMS_SHARE * (await readKmsQuota(region)).perSecond;
-  return share * kmsQuota(region);
+function kmsWishesIn(wish: Keyring | KmsKeyring | MultiKeyring): KmsKeyringOptions[] {
+  if ('kms' in wish) return [wish.kms];
+  return 'keyrings' in wish ? wish.keyrings.flatMap(kmsWishesIn) : [];
 }
 
 /** Equal for equal keys: a job goes on only under those it was begun with. */

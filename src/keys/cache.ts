@@ -29,6 +29,9 @@ export interface CacheLimits {
   maxEntries?: number | undefined;
 }
 
+/** How much one data key is used where nobody says otherwise. */
+export const DEFAULT_KEY_LIMITS: KeyLimits = { maxAgeMs: 3_600_000, maxMessages: 100_000, maxBytes: TiB };
+
 /** What the data-key cache has saved. */
 export interface CacheStats {
   /** Requests that needed no call of their own. */
@@ -59,10 +62,15 @@ class DataKeyCache implements CachingKeyring {
   #closed = false;
 
   constructor(keyring: Keyring, limits: CacheLimits) {
-    const { maxAgeMs = 3_600_000, maxMessages = 100_000, maxBytes = TiB, maxEntries = 1000 } = limits;
+    const { maxEntries = 1000, ...others } = limits;
+    const { maxAgeMs, maxMessages, maxBytes } = DEFAULT_KEY_LIMITS;
     this.id = keyring.id;
     this.#keyring = keyring;
-    this.#limits = { maxAgeMs, maxMessages, maxBytes };
+    this.#limits = {
+      maxAgeMs: others.maxAgeMs ?? maxAgeMs,
+      maxMessages: others.maxMessages ?? maxMessages,
+      maxBytes: others.maxBytes ?? maxBytes,
+    };
     this.#maxEntries = maxEntries;
   }
 

@@ -108,14 +108,15 @@ export function planMemory(request: MemoryRequest, laneSize: number): MemoryPlan
 
 /** Hands out the bytes that the process and its threads leave, first come first served. */
 export class MemoryBudget {
-  readonly #maxMemory: number;
+  /** The whole process's. */
+  readonly maxMemory: number;
   /** All there is for parts; more than that never comes. */
   #size: number;
   #free: number;
   #waiting: { size: number; resolve: () => void; reject: (error: unknown) => void }[] = [];
 
   constructor({ maxMemory }: Pick<MemoryPlan, 'maxMemory'>) {
-    this.#maxMemory = maxMemory;
+    this.maxMemory = maxMemory;
     this.#size = this.#free = maxMemory - BASE_SIZE;
   }
 
@@ -148,10 +149,10 @@ export class MemoryBudget {
   }
 
   #tooSmall(size: number): SealiftError {
-    const least = this.#maxMemory + size - this.#size;
+    const least = this.maxMemory + size - this.#size;
     return new SealiftError(
       'memory-too-small',
-      `${formatSize(this.#maxMemory)} of memory has no room for ${formatSize(size)} held at once`,
+      `${formatSize(this.maxMemory)} of memory has no room for ${formatSize(size)} held at once`,
       { hint: `Give --max-memory ${Math.ceil(least / MiB)}MiB or more.` },
     );
   }

@@ -206,7 +206,7 @@ function withMetadata(headers: ObjectHeaders, ofFormat: Readonly<Record<string, 
 }
 
 /** One part that fits into memory goes up in one request, with no upload and no threads. */
-function goesWhole(cut: Cut, { budget }: Tools, source: RangedSource | undefined): boolean {
+export function goesWhole(cut: Cut, { budget }: Tools, source: RangedSource | undefined): boolean {
   return cut.layout.partCount === 1 && budget.fits(wholeSizeOf(cut, source));
 }
 

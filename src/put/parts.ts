@@ -18,11 +18,13 @@ import { StartOver } from './start-over.ts';
  * What a lane needs for parts of this size: to hold one, or to seal its frames twice where they are not to be hashed. Of a
  * sealed object it holds what is opened too.
  */
-export function needsOf(cut: Cut, { sign }: Pick<SealOptions, 'sign'>, source: RangedSource): LaneNeeds {
+export function needsOf(cut: Cut, { sign }: Pick<SealOptions, 'sign'>, source?: RangedSource): LaneNeeds {
   // The first has the header; where parts are equal, the second has two frames that it shares.
   const rooms = [1, Math.min(2, cut.layout.partCount)].map((number) => roomFor(cut, number));
   const partSize = Math.max(...rooms);
-  if ('object' in source) return { partSize, plainSize: openedSizeOf(source.message, partSize), signed: sign };
+  if (source && 'object' in source) {
+    return { partSize, plainSize: openedSizeOf(source.message, partSize), signed: sign };
+  }
   const streamedSize = sign || cut.format === 's3ec' ? undefined : pieceMemoryOf(cut.layout);
   return { partSize, streamedSize, signed: sign };
 }

@@ -1,0 +1,159 @@
+/** `sealift plan SOURCE DEST`: what a put will need, before anything of it happens. */
+import { statSync } from 'node:fs';
+import type { Command } from 'commander';
+import type { Plan } from '../index.ts';
+import { KMS_QUOTA } from '../limits/service-quotas.ts';
+import { formatDuration, formatRate, formatSize } from '../units.ts';
+import { byteRate, path } from './flag-values.ts';
+import { openEngine } from './keys.ts';
+import {
+  type EngineFlags,
+  flag,
+  flagsOf,
+  keyOptions,
+  type ObjectFlags,
+  outputOptions,
+  type SseFlags,
+  sealOptions,
+  sseOptions,
+  stateOptions,
+  storeOptions,
+  workOptions,
+} from './options.ts';
+import { columns, counted, type Output } from './output.ts';
+import { objectFor } from './paths.ts';
+import { sealOptions as sealRequest } from './put.ts';
+import { stopOnSignals } from './signals.ts';
+
+type PlanFlags = EngineFlags & ObjectFlags & SseFlags & { bandwidth?: number | undefined; prices?: string | undefined };
+
+const EXAMPLES = `
+Examples:
+  $ sealift plan db.tar s3://backups/2026/db.tar --kms-key alias/backups
+  $ sealift plan /srv/photos s3://backups/photos/ --kms-key alias/backups --storage-class GLACIER_IR --bandwidth 100MB/s
+  $ sealift plan db.tar s3://backups/db.tar --kms-key alias/backups --json | jq .time.seconds
+
+Nothing is sealed or sent. It reads some of SOURCE, asks S3 for HEAD of DEST and Service Quotas for the KMS quota, and
+measures this machine for two seconds. Objects, parts, requests and KMS calls are exact where nothing fails and none of the
+objects is there yet; the time is an estimate, for one object after the other; the cost is of list prices, or of --prices.`;
+
+export function addPlan(program: Command, output: Output): void {
+  const command = program
+    .command('plan')
+    .summary('what a put will need: parts, requests, KMS calls, time, cost')
+    .description('Tells what putting a file, or every file under a directory, will need. Touches nothing.')
+    .argument('<source>', 'a file or a directory')
+    .argument('<dest>', 's3://bucket/key, s3://bucket/prefix/ or file:///path')
+    .addHelpText('after', EXAMPLES)
+    .optionsGroup('Plan:')
+    .addOption(flag('--bandwidth <rate>', 'bytes a second of the line, for example 100MB/s', byteRate))
+    .addOption(flag('--prices <file>', 'a table of prices instead of the one that comes along', path));
+  const groups = [keyOptions, sealOptions, sseOptions, workOptions, storeOptions, stateOptions, outputOptions];
+  for (const add of groups) add(command);
+  command.action(async (source: string, dest: string) => {
+    const flags = flagsOf<PlanFlags>(command);
+    const { readPrices } = await import('../index.ts');
+    const prices = flags.prices === undefined ? undefined : await readPrices(flags.prices);
+    const target = isDirectory(source) ? dest : objectFor(source, dest);
+    await using engine = await openEngine(flags, 'seal');
+    const signal = stopOnSignals(output);
+    const { bandwidth } = flags;
+    const plan = await engine.plan({ ...sealRequest(flags), source, target, bandwidth, prices, signal });
+    output.json({ type: 'result', command: 'plan', ...plan });
+    output.print(planText(plan));
+  });
+}
+
+function isDirectory(source: string): boolean {
+  return statSync(source, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+function planText(plan: Plan): string {
+  const { objects, parts, plainBytes, sealedBytes, requests } = plan;
+  return columns([
+    ['objects', objects === 1 ? '1' : `${objects}, ${formatSize(plan.largest.plainBytes)} the largest`],
+    ['plain bytes', `${plainBytes} (${formatSize(plainBytes)}), sealed some ${formatSize(sealedBytes)}`],
+    ['parts', String(parts)],
+    ['part size', partSizeText(plan)],
+    ['memory', memoryText(plan)],
+    ...(requests ? [['requests', requestsText(requests)] as const] : []),
+    ...kmsRows(plan),
+    ['time', timeText(plan)],
+    ...costRows(plan),
+  ]);
+}
+
+function partSizeText({ largest }: Plan): string {
+  const { partSize, parts, crew } = largest;
+  if (!crew) return 'every object goes up whole, in one request';
+  const why = parts > 9_000 ? `what ${parts} parts need, of 10,000` : 'so that many go up at once';
+  return `${formatSize(partSize)} of the largest object, in ${counted(parts, 'part')}: ${why}`;
+}
+
+function memoryText({ maxMemory, largest: { crew } }: Plan): string {
+  const most = `${formatSize(maxMemory)} at most`;
+  if (!crew) return `${most}: one object at a time, on one thread`;
+  const { threadCount, lanes } = crew.plan;
+  const held = crew.held ? 'held' : 'sealed twice, not held';
+  return `${most}: ${counted(threadCount, 'thread')}, ${lanes.start} to ${lanes.most} parts in flight, ${held}`;
+}
+
+function requestsText(requests: NonNullable<Plan['requests']>): string {
+  const all = Object.values(requests).reduce((sum, count) => sum + count, 0);
+  const named = Object.entries(requests).filter(([, count]) => count > 0);
+  return `${all} to S3: ${named.map(([name, count]) => `${count} ${name}`).join(', ')}`;
+}
+
+function kmsRows({ kms }: Plan): (readonly [string, string])[] {
+  if (!kms) return [];
+  const { calls, callsWithReuse, callsWithoutReuse, callsOfS3, ratePerSecond, quota } = kms;
+  const percent = (100 * ratePerSecond) / quota.perSecond;
+  const advice = percent > 100 ? ', so KMS will throttle: give --kms-share auto' : '';
+  const more = `aws service-quotas request-service-quota-increase --region ${quota.region} --service-code ${KMS_QUOTA.ServiceCode} --quota-code ${KMS_QUOTA.QuotaCode} --desired-value ${2 * quota.perSecond}`;
+  const s3 = `${callsOfS3} more by S3 itself, at least, out of the same quota; --bucket-key spares most of them`;
+  return [
+    ['KMS calls', `${calls} (${callsWithReuse} with data keys reused, ${callsWithoutReuse} without)`],
+    ...(callsOfS3 > 0 ? [['', s3] as const] : []),
+    ['KMS rate', `${ratePerSecond} a second at most: ${percent.toFixed(1)} % of the quota${advice}`],
+    ['KMS quota', `${quota.perSecond} a second in ${quota.region}, ${quotaSource(quota)}`],
+    ['for more', more],
+  ];
+}
+
+function quotaSource({ from, asOf, reason }: NonNullable<Plan['kms']>['quota']): string {
+  const why = reason === undefined ? '' : ` (${reason})`;
+  if (from === 'account') return "this account's, as Service Quotas say";
+  if (from === 'default') return `the Region's default, as Service Quotas say${why}`;
+  return `by Sealift's table of ${asOf}${why}`;
+}
+
+const LIMITS: Record<Plan['time']['limitedBy'], string> = {
+  cpu: 'the CPU of this machine',
+  disk: 'reading the source',
+  bandwidth: 'the bandwidth',
+  latency: 'the time from a request to its answer',
+  objects: 'what each object takes by itself: the ledger on this disk, requests one after the other',
+  kms: 'the rate of KMS calls',
+  's3-rate': "S3's rate for one prefix: 3,500 writes or 5,500 reads a second",
+};
+
+function timeText({ time, plainBytes }: Plan): string {
+  const { seconds, limitedBy } = time;
+  const length = seconds < 10 ? `${seconds.toFixed(1)} s` : formatDuration(seconds);
+  return `some ${length}, ${formatRate(plainBytes / seconds)}; what limits it is ${LIMITS[limitedBy]}`;
+}
+
+function costRows({ cost }: Plan): (readonly [string, string])[] {
+  if (!cost) return [];
+  const { requests, kms, storagePerMonth, storageClass, region, asOf } = cost;
+  const once = `${dollars(requests)} for requests, ${dollars(kms)} for KMS`;
+  return [
+    ['cost', `${once}; ${dollars(storagePerMonth)} a month in ${storageClass}`],
+    ['prices', `of ${region}, ${asOf}`],
+  ];
+}
+
+/** Cents where there are some, else what there is. */
+function dollars(amount: number): string {
+  return `$${amount === 0 || amount >= 0.01 ? amount.toFixed(2) : amount.toPrecision(2)}`;
+}

@@ -1,0 +1,138 @@
+/**
+ * How fast this machine and the way to the store are, tried out for some two seconds: the source is read, some of it is
+ * sealed under a key that nobody keeps, small objects go all the way but for the network, and HEAD is asked of DEST.
+ * Nothing is written but in a folder of its own beside the jobs, which goes again.
+ */
+import { mkdtemp, open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { roomFor } from '../formats/message.ts';
+import type { Place, Tools } from '../job.ts';
+import { rawAesKeyring } from '../keys/raw-aes.ts';
+import { sealInto } from '../parts/seal-once.ts';
+import { openSource } from '../parts/source.ts';
+import type { SealOptions } from '../put/attempt.ts';
+import { isDenied } from '../put/confirm.ts';
+import { formatFor } from '../put/format.ts';
+import { put } from '../put.ts';
+import { freshRandom } from '../random.ts';
+import type { ObjectInfo, Store } from '../stores/store.ts';
+import { MiB } from '../units.ts';
+import type { Speeds } from './time.ts';
+
+/** Each of the four trials ends after so long. */
+const TRIAL_MS = 500;
+const READ_SIZE = 4 * MiB;
+/** Enough for several parts; what lies behind is sealed no slower. */
+const MOST_SEALED = 32 * MiB;
+/** The first takes longer: it connects. */
+const MOST_ROUND_TRIPS = 8;
+
+export interface Stage {
+  /** The largest source, and one that goes whole, where there are such. */
+  largest: string;
+  whole: string | undefined;
+  place: Place;
+  options: SealOptions;
+  tools: Tools;
+}
+
+/** Throws what `put` would throw of a source that cannot be read, or a bucket that is not there. */
+export async function rehearse({ largest, whole, place, options, tools }: Stage): Promise<Speeds> {
+  return {
+    roundTripSeconds: await timeRoundTrip(place),
+    readBytesPerSecond: await readFor(largest),
+    sealSecondsPerByte: await sealFor(largest, options),
+    secondsPerObject: whole === undefined ? 0 : await putFor(whole, options, tools),
+  };
+}
+
+/** The median of several, each on the connection of the one before. */
+async function timeRoundTrip({ store, key }: Place): Promise<number> {
+  const times: number[] = [];
+  const endMs = performance.now() + TRIAL_MS;
+  for (let count = 0; count < MOST_ROUND_TRIPS && (count < 2 || performance.now() < endMs); count++) {
+    const startMs = performance.now();
+    await store.head(key).catch((error) => {
+      // Who may write and not look has waited as long for that answer.
+      if (!isDenied(error)) throw error;
+    });
+    times.push((performance.now() - startMs) / 1000);
+  }
+  const others = times.slice(1).sort((one, other) => one - other);
+  return others[others.length >> 1]!;
+}
+
+async function readFor(path: string): Promise<number> {
+  await using file = await open(path);
+  const buffer = Buffer.allocUnsafe(READ_SIZE);
+  const startMs = performance.now();
+  let size = 0;
+  while (performance.now() - startMs < TRIAL_MS) {
+    const { bytesRead } = await file.read(buffer, 0, READ_SIZE, size);
+    if (bytesRead === 0) break;
+    size += bytesRead;
+  }
+  return size === 0 ? Number.POSITIVE_INFINITY : (size * 1000) / (performance.now() - startMs);
+}
+
+/** CPU seconds a plain byte: read from the cache, sealed, summed up. */
+async function sealFor(path: string, options: SealOptions): Promise<number> {
+  const { file, identity: source } = await openSource(path);
+  await file.close();
+  const size = Math.min(source.size, MOST_SEALED);
+  if (size === 0) return 0;
+  const format = formatFor({ format: options.format });
+  const cut = format.cutFile(size);
+  const { partCount } = cut.layout;
+  const endMs = performance.now() + TRIAL_MS;
+  const before = process.cpuUsage();
+  let sealed = 0;
+  while (performance.now() < endMs) {
+    using materials = await throwawayKeyring().makeDataKey(format.keyNeeds);
+    const { dataKey, encryptedDataKeys } = materials;
+    const { message, header } = format.begin({ dataKey: dataKey.bytes, encryptedDataKeys, cut, objectKey: '' });
+    for (let number = 1; number <= partCount && performance.now() < endMs; number++) {
+      const room = roomFor(message, number);
+      const { intent } = await sealInto(Buffer.allocUnsafe(room), { message, source, header, number });
+      sealed += intent.sealedSize;
+    }
+  }
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1e6 / sealed;
+}
+
+/** Seconds an object that goes whole takes here, its ledger's disk among them. */
+async function putFor(source: string, options: SealOptions, tools: Tools): Promise<number> {
+  const folder = await mkdtemp(join(tools.stateDir, 'plan-'));
+  try {
+    const rehearsal: Tools = { ...tools, stateDir: folder, keyring: throwawayKeyring(), place: nowhere };
+    const startMs = performance.now();
+    let count = 0;
+    for (; count < 1 || performance.now() - startMs < TRIAL_MS; count++) {
+      await put({ format: options.format, source, target: `s3://nowhere/${count}` }, rehearsal);
+    }
+    return (performance.now() - startMs) / 1000 / count;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** A place for one object that goes whole: it remembers what S3 would tell of it, and no bytes. */
+async function nowhere(url: string): Promise<Place> {
+  let there: ObjectInfo | undefined;
+  const store: Pick<Store, 'url' | 'head' | 'putObject' | 'close'> = {
+    url: () => url,
+    head: async () => there,
+    async putObject(_key, { byteLength: size }, { metadata, crc32 }) {
+      there = { size, etag: '"nowhere"', metadata, crc32 };
+      return there;
+    },
+    close: () => {},
+  };
+  // Nothing else is asked of the store of such an object.
+  return { url, key: url, store: store as Store, settings: { directory: url }, credentials: async () => undefined };
+}
+
+function throwawayKeyring() {
+  return rawAesKeyring({ namespace: 'plan', name: 'rehearsal', key: freshRandom(32) });
+}

@@ -1,0 +1,125 @@
+/**
+ * What objects come to, added up one by one with the very code that a put cuts by: parts, requests, data keys. It says
+ * of each kind of request how many there will be where nothing fails and none of the objects is there yet.
+ */
+import { type Cut, partOf } from '../formats/message.ts';
+import type { CrewPlan, Tools } from '../job.ts';
+import { DEFAULT_KEY_LIMITS } from '../keys/cache.ts';
+import type { KeyLimits } from '../keys/cache-entry.ts';
+import { goesWhole, type SealOptions } from '../put/attempt.ts';
+import { formatFor, type PutFormat } from '../put/format.ts';
+import { needsOf } from '../put/parts.ts';
+import type { PlannedObject } from './sources.ts';
+
+/** By the name that S3 has for it. */
+export type Requests = Record<
+  'HeadBucket' | 'HeadObject' | 'PutObject' | 'CreateMultipartUpload' | 'UploadPart' | 'CompleteMultipartUpload',
+  number
+>;
+
+/** The largest object's, which decides about the memory. */
+export interface LargestObject {
+  path: string;
+  plainBytes: number;
+  parts: number;
+  /** Plain bytes of its largest part. */
+  partSize: number;
+  /** Threads and lanes for it. Undefined where it goes up in one request, on the main thread. */
+  crew: CrewPlan | undefined;
+}
+
+/** What one object takes beside its parts: HEAD before and after it, and for an upload Create, a look and Complete. */
+const WHOLE_REQUESTS = { HeadObject: 2, PutObject: 1 };
+const UPLOAD_REQUESTS = { HeadObject: 3, CreateMultipartUpload: 1, CompleteMultipartUpload: 1 };
+/** The file beside the object is looked for, written and looked at. */
+const INSTRUCTION_REQUESTS = { HeadObject: 2, PutObject: 1 };
+
+export class Tally {
+  readonly #options: SealOptions;
+  readonly #tools: Tools;
+  readonly #format: PutFormat;
+  readonly requests: Requests;
+  readonly dataKeys: DataKeyTally;
+  objects = 0;
+  /** Of these, those that go up in one request. */
+  wholeObjects = 0;
+  plainBytes = 0;
+  /** But for what keys and a context make of the header. */
+  sealedBytes = 0;
+  parts = 0;
+  largest: LargestObject | undefined;
+  smallest: PlannedObject | undefined;
+
+  /** Throws usage errors of the options. */
+  constructor(options: SealOptions, tools: Tools) {
+    this.#options = options;
+    this.#tools = tools;
+    this.#format = formatFor(options);
+    this.dataKeys = new DataKeyTally({ cacheable: this.#format.keyNeeds.cacheable !== false });
+    this.requests = {
+      // Where the first object is not there yet, the bucket might not be either.
+      HeadBucket: 1,
+      HeadObject: 0,
+      PutObject: 0,
+      CreateMultipartUpload: 0,
+      UploadPart: 0,
+      CompleteMultipartUpload: 0,
+    };
+  }
+
+  /** Throws as `put` would: `too-many-parts`, `memory-too-small` and their like. */
+  add(object: PlannedObject): void {
+    const { path, size } = object;
+    const cut = this.#format.cutFile(size);
+    const { sealedSize, partCount } = cut.layout;
+    const isWhole = goesWhole(cut, this.#tools, undefined);
+    this.objects++;
+    this.plainBytes += size;
+    this.sealedBytes += sealedSize;
+    this.parts += partCount;
+    this.dataKeys.add(size);
+    if (isWhole) this.wholeObjects++;
+    this.#count(isWhole ? WHOLE_REQUESTS : { ...UPLOAD_REQUESTS, UploadPart: partCount });
+    if (this.#options.instructionFile) this.#count(INSTRUCTION_REQUESTS);
+    if (!this.largest || size > this.largest.plainBytes) this.largest = this.#describe(path, cut, isWhole);
+    if (!this.smallest || size < this.smallest.size) this.smallest = object;
+  }
+
+  #count(requests: Partial<Requests>): void {
+    for (const [name, count] of Object.entries(requests)) this.requests[name as keyof Requests] += count;
+  }
+
+  #describe(path: string, cut: Cut, isWhole: boolean): LargestObject {
+    const { plainSize, partCount } = cut.layout;
+    const partSize = Math.max(...[1, Math.min(2, partCount)].map((number) => partOf(cut, number).plainSize));
+    const crew = isWhole ? undefined : this.#tools.plan(needsOf(cut, this.#options));
+    return { path, plainBytes: plainSize, parts: partCount, partSize, crew };
+  }
+}
+
+/** How many data keys the cache would ask for, object after object. */
+export class DataKeyTally {
+  readonly #limits: KeyLimits;
+  #messages = Number.POSITIVE_INFINITY;
+  #bytes = 0;
+  count = 0;
+
+  constructor({ cacheable }: { cacheable: boolean }) {
+    this.#limits = cacheable ? DEFAULT_KEY_LIMITS : { ...DEFAULT_KEY_LIMITS, maxMessages: 1 };
+  }
+
+  add(plainSize: number): void {
+    const { maxMessages, maxBytes } = this.#limits;
+    if (this.#messages >= maxMessages || this.#bytes + plainSize > maxBytes) {
+      this.count++;
+      this.#messages = this.#bytes = 0;
+    }
+    this.#messages++;
+    this.#bytes += plainSize;
+  }
+
+  /** With those whose time is up before so many seconds have passed. */
+  countWithin(seconds: number): number {
+    return this.count + Math.floor((seconds * 1000) / this.#limits.maxAgeMs);
+  }
+}

@@ -1,0 +1,126 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { costOf, PRICES, readPrices } from '../../src/plan/prices.ts';
+import { DataKeyTally } from '../../src/plan/tally.ts';
+import { estimate, type Means, type Speeds, type Work } from '../../src/plan/time.ts';
+import { GiB, MiB, TiB } from '../../src/units.ts';
+
+describe('data keys', () => {
+  function keysFor(sizes: number[], cacheable = true): DataKeyTally {
+    const tally = new DataKeyTally({ cacheable });
+    for (const size of sizes) tally.add(size);
+    return tally;
+  }
+
+  test.each([
+    ['one serves 100,000 objects', Array(100_000).fill(1), 1],
+    ['and no more', Array(100_001).fill(1), 2],
+    ['one serves 1 TiB', [TiB / 2, TiB / 2], 1],
+    ['and no more', [TiB / 2, TiB / 2, 1], 2],
+    ['an object of more has one to itself', [1, 2 * TiB, 1], 3],
+    ['none for nothing', [], 0],
+  ])('%s', (_what, sizes, count) => {
+    expect(keysFor(sizes).count).toBe(count);
+  });
+
+  test('an hour is the longest', () => {
+    expect(keysFor([1, 1]).countWithin(3599)).toBe(1);
+    expect(keysFor([1, 1]).countWithin(3600)).toBe(2);
+  });
+
+  test('of what cannot be reused every object has one', () => {
+    expect(keysFor([1, 1, 1], false).count).toBe(3);
+  });
+});
+
+describe('time', () => {
+  const work: Work = {
+    objects: 1,
+    wholeObjects: 0,
+    parts: 100,
+    plainBytes: GiB,
+    sealedBytes: GiB + MiB,
+    writes: 102,
+    reads: 4,
+    kmsCalls: 1,
+  };
+  const speeds: Speeds = {
+    sealSecondsPerByte: 0.5 / GiB,
+    readBytesPerSecond: 10 * GiB,
+    secondsPerObject: 0.01,
+    roundTripSeconds: 0.001,
+  };
+  const means: Means = {
+    threads: 2,
+    lanes: 6,
+    isRemote: true,
+    bytesPerSecond: undefined,
+    kmsPerSecond: 100,
+  };
+  const small = { objects: 1000, wholeObjects: 1000, parts: 1000, plainBytes: 1000, writes: 1000, reads: 2000 };
+
+  test.each([
+    ['cpu', {}, {}, {}],
+    ['disk', {}, { readBytesPerSecond: MiB }, {}],
+    ['bandwidth', {}, {}, { bytesPerSecond: MiB }],
+    ['latency', {}, { roundTripSeconds: 1 }, {}],
+    ['objects', small, {}, {}],
+    ['kms', { ...small, kmsCalls: 1_000_000 }, {}, {}],
+    ['s3-rate', { ...small, writes: 10 ** 6 }, {}, {}],
+  ] as const)('%s is told where it is the narrowest', (limit, someWork, someSpeeds, someMeans) => {
+    const { limitedBy, seconds, each } = estimate(
+      { ...work, ...someWork },
+      { ...speeds, ...someSpeeds },
+      { ...means, ...someMeans },
+    );
+    expect(limitedBy).toBe(limit);
+    expect(seconds).toBeGreaterThanOrEqual(each[limit]);
+    expect(seconds).toBeLessThan(2 * each[limit]);
+  });
+
+  test('a bandwidth that is not known limits nothing, nor does S3 where there is none', () => {
+    expect(estimate(work, speeds, { ...means, isRemote: false }).each).toMatchObject({ bandwidth: 0, 's3-rate': 0 });
+  });
+});
+
+describe('prices', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sealift-test-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const requests = {
+    HeadBucket: 1,
+    HeadObject: 999,
+    PutObject: 1000,
+    CreateMultipartUpload: 500,
+    UploadPart: 400,
+    CompleteMultipartUpload: 100,
+  };
+  const work = { requests, kmsCalls: 10_000, sealedBytes: 2e9 };
+
+  test('add up', () => {
+    expect(costOf(work, { prices: PRICES })).toEqual({
+      asOf: PRICES.asOf,
+      region: PRICES.region,
+      storageClass: 'STANDARD',
+      requests: 2 * 0.005 + 0.0004,
+      kms: 0.03,
+      storagePerMonth: 0.046,
+    });
+    expect(costOf(work, { prices: PRICES, storageClass: 'NONE' })).toBeUndefined();
+  });
+
+  test('are dated', () => expect(PRICES.asOf).toMatch(/^\d{4}-\d\d-\d\d$/));
+
+  test.each([
+    ['no JSON', 'prices'],
+    ['no classes', JSON.stringify({ ...PRICES, storageClasses: {} })],
+    ['a price that is a text', JSON.stringify({ ...PRICES, kmsCalls: '0.03' })],
+    ['a price below nothing', JSON.stringify({ ...PRICES, kmsCalls: -1 })],
+    ['no date', JSON.stringify({ ...PRICES, asOf: undefined })],
+  ])('of a file with %s are refused', async (_what, text) => {
+    const path = join(folder, 'prices.json');
+    writeFileSync(path, text);
+    await expect(readPrices(path)).rejects.toMatchObject({ code: 'bad-option' });
+  });
+});

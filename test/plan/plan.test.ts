@@ -1,0 +1,81 @@
+/** A plan against what then happens, on the sandbox: parts, requests and KMS calls are the very same. */
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { kmsKeyring } from '../../src/engine/keys.ts';
+import { BUCKET, openStage, PART_SIZE, type Plot, SIZE, type Stage } from '../support/stage.ts';
+
+const QUOTA = 7_000;
+const SMALL_COUNT = 4;
+let stage: Stage;
+let plot: Plot;
+let folder: string;
+
+beforeAll(async () => {
+  stage = await openStage({ kmsQuota: QUOTA });
+  plot = stage.plot('unused', 1);
+  folder = join(stage.folder, 'objects');
+  mkdirSync(join(folder, 'deeper'), { recursive: true });
+  for (let index = 0; index < SMALL_COUNT; index++) writeFileSync(join(folder, `small ${index}`), 'x'.repeat(index));
+  writeFileSync(join(folder, 'deeper', 'large'), Buffer.alloc(SIZE, 'y'));
+});
+
+afterAll(() => stage.close());
+
+function engineWith(keyReuse: 'on' | 'off') {
+  const keyring = kmsKeyring({ keyIds: [stage.sandbox.kmsKeyId, 'alias/sandbox'], share: 'auto' });
+  return stage.engine(plot, { keyring, keyReuse });
+}
+
+/** Puts every file, one after the other, and tells how that went. */
+async function putAll(keyReuse: 'on' | 'off') {
+  stage.requests.length = 0;
+  await using engine = engineWith(keyReuse);
+  const sum = { parts: 0, kmsCalls: 0, requests: {} as Record<string, number> };
+  const names = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  for (const { parentPath, name } of names) {
+    const source = join(parentPath, name);
+    const { parts, kmsCalls } = await engine.put({
+      source,
+      target: `s3://${BUCKET}/${keyReuse}/${name}`,
+      partSize: PART_SIZE,
+    });
+    sum.parts += parts;
+    sum.kmsCalls += kmsCalls;
+  }
+  for (const { operation } of stage.requests.filter(({ service }) => service === 's3')) {
+    sum.requests[operation] = (sum.requests[operation] ?? 0) + 1;
+  }
+  return sum;
+}
+
+test('a plan of a directory is what then happens', async () => {
+  await using engine = engineWith('on');
+  const plan = await engine.plan({ source: folder, target: `s3://${BUCKET}/on/`, partSize: PART_SIZE });
+  expect(stage.requests.filter(({ operation }) => !/^Head|^GetServiceQuota$/.test(operation))).toEqual([]);
+
+  const reused = await putAll('on');
+  expect(plan).toMatchObject({ objects: SMALL_COUNT + 1, parts: reused.parts, requests: reused.requests });
+  expect(plan.kms).toMatchObject({ calls: reused.kmsCalls, callsWithReuse: reused.kmsCalls });
+  const { kmsCalls } = await putAll('off');
+  expect(plan.kms!.callsWithoutReuse).toBe(kmsCalls);
+  expect([reused.kmsCalls, kmsCalls]).toEqual([2, 2 * (SMALL_COUNT + 1)]);
+
+  expect(plan.kms).toMatchObject({ quota: { perSecond: QUOTA, from: 'account' }, ratePerSecond: 0.2 * QUOTA });
+  expect(plan.largest).toMatchObject({ plainBytes: SIZE, parts: 3, partSize: PART_SIZE });
+  expect(plan.plainBytes).toBe(SIZE + (SMALL_COUNT * (SMALL_COUNT - 1)) / 2);
+  expect(readdirSync(plot.stateDir).filter((name) => name.startsWith('plan-'))).toEqual([]);
+});
+
+test('what a put would refuse is refused', async () => {
+  await using engine = engineWith('on');
+  const target = `s3://${BUCKET}/refused`;
+  const large = join(folder, 'deeper', 'large');
+  await expect(engine.plan({ source: large, target, partSize: 1 })).rejects.toMatchObject({ code: 'bad-size' });
+  await expect(engine.plan({ source: `${folder}/none`, target })).rejects.toMatchObject({ code: 'source-not-found' });
+  const elsewhere = { source: large, target: 's3://no-such-bucket/object' };
+  await expect(engine.plan(elsewhere)).rejects.toMatchObject({ code: 'bucket-not-found' });
+  mkdirSync(join(stage.folder, 'empty'));
+  const empty = { source: join(stage.folder, 'empty'), target };
+  await expect(engine.plan(empty)).rejects.toMatchObject({ code: 'source-not-found' });
+});
