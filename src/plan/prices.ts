@@ -71,8 +71,8 @@ export function costOf(
  * import { PRICES, readPrices } from 'sealift';
  *
  * await writeFile('/data/prices.json', JSON.stringify({ ...PRICES, asOf: '2026-11-24', kmsCalls: 0.02 }));
- * const prices = await readPrices('/data/prices.json');
- * await engine.plan({ source: '/data/db.tar', target: 's3://backups/2026/plan.tar', prices });
+ * const prices = await readPrices('/data/prices.json'); // for the `prices` of engine.plan
+ * console.log(prices.asOf);
  */
 export async function readPrices(path: string): Promise<PriceTable> {
   try {
