@@ -1,17 +1,18 @@
 /**
  * How many lanes may be at work: a number that follows what the line and the server can take.
  *
- * It is judged in rounds. A round first waits until the parts have ended that were begun under another number, and those
- * beside them. Then it measures: whole turns of all lanes, for half a second at least.
+ * It is judged in rounds. A round first waits until the parts have ended that were begun under another number. Then it
+ * measures: whole turns of all lanes, for half a second at least.
  *
- * - Up to the number it began with it climbs by a quarter each round, and it halves when the server asks to slow down:
+ * - Up to the number it began with it climbs by one each round, and it halves when the server asks to slow down:
  *   additive increase, multiplicative decrease, as TCP has it (Chiu and Jain, 1989). Like TCP it halves once for all
  *   that was in flight.
- * - Beyond that number every lane must earn its keep. A quarter more is tried for a round, and stays if the rate has
- *   grown by 5 %; then a quarter more again. After a failure it waits, and tries a quarter less, which stays if the rate
- *   has not fallen by as much. So it finds the knee of the curve whatever the latency is, and noise drives it down as
- *   often as up: hill climbing, as thread pools do (Hellerstein, Morrison and Eilebrecht, "Optimizing Concurrency Levels
- *   in the .NET ThreadPool", 2008).
+ * - Beyond that number it climbs only where lanes earn the memory that their parts take. Whether those there are do so is
+ *   asked by doing without a third of them, every second round: they do if each round with them was faster than its
+ *   neighbours without, by half of what they are more. Then half as many again are begun, and asked the same. New lanes
+ *   never gain more than those before them did, so a line that is full is not even tried with more; and noise must strike
+ *   every second round, and no other, to be taken for a gain. It is asked seldom, and more seldom each time. So what a
+ *   long job holds is what a short one does, unless there is something to be gained.
  * - Where parts take twice the time under the same number, for three rounds running, there is a queue somewhere: it
  *   halves too. A single slow round is the noise of a busy machine.
  *
@@ -20,7 +21,7 @@
 
 export interface LaneRange {
   least: number;
-  /** What it begins with: it tries fewer only where it is told to. */
+  /** What it begins with, and keeps unless it is told to slow down. Where it is not all, it is two at least. */
   start: number;
   most: number;
 }
@@ -40,8 +41,6 @@ export interface AllowanceOptions {
   nowMs?: () => number;
 }
 
-type Direction = 'more' | 'fewer';
-
 /** What the lanes did in a round. */
 interface Round {
   bytesPerMs: number;
@@ -49,16 +48,28 @@ interface Round {
   laneMsPerByte: number;
 }
 
-/** Parts begun before a change, and those that share the line with them. */
-const UNSETTLED_ERAS = 2;
 const LEAST_ROUND_MS = 500;
-const STEP = 1 / 4;
-/** Less is noise. */
-const GAIN = 1.05;
+/** Half as many again at once: what a smaller step gains is hard to tell from noise. */
+const STEP = 3 / 2;
+/** Of what lanes would add if those before them did nothing but wait for answers. */
+const WORTH = 1 / 2;
+/** Rounds with them that must be better than those before and behind. */
+const WINS = 2;
 const LATENCY_RISE = 2;
 const SLOW_ROUNDS = 3;
-/** Rounds between one trial and the next: a trial downwards costs some of the rate while it lasts. */
-const HELD_ROUNDS = 12;
+/** The first round has the start of the threads in it: nothing is compared with that. */
+const FIRST_HELD_ROUNDS = 2;
+/** So many times as many it takes each time, until it is asked again. */
+const PATIENCE = 4;
+/** Some minutes: what a line can take changes with the hour. */
+const MOST_HELD_ROUNDS = 512;
+
+/** Do the lanes earn their keep that there are beyond `fewer`? */
+interface Trial {
+  fewer: number;
+  /** Rounds with them that were better. */
+  wins: number;
+}
 
 export class Allowance {
   readonly #range: LaneRange;
@@ -70,8 +81,6 @@ export class Allowance {
   #era = 0;
   /** Parts in flight of earlier eras. */
   #settling = 0;
-  /** Eras that must end before the round is measured. */
-  #unsettledEras = 0;
   /** Whatever is in flight since it was halved may be turned away once more: that is no news. */
   #isHalved = false;
   #heardSlowDowns = 0;
@@ -80,20 +89,21 @@ export class Allowance {
   #bytes = 0;
   #laneMs = 0;
 
-  /** The last round under the present number, or under the one that a trial is compared with. */
-  #held: Round | undefined;
-  /** Rounds since then that were slow. */
+  /** The number there is when nothing is on trial. */
+  #kept: number;
+  #trial: Trial | undefined;
+  /** The last round: on trial, what the next one is compared with; else the last one that was not slow. */
+  #last: Round | undefined;
+  /** Rounds since then that were. */
   #slowRounds = 0;
-  /** The first round has the start of the threads in it: nothing is compared with that. */
-  #heldRounds = HELD_ROUNDS - 2;
-  /** The number that a trial goes back to. */
-  #trialFrom: number | undefined;
-  #direction: Direction = 'more';
+  #heldRounds = 0;
+  /** Rounds until the next trial. */
+  #roundsToHold = FIRST_HELD_ROUNDS;
 
   constructor(range: LaneRange, options: AllowanceOptions) {
     this.#range = range;
     this.#options = { nowMs: () => performance.now(), ...options };
-    this.#count = range.start;
+    this.#count = this.#kept = range.start;
     this.#beginRound();
   }
 
@@ -125,15 +135,6 @@ export class Allowance {
 
   #settle(): void {
     this.#settling--;
-    if (this.#settling > 0) return;
-    this.#unsettledEras--;
-    if (this.#unsettledEras > 0) this.#beginEra();
-    else this.#beginRound();
-  }
-
-  #beginEra(): void {
-    this.#era++;
-    this.#settling = this.#flying;
     if (this.#settling === 0) this.#beginRound();
   }
 
@@ -156,72 +157,76 @@ export class Allowance {
   #endRound(roundMs: number): void {
     const round = { bytesPerMs: this.#bytes / roundMs, laneMsPerByte: this.#laneMs / this.#bytes };
     this.#beginRound();
-    if (this.#count < this.#range.start) {
-      this.#change(Math.min(this.#range.start, this.#next('more')), 'recovery');
-    } else if (this.#trialFrom !== undefined) {
-      this.#judgeTrial(round, this.#trialFrom);
-    } else if (this.#held && round.laneMsPerByte > LATENCY_RISE * this.#held.laneMsPerByte) {
+    if (this.#kept < this.#range.start) this.#keep(this.#kept + 1, 'recovery');
+    else if (this.#trial) this.#judge(this.#trial, round);
+    else this.#hold(round);
+  }
+
+  #hold(round: Round): void {
+    if (this.#last && round.laneMsPerByte > LATENCY_RISE * this.#last.laneMsPerByte) {
       this.#slowRounds++;
       if (this.#slowRounds === SLOW_ROUNDS) this.#halve('latency');
+      return;
+    }
+    this.#last = round;
+    this.#slowRounds = 0;
+    this.#heldRounds++;
+    if (this.#heldRounds < this.#roundsToHold || this.#kept === this.#range.most) return;
+    const fewer = Math.min(this.#kept - 1, Math.ceil(this.#kept / STEP));
+    this.#trial = { fewer, wins: 0 };
+    this.#move(fewer);
+  }
+
+  #judge(trial: Trial, round: Round): void {
+    const before = this.#last!;
+    this.#last = round;
+    const isWith = this.#count === this.#kept;
+    const [withThem, without] = isWith ? [round, before] : [before, round];
+    const enough = 1 + WORTH * (this.#kept / trial.fewer - 1);
+    if (withThem.bytesPerMs < enough * without.bytesPerMs) this.#endTrial();
+    else if (!isWith) this.#move(this.#kept);
+    else if (++trial.wins < WINS) this.#move(trial.fewer);
+    else this.#climb(round);
+  }
+
+  /** Those there are earn their keep. The last round was theirs: what the next ones have to be better than. */
+  #climb(round: Round): void {
+    const fewer = this.#kept;
+    const more = Math.min(this.#range.most, Math.max(fewer + 1, Math.floor(fewer * STEP)));
+    if (more === fewer) {
+      this.#endTrial();
     } else {
-      this.#slowRounds = 0;
-      this.#held = round;
-      this.#heldRounds++;
-      if (this.#heldRounds >= HELD_ROUNDS) this.#try();
+      this.#keep(more, 'throughput');
+      this.#last = round;
+      this.#trial = { fewer, wins: 0 };
     }
   }
 
-  #judgeTrial(round: Round, from: number): void {
-    const factor = this.#direction === 'more' ? GAIN : 1 / GAIN;
-    this.#trialFrom = undefined;
-    if (round.bytesPerMs >= factor * this.#held!.bytesPerMs) {
-      this.#held = round;
-      this.#options.onChange({ from, to: this.#count, reason: 'throughput' });
-      this.#try();
-    } else {
-      this.#direction = opposite(this.#direction);
-      this.#heldRounds = 0;
-      this.#move(from);
-    }
-  }
-
-  /** Tries another number, the other way where this one has come to its end. */
-  #try(): void {
-    if (this.#next(this.#direction) === this.#count) this.#direction = opposite(this.#direction);
-    const to = this.#next(this.#direction);
-    if (to === this.#count) return;
-    this.#trialFrom = this.#count;
-    this.#move(to);
+  #endTrial(): void {
+    this.#roundsToHold = Math.min(PATIENCE * this.#roundsToHold, MOST_HELD_ROUNDS);
+    this.#keep(this.#kept, 'throughput');
   }
 
   #halve(reason: LaneChange['reason']): void {
-    this.#held = this.#trialFrom = undefined;
-    this.#slowRounds = 0;
-    this.#heldRounds = HELD_ROUNDS;
-    this.#direction = 'more';
+    this.#roundsToHold = FIRST_HELD_ROUNDS;
     this.#isHalved = true;
-    this.#change(Math.max(this.#range.least, Math.floor(this.#count / 2)), reason);
+    this.#keep(Math.max(this.#range.least, Math.floor(this.#kept / 2)), reason);
   }
 
-  #next(direction: Direction): number {
-    const step = Math.max(1, Math.round(this.#count * STEP));
-    const { start, most } = this.#range;
-    return direction === 'more' ? Math.min(most, this.#count + step) : Math.max(start, this.#count - step);
-  }
-
-  #change(to: number, reason: LaneChange['reason']): void {
-    const from = this.#count;
-    this.#move(to);
-    if (to !== from) this.#options.onChange({ from, to, reason });
+  /** Nothing is on trial any more. */
+  #keep(count: number, reason: LaneChange['reason']): void {
+    this.#trial = this.#last = undefined;
+    this.#heldRounds = this.#slowRounds = 0;
+    const from = this.#kept;
+    this.#kept = count;
+    if (count !== this.#count) this.#move(count);
+    if (count !== from) this.#options.onChange({ from, to: count, reason });
   }
 
   #move(to: number): void {
     this.#count = to;
-    this.#unsettledEras = UNSETTLED_ERAS;
-    this.#beginEra();
+    this.#era++;
+    this.#settling = this.#flying;
+    if (this.#settling === 0) this.#beginRound();
   }
-}
-
-function opposite(direction: Direction): Direction {
-  return direction === 'more' ? 'fewer' : 'more';
 }

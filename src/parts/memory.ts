@@ -20,7 +20,7 @@ const LANE_FACTOR = 1.5;
 const DEFAULT_MAX_MEMORY = 512 * MiB;
 const MAX_THREAD_COUNT = 8;
 /** Enough to keep a thread busy on a short line; more are begun where they gain something. */
-const FIRST_LANES_PER_THREAD = 3;
+const FIRST_LANES_PER_THREAD = 4;
 /** A longer line than the world has needs no more; and each has a connection of its own. */
 const MOST_LANES_PER_THREAD = 16;
 

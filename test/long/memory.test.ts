@@ -72,17 +72,13 @@ describe('a sandbox that keeps no bytes', () => {
   });
 });
 
-/** The number of lanes follows what the line takes, and memory follows the lanes: here both objects get as many. */
-const lanes = ['--lanes', '6'];
-
 describe('64 GiB take no more memory than 1 GiB', () => {
   test('put', async () => {
     const flags = ['--https', '--bucket', 'bkt', '--discard'];
     const sandbox = await startSandboxProcess(flags, join(folder, 'large.log'));
     try {
-      const inLanes = ({ args, ...rest }: Act) => within({ args: [...args, ...lanes], ...rest });
-      const small = await inLanes(put(GiB, DEFAULT_CAP, sandbox));
-      const large = await inLanes(put(64 * GiB, DEFAULT_CAP, sandbox));
+      const small = await within(put(GiB, DEFAULT_CAP, sandbox));
+      const large = await within(put(64 * GiB, DEFAULT_CAP, sandbox));
       expect(large.peakRssBytes).toBeLessThanOrEqual(small.peakRssBytes * SIZE_TOLERANCE);
     } finally {
       await sandbox.stop();
@@ -100,7 +96,7 @@ describe('64 GiB take no more memory than 1 GiB', () => {
       ...{ AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: 'anybody', AWS_SECRET_ACCESS_KEY: 'anything' },
     };
     const get = (size: number): Act => ({
-      args: ['get', `s3://bkt/zeros/${size}`, '-', '--raw-key', key, ...lanes, ...state],
+      args: ['get', `s3://bkt/zeros/${size}`, '-', '--raw-key', key, ...state],
       ...{ size, cap: DEFAULT_CAP, env, into: '> /dev/null' },
     });
     const small = await within(get(GiB));
