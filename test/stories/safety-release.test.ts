@@ -19,9 +19,10 @@ import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CopyObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createTemporary, temporaryPathFor } from '../../src/get/target.ts';
 import type { GetRequest } from '../../src/get.ts';
+import { Ledger } from '../../src/ledger/ledger.ts';
 import { DATA_KEY, SOME_KEYS, sealMessage, somePlain, wrapDataKey } from '../formats/message.ts';
 import { run } from '../support/cli.ts';
 import { BUCKET, ofType, openStage, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
@@ -204,11 +205,22 @@ test('an object replaced after HEAD, after its header or between two pieces is o
 });
 
 describe('a resumed get', () => {
+  /** One of whose two pieces was written. The ledger hears of it only after the get has failed: a get waits for its disk. */
   async function unfinished(): Promise<Plot & { folder: string }> {
     const plot = again();
+    const seen = stage.requests.length;
+    const isRefused = () => stage.requests.slice(seen).some(({ status }) => status === 403);
+    const { recordPieces } = Ledger.prototype;
+    const slow = vi.spyOn(Ledger.prototype, 'recordPieces').mockImplementation(async function (this: Ledger, pieces) {
+      await vi.waitUntil(isRefused, { timeout: 10_000 });
+      // Long enough for a get that does not wait to be over.
+      await sleep(50);
+      await recordPieces.call(this, pieces);
+    });
     stage.sandbox.setFaults('GetObject:3=AccessDenied');
     await expect(get(plot)).rejects.toMatchObject({ code: 'access-denied' });
     stage.sandbox.setFaults('');
+    slow.mockRestore();
     return plot;
   }
 

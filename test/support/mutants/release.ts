@@ -291,7 +291,7 @@ export const release: Mutant[] = [
     find: 'Uint8Array.prototype.slice.call(bytes, start, start + SLICE_SIZE)',
     replace: 'bytes.subarray(start, start + SLICE_SIZE)',
     test: 'test/get/streams.test.ts',
-    only: 'keeps what it was given',
+    only: 'what it keeps until the end',
   },
   {
     breaks: 'to a stream: what it failed to take is no success',
