@@ -56,7 +56,7 @@ test(`rewrap of 6 GiB moves no bytes of the object, and the old key opens it no 
   expect(await run(['verify', object, '--kms-key', next])).toMatchObject({ exit: 0 });
   if (hasJava) {
     const java = new JavaClient(sandbox.env);
-    const open = (kmsKeyId: string) => java.sha256Of({ bucket: 'bkt', key: 'large', kmsKeyId });
+    const open = (kmsKeyId: string) => java.sha256Of({ bucket: 'bkt', key: 'large', size, kmsKeyId });
     expect(await open(next)).toBe(await sha256Of(source));
     await expect(open(old)).rejects.toThrow('IncorrectKeyException');
     java.close();
