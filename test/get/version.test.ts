@@ -6,6 +6,7 @@ import {
   DeleteObjectCommand,
   GetBucketVersioningCommand,
   PutBucketVersioningCommand,
+  RestoreObjectCommand,
 } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { outcome } from '../sandbox/s3-client.ts';
@@ -90,15 +91,16 @@ test('a deleted object is not there, but its versions are, until they are delete
   expect(await dropBucket()).toBe('ok');
 });
 
-test('versioning is off in a new bucket, and cannot be suspended', async () => {
+test('versioning is off in a new bucket, and can be suspended', async () => {
   const other = { Bucket: 'unversioned' };
   await stage.s3.send(new CreateBucketCommand(other));
   expect((await stage.s3.send(new GetBucketVersioningCommand(other))).Status).toBeUndefined();
   const suspend = new PutBucketVersioningCommand({ ...other, VersioningConfiguration: { Status: 'Suspended' } });
-  expect(await outcome(stage.s3.send(suspend))).toBe('NotImplemented 501');
+  await stage.s3.send(suspend);
+  expect((await stage.s3.send(new GetBucketVersioningCommand(other))).Status).toBe('Suspended');
 });
 
-test('the command that restores an archived version names it', async () => {
+test('the command that restores an archived version names it, and then it opens', async () => {
   const archive = 'archive';
   await stage.s3.send(new CreateBucketCommand({ Bucket: archive }));
   await stage.s3.send(new PutBucketVersioningCommand({ Bucket: archive, VersioningConfiguration }));
@@ -110,4 +112,7 @@ test('the command that restores an archived version names it', async () => {
     code: 'object-archived',
     hint: expect.stringContaining(`--key object --version-id ${versionId} --restore-request Days=7`),
   });
+  const request = { Bucket: archive, Key: 'object', VersionId: versionId };
+  await stage.s3.send(new RestoreObjectCommand({ ...request, RestoreRequest: { Days: 7 } }));
+  expect(await stage.shared.verify({ source: plot.target, versionId })).toMatchObject({ plainBytes: 1000 });
 });

@@ -63,6 +63,15 @@ describe.skipIf(noCli).each([{ https: false }, { https: true }])(
       await settings('delete-bucket-policy');
       expect(await aws('s3', 'ls', 's3://settings')).toBe('');
 
+      await settings('put-bucket-versioning', '--versioning-configuration', 'Status=Enabled');
+      for (const path of ['up', 'down']) await aws('s3', 'cp', path, 's3://settings/a', '--storage-class', 'GLACIER');
+      const { Versions } = await settings('list-object-versions', '--prefix', 'a');
+      expect(Versions).toMatchObject([{ IsLatest: true }, { IsLatest: false }]);
+      const { VersionId } = Versions[1];
+      const older = ['--key', 'a', '--version-id', VersionId];
+      await settings('restore-object', ...older, '--restore-request', 'Days=1');
+      expect((await settings('head-object', ...older)).Restore).toContain('ongoing-request="false"');
+
       expect(await aws('kms', 'describe-key', '--key-id', 'alias/sandbox')).toContain(sandbox.kmsKeyId);
 
       await sandbox.close();

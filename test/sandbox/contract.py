@@ -21,6 +21,8 @@ ENDPOINT = os.environ["AWS_ENDPOINT_URL"]
 BUCKET = "contract"
 # The bucket whose settings change.
 SETTINGS = "contract-settings"
+# The bucket that keeps versions.
+VERSIONS = "contract-versions"
 ROWS = []
 
 
@@ -606,6 +608,99 @@ def _():
     return [denied, code(put_there)]
 
 
+# Versions.
+
+
+def versioning(status):
+    s3.put_bucket_versioning(Bucket=VERSIONS, VersioningConfiguration={"Status": status})
+
+
+def put_version(key, body):
+    return s3.put_object(Bucket=VERSIONS, Key=key, Body=body).get("VersionId")
+
+
+def versions(**more):
+    """Keys, ids, whether the latest, and sizes: those of delete markers are None."""
+    page = s3.list_object_versions(Bucket=VERSIONS, **more)
+    found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+    return [[v["Key"], v["VersionId"], v["IsLatest"], v.get("Size")] for v in found], page
+
+
+@row("versions are listed by key, the newest first, and markers beside them", True)
+def _():
+    unversioned = put_version("a", b"1")
+    versioning("Enabled")
+    ids = [put_version("a", b"22"), put_version("b", b"333")]
+    marker = s3.delete_object(Bucket=VERSIONS, Key="b")
+    got, page = versions()
+    expected = [
+        ["a", ids[0], True, 2],
+        ["a", "null", False, 1],
+        ["b", ids[1], False, 3],
+        ["b", marker["VersionId"], True, None],
+    ]
+    return unversioned is None and page["IsTruncated"] is False and got == expected
+
+
+@row("versions in pages of one are the same versions", True)
+def _():
+    whole, _ = versions()
+    paginator = s3.get_paginator("list_object_versions")
+    pages = list(paginator.paginate(Bucket=VERSIONS, PaginationConfig={"PageSize": 1}))
+    ids = [v["VersionId"] for page in pages for v in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]]
+    return len(pages) == 4 and sorted(ids) == sorted(version for _, version, _, _ in whole)
+
+
+@row("a version-id marker wants its key", "InvalidArgument 400")
+def _():
+    return code(s3.list_object_versions, Bucket=VERSIONS, VersionIdMarker="x")
+
+
+@row("versions under a delimiter are rolled up", [["dir/"], ["a", "a", "b", "b"]])
+def _():
+    for key in ("dir/1", "dir/1", "dir/2"):
+        put_version(key, b"")
+    got, page = versions(Delimiter="/")
+    return [[common["Prefix"] for common in page["CommonPrefixes"]], sorted(key for key, _, _, _ in got)]
+
+
+@row("suspended, a key has one null version beside those that came before", ["null", [5, 2]])
+def _():
+    versioning("Suspended")
+    put_version("a", b"4444")
+    return [put_version("a", b"55555"), [size for _, _, _, size in versions(Prefix="a")[0]]]
+
+
+@row("suspended, what is deleted has a null marker; without it the version before is the latest", ["null", None, "22"])
+def _():
+    marker = s3.delete_object(Bucket=VERSIONS, Key="a")["VersionId"]
+    [latest] = [size for _, _, is_latest, size in versions(Prefix="a")[0] if is_latest]
+    s3.delete_object(Bucket=VERSIONS, Key="a", VersionId=marker)
+    return [marker, latest, s3.get_object(Bucket=VERSIONS, Key="a")["Body"].read().decode()]
+
+
+# Archives.
+
+
+@row("what is archived is restored for some days, and then again", ["InvalidObjectState 403", 202, True, "hello", 200])
+def _():
+    put("glacier", StorageClass="GLACIER")
+    request = {"Days": 2, "GlacierJobParameters": {"Tier": "Bulk"}}
+    restore = lambda: s3.restore_object(Bucket=BUCKET, Key="glacier", RestoreRequest=request)
+    before, first = code(get, "glacier"), restore()["ResponseMetadata"]["HTTPStatusCode"]
+    told = 'expiry-date="' in head("glacier")["Restore"]
+    body = get("glacier")["Body"].read().decode()
+    return [before, first, told, body, restore()["ResponseMetadata"]["HTTPStatusCode"]]
+
+
+@row("what is not archived is not restored, nor the deep archive in minutes", ["InvalidObjectState 403", "InvalidArgument 400"])
+def _():
+    put("warm")
+    put("deep", StorageClass="DEEP_ARCHIVE")
+    fast = {"Days": 1, "GlacierJobParameters": {"Tier": "Expedited"}}
+    return [code(s3.restore_object, Bucket=BUCKET, Key=key, RestoreRequest=fast) for key in ("warm", "deep")]
+
+
 # Signatures.
 
 
@@ -639,6 +734,7 @@ def _():
 def main():
     s3.create_bucket(Bucket=BUCKET)
     s3.create_bucket(Bucket=SETTINGS)
+    s3.create_bucket(Bucket=VERSIONS)
     results = []
     for name, expected, run in ROWS:
         try:

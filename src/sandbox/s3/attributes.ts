@@ -105,16 +105,6 @@ export function attributeHeaders(attributes: Attributes): Record<string, string 
   return answer;
 }
 
-/**
- * API_GetObject.html: an object in GLACIER or DEEP_ARCHIVE must be restored first, or the call fails with
- * InvalidObjectState. Nothing is ever restored here.
- */
-export function refuseArchived(attributes: Attributes): void {
-  const { storageClass } = attributes;
-  if (storageClass !== 'GLACIER' && storageClass !== 'DEEP_ARCHIVE') return;
-  throw new S3Error('InvalidObjectState', undefined, { fields: { StorageClass: storageClass } });
-}
-
 /** The header form of tags, `a=1&b=2`. */
 export function parseTagging(text: string): Tag[] {
   return checkTags([...new URLSearchParams(text)].map(([Key, Value]) => ({ Key, Value })));

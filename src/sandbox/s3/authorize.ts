@@ -14,6 +14,7 @@ const ACTIONS: Readonly<Record<string, string>> = {
   HeadBucket: 'ListBucket',
   ListObjects: 'ListBucket',
   ListObjectsV2: 'ListBucket',
+  ListObjectVersions: 'ListBucketVersions',
   ListMultipartUploads: 'ListBucketMultipartUploads',
   HeadObject: 'GetObject',
   CopyObject: 'PutObject',

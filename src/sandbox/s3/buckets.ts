@@ -48,16 +48,15 @@ export function deleteBucket(call: Call, s3: S3): Answer {
   return { status: 204 };
 }
 
-/** Versions can be turned on here, and not be suspended again. */
 export async function putBucketVersioning(call: Call, s3: S3): Promise<Answer> {
   const { Status } = await receiveXml(call, 'VersioningConfiguration', { digest: 'optional' });
-  if (Status !== 'Enabled') throw new S3Error('NotImplemented');
-  s3.catalog.versions.turnOn(call.bucket);
+  if (Status !== 'Enabled' && Status !== 'Suspended') throw new S3Error('MalformedXML');
+  s3.catalog.versions.setStatus(call.bucket, Status);
   return {};
 }
 
 export function getBucketVersioning(call: Call, s3: S3): Answer {
-  const Status = s3.catalog.versions.isOn(call.bucket) ? 'Enabled' : undefined;
+  const Status = s3.catalog.versions.statusOf(call.bucket);
   return { body: writeXml('VersioningConfiguration', { Status }, NAMESPACE) };
 }
 

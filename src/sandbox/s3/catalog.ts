@@ -9,7 +9,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Attributes } from './attributes.ts';
 import type { Algorithm, Checksum, ChecksumType } from './checksums.ts';
-import { Database } from './database.ts';
+import { Database, keyRange } from './database.ts';
 import { SETTINGS_SCHEMA, Settings } from './settings.ts';
 import type { BlobRange } from './storage.ts';
 import { VERSIONS_SCHEMA, Versions } from './versions.ts';
@@ -40,6 +40,8 @@ export interface StoredObject {
   readonly attributes: Attributes;
   /** Undefined where its bucket had no versions when it came. */
   readonly versionId?: string;
+  /** Until when a copy of what is archived can be read: milliseconds since 1970. */
+  readonly restoredUntil?: number;
 }
 
 export interface StoredUpload {
@@ -124,10 +126,7 @@ export class Catalog {
     return this.#db
       .all(
         'SELECT record FROM objects WHERE bucket = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?',
-        bucket,
-        from,
-        to,
-        options.limit,
+        ...[bucket, from, to, options.limit],
       )
       .map((row) => JSON.parse(row.record as string) as StoredObject);
   }
@@ -142,15 +141,12 @@ export class Catalog {
     });
   }
 
-  /** Changes what is known of an object, not its bytes. */
+  /** Changes what is known of an object or of an older version, not its bytes. */
   updateObject(bucket: string, object: StoredObject): void {
-    this.#db.run(
-      'UPDATE objects SET record = ? WHERE bucket = ? AND key = ? AND content = ?',
-      JSON.stringify(object),
-      bucket,
-      object.key,
-      object.content,
-    );
+    const values = [JSON.stringify(object), bucket, object.key, object.content];
+    for (const table of ['objects', 'versions']) {
+      this.#db.run(`UPDATE ${table} SET record = ? WHERE bucket = ? AND key = ? AND content = ?`, ...values);
+    }
   }
 
   deleteObject(bucket: string, key: string): string[] {
@@ -158,6 +154,19 @@ export class Catalog {
     if (row === undefined) return [];
     this.#db.run('DELETE FROM objects WHERE bucket = ? AND key = ?', bucket, key);
     return this.#dropContent(row.content as string);
+  }
+
+  /** The object becomes an older version, behind a delete marker, whose id comes back. */
+  markDeleted(bucket: string, key: string): { dropped: string[]; versionId: string } {
+    return this.#db.together(() => {
+      const dropped = this.#retire(bucket, key);
+      return { dropped, versionId: this.versions.mark(bucket, key) };
+    });
+  }
+
+  #retire(bucket: string, key: string): string[] {
+    const content = this.versions.retire(bucket, key);
+    return content === undefined ? [] : this.#dropContent(content);
   }
 
   /** Removes a version for good. */
@@ -170,10 +179,9 @@ export class Catalog {
 
   #setObject(bucket: string, object: StoredObject): string[] {
     const { key, content } = object;
-    const versioned = this.versions.isOn(bucket);
-    if (versioned) this.versions.retire(bucket, this.object(bucket, key));
-    const dropped = this.deleteObject(bucket, key);
-    const record = JSON.stringify(versioned ? { ...object, versionId: randomUUID() } : object);
+    const dropped = [...this.#retire(bucket, key), ...this.deleteObject(bucket, key)];
+    const versioned = this.versions.statusOf(bucket) !== undefined;
+    const record = JSON.stringify(versioned ? { ...object, versionId: this.versions.newId(bucket) } : object);
     this.#db.run('INSERT INTO objects VALUES (?, ?, ?, ?)', bucket, key, content, record);
     return dropped;
   }
@@ -198,12 +206,7 @@ export class Catalog {
     return this.#db
       .all(
         'SELECT record FROM uploads WHERE bucket = ? AND key >= ? AND key < ? AND (key, id) > (?, ?) ORDER BY key, id LIMIT ?',
-        bucket,
-        from,
-        to,
-        options.after.key,
-        options.after.id,
-        options.limit,
+        ...[bucket, from, to, options.after.key, options.after.id, options.limit],
       )
       .map((row) => JSON.parse(row.record as string) as StoredUpload);
   }
@@ -290,10 +293,4 @@ export class Catalog {
     this.#db.run('DELETE FROM parts WHERE content = ?', content);
     return blobs;
   }
-}
-
-/** First key and first key after, of those that begin with `prefix` and are not below `from`. */
-function keyRange(prefix: string, from: string): [string, string] {
-  // No key holds a code point above this one, so it ends the prefix in the order of UTF-8 bytes.
-  return [Buffer.compare(Buffer.from(prefix), Buffer.from(from)) > 0 ? prefix : from, `${prefix}\u{10ffff}`];
 }

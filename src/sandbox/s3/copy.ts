@@ -1,14 +1,7 @@
 /** Copies inside the sandbox: CopyObject and UploadPartCopy. */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import {
-  type Attributes,
-  parseTagging,
-  partNumberOf,
-  readHeaders,
-  readStorageClass,
-  refuseArchived,
-} from './attributes.ts';
+import { type Attributes, parseTagging, partNumberOf, readHeaders, readStorageClass } from './attributes.ts';
 import { authorize } from './authorize.ts';
 import { type Answer, type Call, findObject, quoted, type S3, versionHeader } from './call.ts';
 import type { StoredObject } from './catalog.ts';
@@ -18,6 +11,7 @@ import { S3Error } from './errors.ts';
 import { checkBucket, etagOf } from './objects.ts';
 import { type ByteRange, parseCopyRange } from './range.ts';
 import { BODY_LIMIT, defaultAlgorithm, type ReceivedBytes } from './receive.ts';
+import { refuseArchived } from './restore.ts';
 import { checkReadKey, checkUploadKey, encryptionHeaders, readEncryption } from './sse.ts';
 import { findUpload, storePart } from './uploads.ts';
 import { NAMESPACE, writeXml } from './xml.ts';
@@ -97,7 +91,7 @@ function findSource(call: Call, s3: S3): { source: StoredObject; itself: boolean
   const source = findObject(sourceCall, s3);
   checkReadKey(call, source.attributes.encryption, { copySource: true });
   checkCopyConditions(call.headers, source);
-  refuseArchived(source.attributes);
+  refuseArchived(source);
   return { source, itself: bucket === call.bucket && key === call.key };
 }
 

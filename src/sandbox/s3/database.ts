@@ -31,6 +31,11 @@ export class Database {
     return this.#prepare(sql).all(...values);
   }
 
+  /** Row by row, as they are asked for. Nothing else may run the same statement meanwhile. */
+  iterate(sql: string, ...values: SQLInputValue[]): Iterable<Row> {
+    return this.#prepare(sql).iterate(...values);
+  }
+
   /** Makes all of a change or none of it. */
   together<T>(change: () => T): T {
     this.#db.exec('BEGIN IMMEDIATE');
@@ -52,4 +57,10 @@ export class Database {
     }
     return statement;
   }
+}
+
+/** First key and first key after, of those that begin with `prefix` and are not below `from`. */
+export function keyRange(prefix: string, from: string): [string, string] {
+  // No key holds a code point above this one, so it ends the prefix in the order of UTF-8 bytes.
+  return [Buffer.compare(Buffer.from(prefix), Buffer.from(from)) > 0 ? prefix : from, `${prefix}\u{10ffff}`];
 }

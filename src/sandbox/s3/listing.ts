@@ -116,12 +116,12 @@ function readPage(
 }
 
 /** The lowest key above this one. */
-function keyAfter(key: string): string {
+export function keyAfter(key: string): string {
   return key === '' ? '' : `${key}\0`;
 }
 
 /** A bound above all keys that begin with this prefix. */
-function keyAfterAll(prefix: string): string {
+export function keyAfterAll(prefix: string): string {
   return `${prefix}\u{10ffff}`;
 }
 

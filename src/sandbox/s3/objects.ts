@@ -1,6 +1,6 @@
 /** One object, one request: PutObject, GetObject, HeadObject, DeleteObject, DeleteObjects. */
 import { createHash, randomUUID } from 'node:crypto';
-import { attributeHeaders, partNumberOf, readAttributes, refuseArchived } from './attributes.ts';
+import { attributeHeaders, partNumberOf, readAttributes } from './attributes.ts';
 import { authorize } from './authorize.ts';
 import { type Answer, type Call, findObject, quoted, type S3, versionHeader } from './call.ts';
 import type { StoredObject, StoredPart } from './catalog.ts';
@@ -9,6 +9,7 @@ import { checkReadConditions, checkWriteConditions } from './conditions.ts';
 import { S3Error } from './errors.ts';
 import { type ByteRange, parseRange } from './range.ts';
 import { receiveBytes, receiveXml } from './receive.ts';
+import { refuseArchived, restoreHeader } from './restore.ts';
 import { checkReadKey, type Encryption, encryptionHeaders } from './sse.ts';
 import { NAMESPACE, writeXml } from './xml.ts';
 
@@ -59,7 +60,7 @@ export function getObject(call: Call, s3: S3): Answer {
   const object = findObject(call, s3);
   const head = readHead(call, s3, object);
   if (head.status === 304) return head;
-  refuseArchived(object.attributes);
+  refuseArchived(object);
   const body = s3.storage.reader(s3.catalog.rangesOf(object.content, head.range));
   return { status: head.status, headers: head.headers, body };
 }
@@ -95,6 +96,7 @@ function readHead(
       ...base,
       ...versionHeader(object),
       ...attributeHeaders(attributes),
+      ...restoreHeader(object),
       ...checksumHeaders(checksum),
       ...overrides(call.query),
       'accept-ranges': 'bytes',
@@ -153,12 +155,13 @@ function remove(bucket: string, key: string, id: string | undefined, { catalog, 
     storage.remove(catalog.deleteVersion(bucket, key, id));
     return { versionId: id, marker };
   }
-  if (!catalog.versions.isOn(bucket)) {
+  if (catalog.versions.statusOf(bucket) === undefined) {
     storage.remove(catalog.deleteObject(bucket, key));
     return { marker: false };
   }
-  catalog.versions.retire(bucket, catalog.object(bucket, key));
-  return { versionId: catalog.versions.mark(bucket, key), marker: true };
+  const { dropped, versionId } = catalog.markDeleted(bucket, key);
+  storage.remove(dropped);
+  return { versionId, marker: true };
 }
 
 export async function deleteObjects(call: Call, s3: S3): Promise<Answer> {

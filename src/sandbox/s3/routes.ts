@@ -30,8 +30,10 @@ import { listObjects, listObjectsV2 } from './listing.ts';
 import { getObjectAttributes } from './object-attributes.ts';
 import { checkBucket, deleteObject, deleteObjects, getObject, headObject, putObject } from './objects.ts';
 import { getBucketPolicy, putBucketPolicy } from './policies.ts';
+import { restoreObject } from './restore.ts';
 import { deleteObjectTagging, getObjectTagging, putObjectTagging } from './tagging.ts';
 import { abortMultipartUpload, createMultipartUpload, listMultipartUploads, listParts, uploadPart } from './uploads.ts';
+import { listObjectVersions } from './version-listing.ts';
 
 interface Route {
   readonly on: 'service' | 'bucket' | 'object';
@@ -51,6 +53,7 @@ const ROUTES: readonly Route[] = [
   { on: 'bucket', method: 'GET', query: 'location', operation: 'GetBucketLocation', run: getBucketLocation },
   { on: 'bucket', method: 'GET', query: 'uploads', operation: 'ListMultipartUploads', run: listMultipartUploads },
   { on: 'bucket', method: 'GET', query: 'list-type=2', operation: 'ListObjectsV2', run: listObjectsV2 },
+  { on: 'bucket', method: 'GET', query: 'versions', operation: 'ListObjectVersions', run: listObjectVersions },
   { on: 'bucket', method: 'GET', query: 'versioning', operation: 'GetBucketVersioning', run: getBucketVersioning },
   { on: 'bucket', method: 'PUT', query: 'versioning', operation: 'PutBucketVersioning', run: putBucketVersioning },
   { on: 'bucket', method: 'GET', query: 'policy', operation: 'GetBucketPolicy', run: getBucketPolicy },
@@ -151,6 +154,7 @@ const ROUTES: readonly Route[] = [
   { on: 'object', method: 'PUT', query: 'tagging', operation: 'PutObjectTagging', run: putObjectTagging },
   { on: 'object', method: 'PUT', header: 'x-amz-copy-source', operation: 'CopyObject', run: copyObject },
   { on: 'object', method: 'PUT', operation: 'PutObject', run: putObject },
+  { on: 'object', method: 'POST', query: 'restore', operation: 'RestoreObject', run: restoreObject },
   { on: 'object', method: 'POST', query: 'uploads', operation: 'CreateMultipartUpload', run: createMultipartUpload },
   {
     on: 'object',
