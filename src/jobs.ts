@@ -47,11 +47,14 @@ async function abandon(tools: Tools, id: string, warn: Warn): Promise<Cancelled>
 
 /**
  * For `--fresh`: whatever there is of the job is given up; nothing being there is fine. A ledger that cannot be read is
- * removed, and `warn` told so: an upload it had cannot be found by it any more.
+ * removed, and `warn` told so: an upload it had cannot be found by it any more. Throws `target-changed` where the ledger
+ * alone has the instruction file that an older object opens with: no other job may take its place before that is put back.
  */
 export async function forgetJob(tools: Tools, id: string, warn: Warn = () => {}): Promise<void> {
   try {
-    if ((await cancelJob(tools, id, warn)) === 'forgotten') warn(`The old ledger was damaged; ${MAY_BE_LEFT}`);
+    const outcome = await cancelJob(tools, id, warn);
+    if (outcome === 'forgotten') warn(`The old ledger was damaged; ${MAY_BE_LEFT}`);
+    if (outcome === 'left') refuseKeptFile(tools, id);
   } catch (error) {
     const { code } = SealiftError.from(error);
     if (code === 'no-such-job') return;
@@ -59,6 +62,15 @@ export async function forgetJob(tools: Tools, id: string, warn: Warn = () => {})
     Ledger.remove(tools.stateDir, id);
     warn(`The old ledger was of a newer Sealift; ${MAY_BE_LEFT}`);
   }
+}
+
+function refuseKeptFile({ stateDir }: Tools, id: string): void {
+  using ledger = Ledger.open(stateDir, id, { evenIfMoved: true });
+  if (!ledger.lostAttempts().some(({ oldInstructions }) => oldInstructions)) return;
+  const { target } = ledger.job;
+  throw new SealiftError('target-changed', `Job ${id} keeps the older instruction file of ${target}`, {
+    hint: `It could not be put back, and another job would have it forgotten. When the store lets us, \`sealift cancel ${id}\` puts it back; then run the same command again.`,
+  });
 }
 
 /** Whether the job is there and not over. Throws `ledger-corrupt`, `ledger-too-new` where that cannot be known. */

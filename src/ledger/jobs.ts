@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { SealiftError } from '../errors.ts';
-import { readAttempt, type StoredAttempt } from './attempt-rows.ts';
+import { readAttempt, readLost, type StoredAttempt } from './attempt-rows.ts';
 import { guarded, openToRead } from './database.ts';
 import { type JobFiles, jobFiles, jobIdOfFile, noSuchJob, removeLedgerFiles, syncFolder } from './files.ts';
 import { readJob } from './job-row.ts';
@@ -82,8 +82,8 @@ export function removeJobFiles(files: JobFiles, lock: JobLock): void {
 }
 
 /**
- * Removes the jobs that ended longer ago than `olderThanMs`; one that cannot be removed is left for another time.
- * Returns the ids of those removed.
+ * Removes the jobs that ended longer ago than `olderThanMs`; one that cannot be removed is left for another time, and so is
+ * one that alone knows what the store still holds of it. Returns the ids of those removed.
  */
 export function pruneJobs(stateDir: string, { olderThanMs }: { olderThanMs: number }): string[] {
   const beforeMs = Date.now() - olderThanMs;
@@ -93,7 +93,7 @@ export function pruneJobs(stateDir: string, { olderThanMs }: { olderThanMs: numb
       const files = jobFiles(stateDir, id);
       using lock = JobLock.take(files.lock);
       // The same job may have come again since the list was made: only under its lock is it known to be over.
-      if (!lock || !isOld(summarizeJob(stateDir, id))) return false;
+      if (!lock || !isOld(summarizeJob(stateDir, id)) || hasLost(files)) return false;
       removeJobFiles(files, lock);
       return true;
     } catch {
@@ -103,6 +103,16 @@ export function pruneJobs(stateDir: string, { olderThanMs }: { olderThanMs: numb
   return listJobs(stateDir)
     .filter((job) => isOld(job) && tryToRemove(job))
     .map(({ id }) => id);
+}
+
+/** Whether something could not be freed: an upload, or an instruction file that was not put back. */
+function hasLost(files: JobFiles): boolean {
+  const db = openToRead(files.db);
+  try {
+    return readLost(db, files).length > 0;
+  } finally {
+    db.close();
+  }
 }
 
 /** Throws `job-busy`, with the holder's pid where its ledger tells it. */

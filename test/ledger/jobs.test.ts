@@ -57,6 +57,22 @@ test('what ended long ago is pruned; what runs, is unfinished or ended lately st
   expect(existsSync(join(dir.path, `${old}.lock`))).toBe(false);
 });
 
+test('what could not be freed is not pruned: nothing else knows of it', () => {
+  using dir = new StateDir();
+  const ledger = Ledger.create(dir.path, JOB);
+  ledger.startAttempt(ATTEMPT, KEY);
+  ledger.setState('lost');
+  vi.useFakeTimers({ toFake: ['Date'], now: 1_700_000_000_000 });
+  ledger.finish('cancelled');
+  vi.useRealTimers();
+  ledger.close();
+  expect(Ledger.prune(dir.path, { olderThanMs: 0 })).toEqual([]);
+  const again = Ledger.open(dir.path, id);
+  again.setAborted(1);
+  again.close();
+  expect(Ledger.prune(dir.path, { olderThanMs: 0 })).toEqual([id]);
+});
+
 test('a lock that cannot be opened hides no job, and what cannot be pruned is left', () => {
   using dir = new StateDir();
   vi.useFakeTimers({ toFake: ['Date'], now: 1_700_000_000_000 });

@@ -7,7 +7,12 @@ import { readFileSync } from 'node:fs';
 import { HeadObjectCommand, PutBucketVersioningCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Engine } from '../../src/engine.ts';
+import { SealiftError } from '../../src/errors.ts';
 import { jobIdOf } from '../../src/ledger/ledger.ts';
+import { withInstructions } from '../../src/put/instructions.ts';
+import type { PutRun } from '../../src/put.ts';
+import { parseObjectUrl } from '../../src/stores/object-url.ts';
+import { openStore, resolveStore } from '../../src/stores/open.ts';
 import { writeRandomFile } from '../support/files.ts';
 import { BUCKET, openStage, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
 
@@ -151,9 +156,13 @@ describe.each([
       await stage.expectEqual(plot);
     });
 
-    test('a cancel puts back; where it may not, a later one does', async () => {
+    test('a cancel puts back; where it may not, a later one does, and no other job comes between', async () => {
       const plot = await stopped('cancelled');
-      stage.sandbox.setFaults(`PutObject(key=${fileOf(plot).key}):*=AccessDenied`);
+      const denied = `PutObject(key=${fileOf(plot).key}):*=AccessDenied`;
+      const refused = { code: 'target-changed', hint: expect.stringContaining('`sealift cancel put-') };
+      stage.sandbox.setFaults(denied);
+      await expect(stage.put(plot, { ...OVER, fresh: true })).rejects.toMatchObject(refused);
+      await expect(stage.put(plot, OVER)).rejects.toMatchObject(refused);
       expect(await cancel(plot)).toBe('left');
       stage.sandbox.setFaults('');
       expect(await cancel(plot)).toBe('cancelled');
@@ -187,6 +196,24 @@ describe.each([
       expect((await stage.stored(fileOf(plot))).equals(plot.now)).toBe(true);
     });
   });
+});
+
+test('a write that the user cut short may yet take effect: nothing is put back, and a resume sees', async () => {
+  const plot = await replaced('cut', SMALL);
+  const before = await stage.stored(fileOf(plot));
+  const { settings, credentials } = await resolveStore(parseObjectUrl(plot.target), {});
+  const store = await openStore(settings, { credentials, onRetry: () => {}, bandwidth: undefined });
+  const place = { store, key: plot.key, url: plot.target };
+  const run = { place, request: {}, progress: { warn: () => {} } } as unknown as PutRun;
+  const oldInstructions = { body: before.toString('base64'), headers: await store.headers(fileOf(plot).key) };
+  const row = { sealiftId: 'ours', instructions: '{"ours":1}', oldInstructions, headers: { metadata: {} } };
+  const failing = (code: 'interrupted' | 'store-unavailable') =>
+    withInstructions(run, row, () => Promise.reject(new SealiftError(code, 'cut'))).catch((error) => error.code);
+  expect(await failing('interrupted')).toBe('interrupted');
+  expect((await stage.stored(fileOf(plot))).toString()).toBe(row.instructions);
+  expect(await failing('store-unavailable')).toBe('store-unavailable');
+  expect((await stage.stored(fileOf(plot))).equals(before)).toBe(true);
+  store.close();
 });
 
 test('a file that is there and not ours is left alone, with or without an object', async () => {
@@ -265,5 +292,16 @@ test('a bucket with versions keeps the older file, so --yes is not needed; of ou
   await stage.failedPut(plot, fails(plot), 'store-unavailable', { ...OPTIONS, overwrite: true });
   await expectOld(plot);
   await stage.put(plot, { ...OPTIONS, overwrite: true });
+  await stage.expectEqual(plot);
+});
+
+test('one whose versions are suspended keeps only what came before', async () => {
+  const suspended = { Bucket: BUCKET, VersioningConfiguration: { Status: 'Suspended' as const } };
+  const plot = await replaced('suspended', SMALL);
+  await stage.s3.send(new PutBucketVersioningCommand(suspended));
+  await stage.put(plot, { ...OPTIONS, overwrite: true });
+  const again = stage.put(plot, { ...OPTIONS, overwrite: true });
+  await expect(again).rejects.toMatchObject({ code: 'unversioned' });
+  await stage.put(plot, OVER);
   await stage.expectEqual(plot);
 });

@@ -1,7 +1,12 @@
 /**
  * The fingerprint of a sealed part: what a part sealed again must match before a byte of it is sent. It is keyed, so
  * that nobody without the data key can make one, and it covers the part's hash, so that another plain byte anywhere gives
- * another fingerprint. The object's tag needs none: it follows from the hashes of all parts.
+ * another fingerprint.
+ *
+ * The object's tag, which stands behind the last part, is not covered, and need not be. It follows from the hashes of all
+ * parts under a key that makes no other message, and it is made once: only when every other part's fingerprint is on disk,
+ * so that no resume can seal one otherwise, and it is on disk itself, in the last part's row, before a byte of it leaves.
+ * The row is under an HMAC, and a resume sends the tag that is there. While there is none nothing of the last part was sent.
  */
 import { createHmac, type KeyObject } from 'node:crypto';
 import type { Part } from './layout.ts';
