@@ -35,6 +35,7 @@ export const CODES = {
   'too-large': usage,
   'metadata-too-large': usage,
   'plain-http': usage,
+  'sse-c-needs-https': usage,
   'no-region': usage,
   'node-too-old': usage,
   'no-such-job': usage,
@@ -69,6 +70,10 @@ export const CODES = {
   'credentials-missing': failed,
   'credentials-expired': failed,
   'upload-lost': failed,
+  'sse-c-blocked': failed,
+  'sse-c-missing-key': failed,
+  'sse-c-wrong-key': failed,
+  'sse-c-not-used': failed,
   'encryption-mismatch': failed,
   'store-error': failed,
 

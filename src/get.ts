@@ -5,6 +5,7 @@
  * for a pipe: first to prove it, and then to hand it on (get/proof.ts). Signed messages, what comes through a pipe, and
  * objects under AES-CBC are opened from front to back (get/in-order.ts).
  */
+import type { KeyObject } from 'node:crypto';
 import type { Message } from './formats/message.ts';
 import { toFile } from './get/file.ts';
 import { getInOrder } from './get/in-order.ts';
@@ -19,7 +20,7 @@ import { fillStream, type PlainStream } from './get/stream-target.ts';
 import { checkTarget } from './get/target.ts';
 import { checkRules, type OpenRules, unlock } from './get/unlock.ts';
 import { unlockObject } from './get/unlock-s3ec.ts';
-import { type JobResult, type Place, Progress, type RunOptions, type Tools } from './job.ts';
+import { type JobResult, type Place, Progress, type RunOptions, type Tools, underKey } from './job.ts';
 import type { KeyringRequest } from './keys/keyring.ts';
 
 /**
@@ -38,6 +39,8 @@ export interface GetRequest extends RunOptions, OpenRules {
   range?: ByteRange | undefined;
   /** Of an S3 bucket with versions: this one of the object, instead of the newest. */
   versionId?: string | undefined;
+  /** With which S3 has encrypted the object (SSE-C). */
+  customerKey?: KeyObject | undefined;
   /** Replace a file that exists. */
   overwrite?: boolean | undefined;
   /**
@@ -115,7 +118,7 @@ export async function openSource(
     return getInOrder({ request, tools, progress }, streamOfPipe(source, request));
   }
   if (typeof target === 'string') await checkFirst({ ...request, source, target }, tools);
-  const place = await tools.place(source);
+  const place = underKey(await tools.place(source), request.customerKey);
   const object = await findObject(place, request);
   checkProvable(request, object);
   if (isInOrder(object)) return getInOrder({ request, tools, progress }, streamOfObject(place, object, signal));

@@ -22,6 +22,7 @@ export type { Inspection, InspectOptions } from './inspect.ts';
 export type { JobEvent, JobResult, RunOptions } from './job.ts';
 export type { Cancelled } from './jobs.ts';
 export type { CacheStats } from './keys/cache.ts';
+export { readCustomerKey } from './keys/customer-key.ts';
 export { type KeyFileOptions, readKeyFile, writeKeyFile } from './keys/key-file.ts';
 export type {
   DataKey,

@@ -1,4 +1,5 @@
 /** `inspect`: what a sealed object says about itself, to anyone, without a key. Nothing here is authenticated. */
+import type { KeyObject } from 'node:crypto';
 import { headerBytes, type MessageHeader } from './formats/esdk/header.ts';
 import type { Layout } from './formats/esdk/layout.ts';
 import { MAX_FOOTER_SIZE } from './formats/esdk/signature.ts';
@@ -9,7 +10,7 @@ import { plainSizeOf } from './get/s3ec-header.ts';
 import { streamOfPipe } from './get/stream.ts';
 import { isBound, type OpenRules } from './get/unlock.ts';
 import { contextOf, flagsToOpen } from './get/unlock-s3ec.ts';
-import type { Tools } from './job.ts';
+import { type Tools, underKey } from './job.ts';
 import { keyNameOf } from './keys/raw-aes-info.ts';
 import type { ServerEncryption } from './stores/encryption.ts';
 
@@ -62,6 +63,8 @@ export interface Inspection {
 export type InspectOptions = Pick<OpenRules, 'maxEncryptedDataKeys'> & {
   /** Of an S3 bucket with versions: this one of the object, instead of the newest. */
   versionId?: string | undefined;
+  /** With which S3 has encrypted it (SSE-C). */
+  customerKey?: KeyObject | undefined;
   signal?: AbortSignal | undefined;
 };
 
@@ -75,7 +78,7 @@ export async function inspect(
     refuseVersion(options);
     return inspectPipe(source, options);
   }
-  const place = await tools.place(source);
+  const place = underKey(await tools.place(source), options.customerKey);
   const found = await findObject(place, options);
   const { info } = found;
   return {

@@ -2,12 +2,14 @@
  * What every story is given and what it gives back: the tools an engine has ready, the events a job reports, and its
  * result. The result's fields are the command line's `--json` contract.
  */
+import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Keyring } from './keys/keyring.ts';
 import type { Allowance, LaneChange } from './limits/allowance.ts';
 import type { Retry } from './network.ts';
 import type { MemoryBudget, MemoryPlan } from './parts/memory.ts';
 import type { HashThread } from './parts/signing.ts';
+import type { StoreAccess } from './parts/task.ts';
 import type { Threads } from './parts/threads.ts';
 import type { ServerEncryption } from './stores/encryption.ts';
 import type { StoreCredentials, StoreSettings } from './stores/open.ts';
@@ -114,6 +116,18 @@ export interface Place {
   settings: StoreSettings;
   /** Fresh credentials for a task. */
   credentials: StoreCredentials;
+  /** With which the server encrypts the object (SSE-C): `store` has it, and threads are told it. */
+  customerKey?: KeyObject | undefined;
+}
+
+/** The same place, for an object under this key (SSE-C). Throws `sse-c-needs-https`, `bad-option`. */
+export function underKey(place: Place, customerKey: KeyObject | undefined): Place {
+  return { ...place, store: place.store.withCustomerKey(customerKey), customerKey };
+}
+
+/** How a thread reaches the place's store. */
+export async function accessTo({ settings, credentials, customerKey }: Place): Promise<StoreAccess> {
+  return { settings, credentials: await credentials(), customerKey };
 }
 
 /** What an engine has ready for a story. */

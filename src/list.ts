@@ -3,6 +3,7 @@
  * its format and the size of its frames, or its metadata does, and the rest is arithmetic over its sealed size. So it costs
  * one small GET an object; a second one where the object is signed, or where nothing but an instruction file can tell. Nothing of it is authenticated.
  */
+import type { KeyObject } from 'node:crypto';
 import { type ErrorCode, SealiftError } from './errors.ts';
 import { decodeHeader } from './formats/esdk/header.ts';
 import { MAX_FOOTER_SIZE } from './formats/esdk/signature.ts';
@@ -16,6 +17,8 @@ import { KiB } from './units.ts';
 export interface ListOptions {
   /** Also what lies behind further slashes. Not of a directory. */
   recursive?: boolean | undefined;
+  /** With which S3 has encrypted objects (SSE-C): those that want one. */
+  customerKey?: KeyObject | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -52,13 +55,14 @@ const STATES: Partial<Record<ErrorCode, ListingState>> = {
   'access-denied': 'unreadable',
   'store-error': 'unreadable',
   'bad-range': 'unreadable',
+  'sse-c-missing-key': 'unreadable',
 };
 
 /** In the store's order, while pages and objects are still being fetched. Throws `bad-url`, `bad-option`, `bucket-not-found`. */
 export async function* list(
   url: string,
   storeOf: (place: ObjectUrl) => Promise<Store>,
-  { recursive, signal }: ListOptions = {},
+  { recursive, customerKey, signal }: ListOptions = {},
 ): AsyncGenerator<Listing, void> {
   const place = parsePrefixUrl(url);
   if (recursive && 'directory' in place) {
@@ -66,7 +70,7 @@ export async function* list(
       hint: 'Leave --recursive away, and list each of them.',
     });
   }
-  const store = await storeOf(place);
+  const store = (await storeOf(place)).withCustomerKey(customerKey);
   const looks: Promise<Listing | undefined>[] = [];
   for await (const entry of store.list(place.key, { recursive, signal })) {
     if (looks.length === LOOK_COUNT) yield* present(await looks.shift());
@@ -109,6 +113,7 @@ async function lookInto(
     return tell('sealed', plainSize, sealedSize);
   } catch (error) {
     const { code } = SealiftError.from(error);
+    if (code === 'sse-c-not-used') return await lookInto(store.withCustomerKey(undefined), listed, signal);
     if (code === 'object-not-found') return undefined;
     const state = STATES[code];
     if (state === undefined) throw error;

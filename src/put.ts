@@ -10,7 +10,7 @@
 import { type ErrorCode, EXIT, SealiftError } from './errors.ts';
 import type { Cut } from './formats/message.ts';
 import type { JobResult, Place, RunOptions, Tools } from './job.ts';
-import { Progress } from './job.ts';
+import { Progress, underKey } from './job.ts';
 import { leaveJob } from './leave.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { SourceIdentity } from './ledger/types.ts';
@@ -24,6 +24,7 @@ import { putPipe } from './put/pipe.ts';
 import { resumeAttempt } from './put/resume.ts';
 import { sendWhole } from './put/single.ts';
 import { StartOver } from './put/start-over.ts';
+import { encryptionAsked } from './stores/encryption.ts';
 import type { InheritedHeaders, WriteAnswer } from './stores/store.ts';
 
 /** What is to be sealed, and into which object. */
@@ -72,9 +73,10 @@ const ATTEMPT_COUNT = 3;
 export async function put(request: PutRequest, tools: Tools): Promise<JobResult> {
   refuseIdleFlags(request);
   const progress = new Progress(request);
-  const place = await tools.place(request.target);
+  const place = underKey(await tools.place(request.target), request.customerKey);
+  const sse = encryptionAsked(request);
   const source = typeof request.source === 'string' ? await identify(request.source) : request.source;
-  return await putFrom(source, { ...request, command: 'put' }, { tools, place, progress });
+  return await putFrom(source, { ...request, sse, command: 'put' }, { tools, place, progress });
 }
 
 /** As `put`, of what was found under the request's source. */

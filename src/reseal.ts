@@ -10,6 +10,7 @@
  * All that is kept with the object goes over: metadata, content headers, tags, storage class, encryption at rest, locks,
  * and the encryption context. What cannot go over is refused before anything is asked of a key.
  */
+import type { KeyObject } from 'node:crypto';
 import { SealiftError } from './errors.ts';
 import { PUBLIC_KEY_NAME } from './formats/esdk/context.ts';
 import { NAME_MARKER } from './formats/esdk/message-id.ts';
@@ -19,7 +20,7 @@ import { HEADER_NAMES } from './formats/s3ec/header.ts';
 import { findObject, type SealedObject } from './get/object.ts';
 import { checkRules, type OpenRules } from './get/unlock.ts';
 import { contextOf as contextOfObject } from './get/unlock-s3ec.ts';
-import { type JobResult, type Place, Progress, type RunOptions, type Tools } from './job.ts';
+import { type JobResult, type Place, Progress, type RunOptions, type Tools, underKey } from './job.ts';
 import type { Keyring } from './keys/keyring.ts';
 import { MTIME_METADATA } from './mtime.ts';
 import type { SealOptions } from './put/attempt.ts';
@@ -28,18 +29,31 @@ import { RESERVED_NAMES } from './put/s3ec.ts';
 import { putFrom, type WriteRequest } from './put.ts';
 import { proveParts } from './reseal/proof.ts';
 import { openSource } from './reseal/source.ts';
+import { placeAsItIs } from './rewrap/place.ts';
+import { encryptionKept } from './stores/encryption.ts';
 import type { KeptHeaders } from './stores/store.ts';
 
 /** What is to be sealed again, and how. */
 export interface ResealOptions
   extends Pick<
       SealOptions,
-      'format' | 's3ecLegacy' | 'context' | 'frameSize' | 'partSize' | 'equalParts' | 'sign' | 'storageClass' | 'sse'
+      | 'format'
+      | 's3ecLegacy'
+      | 'context'
+      | 'frameSize'
+      | 'partSize'
+      | 'equalParts'
+      | 'sign'
+      | 'storageClass'
+      | 'sse'
+      | 'customerKey'
     >,
     OpenRules,
     RunOptions {
   /** `s3://bucket/key` or `file:///path`. */
   object: string;
+  /** With which S3 has encrypted it as it is now (SSE-C). Default: `customerKey`, or none. */
+  oldCustomerKey?: KeyObject | undefined;
   /** Forget an unfinished job of the same object, abort its upload, and start under a new key. */
   fresh?: boolean | undefined;
   /** Kept with the job for whoever resumes it. */
@@ -57,14 +71,16 @@ export async function reseal(request: ResealOptions, opener: Keyring, tools: Too
   const { budget, keyring: sealer } = tools;
   const progress = new Progress(request);
   const place = await tools.place(request.object);
-  const object = await findObject(place, request);
-  const headers = await headersOf(place, object, request);
+  const target = underKey(place, request.customerKey);
+  const old = await placeAsItIs(place, request);
+  const object = await findObject(old, request);
+  const headers = await headersOf(old, object, request);
   const rules = { ...request, onCall: progress.countKmsCall };
-  const { source, openWhole } = await openSource(place, object, rules, { opener, sealer, budget });
-  const prove = openWhole && ((cut: Cut) => proveParts(place, object, cut, { opener: openWhole(), budget, signal }));
+  const { source, openWhole } = await openSource(old, object, rules, { opener, sealer, budget });
+  const prove = openWhole && ((cut: Cut) => proveParts(old, object, cut, { opener: openWhole(), budget, signal }));
   const write = { ...writeRequest(request, object, headers), prove };
   tellWhatIsLost(place, object, write, progress);
-  return await putFrom(source, write, { tools, place, progress });
+  return await putFrom(source, write, { tools, place: target, progress });
 }
 
 /** The headers of the version that was found. Throws `cannot-carry`, and `object-changed` where they are another's. */
@@ -116,7 +132,8 @@ function writeRequest(request: ResealOptions, object: SealedObject, kept: KeptHe
     context: request.context ?? contextOf(object),
     metadata: without(kept.metadata, [ID_METADATA, MTIME_METADATA, ...HEADER_NAMES]),
     storageClass: request.storageClass ?? kept.storageClass,
-    sse: request.sse ?? kept.sse,
+    sse: encryptionKept(request, kept.sse),
+    customerKey: request.customerKey,
     overwrite: true,
     ...{
       contentType,

@@ -12,6 +12,7 @@
  * Whoever has the old key and the old metadata, in an older version or a backup, still has the data key: wrapping it
  * anew takes nothing back.
  */
+import type { KeyObject } from 'node:crypto';
 import { SealiftError } from './errors.ts';
 import type { EncryptedDataKey } from './formats/esdk/header.ts';
 import { encodeHeader, encodeWithInstructions, INSTRUCTION_FILE_SUFFIX } from './formats/s3ec/encode-header.ts';
@@ -19,12 +20,19 @@ import { decodeHeader, HEADER_NAMES, headerPlace, type ObjectHeader, parsePairs 
 import { checkCommitment, deriveObjectKeys } from './formats/s3ec/keys.ts';
 import { ALGORITHM_NAME, PROVIDER_ID } from './formats/s3ec/wrapping.ts';
 import { readRange } from './get/object.ts';
-import { type JobResult, type Place, Progress, type RunOptions, type Tools } from './job.ts';
+import { type JobResult, type Place, Progress, type RunOptions, type Tools, underKey } from './job.ts';
 import type { Keyring, WrappingKeyring } from './keys/keyring.ts';
 import { wrappedBy } from './put/s3ec.ts';
 import { type CopyRequest, copyOver, otherBytes } from './rewrap/copy.ts';
 import { writeInstructions } from './rewrap/instructions.ts';
-import { checkEncrypted, checkEncryption, type ServerEncryption } from './stores/encryption.ts';
+import { placeAsItIs } from './rewrap/place.ts';
+import {
+  checkEncrypted,
+  checkEncryption,
+  encryptionAsked,
+  encryptionKept,
+  type ServerEncryption,
+} from './stores/encryption.ts';
 import type { ObjectInfo, WriteAnswer } from './stores/store.ts';
 import { KiB } from './units.ts';
 
@@ -36,6 +44,10 @@ export interface RewrapOptions extends RunOptions {
   deleteOldVersion?: boolean | undefined;
   /** How S3 is to encrypt it at rest. Default: as it is. */
   sse?: ServerEncryption | undefined;
+  /** S3 is to encrypt it with this key (SSE-C). */
+  customerKey?: KeyObject | undefined;
+  /** With which S3 has encrypted it as it is now. Default: `customerKey`, or none. */
+  oldCustomerKey?: KeyObject | undefined;
 }
 
 /** An instruction file is some 500 bytes; a larger one is none. */
@@ -59,25 +71,31 @@ export async function rewrap(
   tools: Tools,
 ): Promise<JobResult> {
   const { signal } = request;
-  if (request.sse) checkEncryption(request.sse);
+  const asked = encryptionAsked(request);
+  if (asked) checkEncryption(asked);
   const progress = new Progress(request);
-  const place = await tools.place(request.object);
+  const bare = await tools.place(request.object);
+  const place = underKey(bare, request.customerKey);
   const { copies } = place.store;
   if (!copies) throw cannotRewrap(place, 'is not in S3');
-  const found = await find(place, request);
+  const source = await placeAsItIs(bare, request);
+  const found = await find(source, request);
   const { info, instructions } = found;
-  const kept = await place.store.headers(place.key, { versionId: info.versionId, signal });
+  const kept = await source.store.headers(place.key, { versionId: info.versionId, signal });
   const header = await wrapAnew(found, { opener, wrapper }, { signal, onCall: progress.countKmsCall });
 
   let written: { answer: WriteAnswer; parts: number };
   if (instructions) {
     const body = Buffer.from(encodeWithInstructions(header).instructions);
-    written = { answer: await writeInstructions(place, instructions, body, { signal, sse: request.sse }), parts: 0 };
+    written = {
+      answer: await writeInstructions({ place, source }, instructions, body, { signal, asked: request }),
+      parts: 0,
+    };
   } else {
     const others = Object.entries(kept.metadata).filter(([name]) => !HEADER_NAMES.has(name));
     const metadata = { ...Object.fromEntries(others), ...encodeHeader(header) };
-    const headers = { ...kept, metadata, sse: request.sse ?? kept.sse };
-    written = await confirmed({ place, copies, info, headers, signal, warn: progress.warn });
+    const headers = { ...kept, metadata, sse: encryptionKept(request, kept.sse) };
+    written = await confirmed({ place, source, copies, info, headers, signal, warn: progress.warn });
   }
   const { answer, parts } = written;
   const old = instructions ?? { key: place.key, info };

@@ -3,6 +3,7 @@ import { addAbortSignal } from 'node:stream';
 import type { Command } from 'commander';
 import { EXIT, SealiftError } from '../errors.ts';
 import type { GetRequest, OpenRules, PlainSink } from '../index.ts';
+import { type CustomerKeyFlags, customerKeyOptions, customerKeysOf } from './encryption.ts';
 import { range } from './flag-values.ts';
 import { openEngine } from './keys.ts';
 import {
@@ -25,7 +26,7 @@ import { fileFor, objectAt } from './paths.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
 
-type GetFlags = EngineFlags & OpenFlags & { fresh?: boolean };
+type GetFlags = EngineFlags & OpenFlags & CustomerKeyFlags & { fresh?: boolean };
 
 const EXAMPLES = `
 Examples:
@@ -54,7 +55,7 @@ export function addGet(program: Command, output: Output): void {
     .addOption(flag('--range <first-last>', 'these plain bytes only, counted from 0, both included', range))
     .addOption(flag('--release-unverified', 'of S3 Encryption Clients: a range, or a pipe before all is verified'));
   const groups = [messageOptions, keyOptions, openKeyOptions, workOptions, storeOptions, stateOptions, freshOption];
-  for (const add of [...groups, outputOptions]) add(command);
+  for (const add of [...groups, customerKeyOptions, outputOptions]) add(command);
 
   command.action(async (object: string, target: string) => {
     const flags = flagsOf<GetFlags>(command);
@@ -67,7 +68,8 @@ export function addGet(program: Command, output: Output): void {
       });
     }
     const path = toPipe ? target : fileFor(fromPipe ? '' : objectAt(object), target);
-    const request = { source, ...openOptions(flags), fresh: flags.fresh, memo: memoOf(flags) };
+    const { customerKey } = await customerKeysOf(flags);
+    const request = { source, ...openOptions(flags), customerKey, fresh: flags.fresh, memo: memoOf(flags) };
     await using engine = await openEngine(flags, 'open');
     const signal = stopOnSignals(output);
     const pipe = new Pipe();

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { Inspection } from '../index.ts';
 import { encryptionText } from '../stores/encryption.ts';
 import { formatSize } from '../units.ts';
+import { type CustomerKeyFlags, customerKeyOptions, customerKeysOf } from './encryption.ts';
 import { openEngine } from './keys.ts';
 import {
   type EngineFlags,
@@ -33,13 +34,15 @@ export function addInspect(program: Command, output: Output): void {
     .addHelpText('after', EXAMPLES)
     .addOption(versionOption())
     .addOption(maxKeysOption());
-  for (const add of [storeOptions, outputOptions]) add(command);
+  for (const add of [storeOptions, customerKeyOptions, outputOptions]) add(command);
   command.action(async (object: string) => {
-    const flags = flagsOf<EngineFlags & OpenFlags>(command);
+    const flags = flagsOf<EngineFlags & OpenFlags & CustomerKeyFlags>(command);
     await using engine = await openEngine(flags, 'none');
     const { maxEncryptedDataKeys, versionId } = flags;
     const source = object === '-' ? process.stdin : objectAt(object);
-    const inspection = await engine.inspect(source, { signal: stopOnSignals(output), maxEncryptedDataKeys, versionId });
+    const { customerKey } = await customerKeysOf(flags);
+    const options = { signal: stopOnSignals(output), maxEncryptedDataKeys, versionId, customerKey };
+    const inspection = await engine.inspect(source, options);
     output.json({ type: 'result', command: 'inspect', ...inspection });
     output.print(inspectionText(inspection));
   });

@@ -3,13 +3,14 @@ import type { Command } from 'commander';
 import { EXIT } from '../errors.ts';
 import type { Listing } from '../index.ts';
 import { formatSize } from '../units.ts';
+import { type CustomerKeyFlags, customerKeyOptions, customerKeysOf } from './encryption.ts';
 import { openEngine } from './keys.ts';
 import { type EngineFlags, flag, flagsOf, outputOptions, storeOptions } from './options.ts';
 import { counted, type Output, visible } from './output.ts';
 import { prefixAt } from './paths.ts';
 import { stopOnSignals } from './signals.ts';
 
-type LsFlags = EngineFlags & { recursive?: boolean | undefined };
+type LsFlags = EngineFlags & CustomerKeyFlags & { recursive?: boolean | undefined };
 type ObjectListing = Extract<Listing, { type: 'object' }>;
 
 const EXAMPLES = `
@@ -39,13 +40,15 @@ export function addLs(program: Command, output: Output): void {
     .argument('<prefix>', 's3://bucket, s3://bucket/prefix, file:///directory/, or a bare path')
     .addHelpText('after', EXAMPLES)
     .addOption(flag('--recursive', 'also what lies behind further slashes'));
-  for (const add of [storeOptions, outputOptions]) add(command);
+  for (const add of [storeOptions, customerKeyOptions, outputOptions]) add(command);
   command.action(async (text: string) => {
     const flags = flagsOf<LsFlags>(command);
+    const { customerKey } = await customerKeysOf(flags);
     await using engine = await openEngine(flags, 'none');
     const sum = { objects: 0, prefixes: 0, plainBytes: 0, sealedBytes: 0, unreadable: 0 };
     for await (const listing of engine.list(prefixAt(text), {
       recursive: flags.recursive,
+      customerKey,
       signal: stopOnSignals(output),
     })) {
       output.json({ ...listing });
@@ -57,7 +60,7 @@ export function addLs(program: Command, output: Output): void {
     const { objects, plainBytes, unreadable } = sum;
     output.say(`${counted(objects, 'object')}, ${formatSize(plainBytes)} sealed in them`);
     if (unreadable > 0) {
-      output.warn(`${counted(unreadable, 'object')} could not be read, for want of a permission or of a key for SSE-C`);
+      output.warn(`${counted(unreadable, 'object')} could not be read, for want of a permission or of --sse-c`);
       process.exitCode = EXIT.warnings;
     }
   });

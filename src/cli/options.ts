@@ -4,11 +4,9 @@
  * job keeps them as its memo.
  */
 import { type Command, Option } from 'commander';
-import { SealiftError } from '../errors.ts';
 import { FORMATS, type Format } from '../formats/names.ts';
 import { COMMITMENT_POLICIES, type CommitmentPolicy } from '../formats/policy.ts';
-import type { ServerEncryption } from '../index.ts';
-import { byteRate, count, list, pairs, path, paths, rate, share, size, sse } from './flag-values.ts';
+import { byteRate, count, list, pairs, path, paths, rate, share, size } from './flag-values.ts';
 import type { OutputFlags } from './output.ts';
 
 export interface KeyFlags {
@@ -62,12 +60,6 @@ export interface ObjectFlags {
   metadata?: Record<string, string> | undefined;
   tag?: Record<string, string> | undefined;
   sign?: boolean | undefined;
-}
-
-export interface SseFlags {
-  sse?: Pick<ServerEncryption, 'algorithm' | 'keyId'> | undefined;
-  sseContext?: Record<string, string> | undefined;
-  bucketKey?: boolean | undefined;
 }
 
 export interface PipeFlags {
@@ -206,24 +198,6 @@ export function sealOptions(command: Command): Command {
     .addOption(flag('--part-size <size>', 'bytes of a part (default 8MiB, more for very large files)', size))
     .addOption(flag('--equal-parts', 'parts of one size, for servers that want them: Cloudflare R2'))
     .addOption(flag('--frame-size <size>', 'bytes of a frame (default 256KiB)', size));
-}
-
-/** How S3 is to encrypt what is written. */
-export function sseOptions(command: Command): Command {
-  return command
-    .optionsGroup('Encryption at rest, by S3 (beside the seal):')
-    .addOption(flag('--sse <mode>', 's3, kms[:KEY] or dsse[:KEY]; default: as the bucket is set to', sse))
-    .addOption(flag('--sse-context <name=value>', 'of kms: a pair of its encryption context; may be repeated', pairs))
-    .addOption(flag('--bucket-key', 'of kms: a key of the bucket instead of a KMS call an object'));
-}
-
-/** What the flags say about it. */
-export function sseOf({ sse, sseContext: context, bucketKey }: SseFlags): ServerEncryption | undefined {
-  if (sse) return { ...sse, context, bucketKey };
-  if (context === undefined && !bucketKey) return undefined;
-  throw new SealiftError('bad-option', `${context ? '--sse-context' : '--bucket-key'} goes with --sse kms`, {
-    hint: 'Give --sse kms, or --sse kms:KEY, too.',
-  });
 }
 
 export function pipeOptions(command: Command): Command {

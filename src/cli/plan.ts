@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { Plan } from '../index.ts';
 import { KMS_QUOTA } from '../limits/service-quotas.ts';
 import { formatDuration, formatRate, formatSize } from '../units.ts';
+import { type SseFlags, sseOptions } from './encryption.ts';
 import { byteRate, path } from './flag-values.ts';
 import { openEngine } from './keys.ts';
 import {
@@ -13,9 +14,7 @@ import {
   keyOptions,
   type ObjectFlags,
   outputOptions,
-  type SseFlags,
   sealOptions,
-  sseOptions,
   stateOptions,
   storeOptions,
   workOptions,

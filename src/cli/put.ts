@@ -3,6 +3,14 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { SealiftError } from '../errors.ts';
 import type { PutRequest } from '../index.ts';
+import {
+  type CustomerKeyFlags,
+  customerKeyOptions,
+  customerKeysOf,
+  type SseFlags,
+  sseOf,
+  sseOptions,
+} from './encryption.ts';
 import { openEngine } from './keys.ts';
 import {
   type EngineFlags,
@@ -15,9 +23,6 @@ import {
   outputOptions,
   type PipeFlags,
   pipeOptions,
-  type SseFlags,
-  sseOf,
-  sseOptions,
   stateOptions,
   storeOptions,
   workOptions,
@@ -28,7 +33,7 @@ import { outputOf, type Pipe, standardInput } from './pipe.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
 
-type PutFlags = EngineFlags & ObjectFlags & SseFlags & PipeFlags & { fresh?: boolean };
+type PutFlags = EngineFlags & ObjectFlags & SseFlags & CustomerKeyFlags & PipeFlags & { fresh?: boolean };
 
 const EXAMPLES = `
 Examples:
@@ -68,6 +73,7 @@ export function addPut(program: Command, output: Output): void {
     keyOptions,
     objectOptions,
     sseOptions,
+    customerKeyOptions,
     pipeOptions,
     workOptions,
     storeOptions,
@@ -84,10 +90,11 @@ export function addPut(program: Command, output: Output): void {
     using pipe = pipeOf(source, flags);
     const target = objectFor(source, dest);
     const request = pipe ? { source: pipe } : { source: resolve(source), memo: memoOf(flags) };
+    const { customerKey } = await customerKeysOf(flags);
     await using engine = await openEngine(flags, 'seal');
     const signal = stopOnSignals(output);
     process.exitCode = await runJob({ output, signal, from: pipe?.name ?? source, to: target }, (run) =>
-      engine.put({ ...sealOptions(flags), ...request, target, expectedSize, fresh, ...run }),
+      engine.put({ ...sealOptions(flags), ...request, customerKey, target, expectedSize, fresh, ...run }),
     );
   });
 }

@@ -1,6 +1,14 @@
 /** `sealift reseal OBJECT`: seal an object again, under a new data key. */
 import type { Command } from 'commander';
 import type { ResealRequest } from '../index.ts';
+import {
+  type CustomerKeyFlags,
+  customerKeysOf,
+  oldCustomerKeyOptions,
+  type SseFlags,
+  sseOf,
+  sseOptions,
+} from './encryption.ts';
 import { openRules } from './get.ts';
 import { openEngine, openerFor } from './keys.ts';
 import {
@@ -16,10 +24,7 @@ import {
   openKeyOptions,
   outputOptions,
   ruleOptions,
-  type SseFlags,
   sealOptions,
-  sseOf,
-  sseOptions,
   stateOptions,
   storeOptions,
   workOptions,
@@ -29,7 +34,12 @@ import { objectAt } from './paths.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
 
-export type ResealFlags = EngineFlags & OldKeyFlags & ObjectFlags & SseFlags & OpenFlags & { fresh?: boolean };
+export type ResealFlags = EngineFlags &
+  OldKeyFlags &
+  ObjectFlags &
+  SseFlags &
+  CustomerKeyFlags &
+  OpenFlags & { fresh?: boolean };
 
 const EXAMPLES = `
 Examples:
@@ -65,6 +75,7 @@ export function addReseal(program: Command, output: Output): void {
     openKeyOptions,
     sealOptions,
     sseOptions,
+    oldCustomerKeyOptions,
     ruleOptions,
     workOptions,
     storeOptions,
@@ -86,5 +97,11 @@ export function addReseal(program: Command, output: Output): void {
 export async function resealOptions(flags: ResealFlags): Promise<Omit<ResealRequest, 'object'>> {
   const { format, s3ecLegacy, context, storageClass, sign, partSize, equalParts, frameSize } = flags;
   const options = { format, s3ecLegacy, context, storageClass, sign, partSize, equalParts, frameSize };
-  return { ...options, sse: sseOf(flags), ...openRules(flags), opener: await openerFor(flags) };
+  return {
+    ...options,
+    sse: sseOf(flags),
+    ...(await customerKeysOf(flags)),
+    ...openRules(flags),
+    opener: await openerFor(flags),
+  };
 }

@@ -5,6 +5,7 @@
 import type { Command } from 'commander';
 import { EXIT, SealiftError } from '../errors.ts';
 import type { DamagedJob, JobResult, JobSummary } from '../index.ts';
+import { type CustomerKeyFlags, customerKeyOptions, customerKeysOf } from './encryption.ts';
 import { openOptions } from './get.ts';
 import { isUnfinished, stateOf } from './jobs.ts';
 import { openEngine } from './keys.ts';
@@ -26,7 +27,7 @@ import { type ResealFlags, resealOptions } from './reseal.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
 
-type ResumeFlags = EngineFlags & { explain?: boolean };
+type ResumeFlags = EngineFlags & CustomerKeyFlags & { explain?: boolean };
 
 /** Of several jobs' exit statuses the first of these is the command's. */
 const WORST_FIRST = [
@@ -55,7 +56,16 @@ export function addResume(program: Command, output: Output): void {
     .argument('[job]', 'its id, as `sealift jobs` shows it')
     .addHelpText('after', EXAMPLES)
     .addOption(flag('--explain', 'tell for each part whether it is kept, and why'));
-  for (const add of [keyOptions, openKeyOptions, workOptions, storeOptions, stateOptions, outputOptions]) add(command);
+  for (const add of [
+    keyOptions,
+    openKeyOptions,
+    workOptions,
+    storeOptions,
+    customerKeyOptions,
+    stateOptions,
+    outputOptions,
+  ])
+    add(command);
 
   command.action(async (id: string | undefined) => {
     const jobs = await jobsToResume(flagsOf<ResumeFlags>(command), id);
@@ -106,11 +116,12 @@ async function resumeJob(
   const { source, target, command: does } = job;
   await using engine = await openEngine(flags, does === 'get' ? 'open' : 'seal');
   output.say(`${job.id} (${stateOf(job)}): ${does} ${source} ${target}`);
+  const { customerKey } = await customerKeysOf(flags);
   const reseal = does === 'reseal' ? await resealOptions(flags) : undefined;
   return runJob({ output, signal, from: source, to: target, explain: flags.explain }, (run) => {
     if (reseal) return engine.reseal({ ...reseal, object: target, ...run });
-    if (does === 'put') return engine.put({ ...sealOptions(flags), source, target, ...run });
-    return engine.get({ ...openOptions(flags), source, target, ...run });
+    if (does === 'put') return engine.put({ ...sealOptions(flags), customerKey, source, target, ...run });
+    return engine.get({ ...openOptions(flags), customerKey, source, target, ...run });
   });
 }
 

@@ -1,5 +1,13 @@
 /** `sealift rewrap OBJECT`: wrap an object's data key under another key, and leave its bytes where they are. */
 import type { Command } from 'commander';
+import {
+  type CustomerKeyFlags,
+  customerKeysOf,
+  oldCustomerKeyOptions,
+  type SseFlags,
+  sseOf,
+  sseOptions,
+} from './encryption.ts';
 import { openEngine, openerFor } from './keys.ts';
 import {
   type EngineFlags,
@@ -10,16 +18,13 @@ import {
   oldKeyOptions,
   openKeyOptions,
   outputOptions,
-  type SseFlags,
-  sseOf,
-  sseOptions,
   storeOptions,
 } from './options.ts';
 import type { Output } from './output.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
 
-type RewrapFlags = EngineFlags & OldKeyFlags & SseFlags & { deleteOldVersion?: boolean };
+type RewrapFlags = EngineFlags & OldKeyFlags & SseFlags & CustomerKeyFlags & { deleteOldVersion?: boolean };
 
 const EXAMPLES = `
 Examples:
@@ -47,17 +52,17 @@ export function addRewrap(program: Command, output: Output): void {
   command
     .optionsGroup('Object:')
     .addOption(flag('--delete-old-version', 'in a bucket with versions, delete the one with the old key'));
-  for (const add of [sseOptions, storeOptions, outputOptions]) add(command);
+  for (const add of [sseOptions, oldCustomerKeyOptions, storeOptions, outputOptions]) add(command);
 
   command.action(async (object: string) => {
     const flags = flagsOf<RewrapFlags>(command);
     const { deleteOldVersion } = flags;
-    const sse = sseOf(flags);
+    const at = { sse: sseOf(flags), ...(await customerKeysOf(flags)) };
     const opener = await openerFor(flags);
     await using engine = await openEngine(flags, 'seal');
     const signal = stopOnSignals(output);
     process.exitCode = await runJob({ output, signal, from: object }, (run) =>
-      engine.rewrap({ object, opener, deleteOldVersion, sse, ...run }),
+      engine.rewrap({ object, opener, deleteOldVersion, ...at, ...run }),
     );
   });
 }

@@ -1,6 +1,7 @@
 /** `sealift verify OBJECT`: open all of it, keep nothing. */
 import { addAbortSignal } from 'node:stream';
 import type { Command } from 'commander';
+import { type CustomerKeyFlags, customerKeyOptions, customerKeysOf } from './encryption.ts';
 import { openRules } from './get.ts';
 import { openEngine } from './keys.ts';
 import {
@@ -35,11 +36,20 @@ export function addVerify(program: Command, output: Output): void {
     .description('Proves that an object can be opened and that every byte of it is as it was sealed. Writes nothing.')
     .argument('<object>', 's3://bucket/key, file:///path, a bare path, or - for standard input')
     .addHelpText('after', EXAMPLES);
-  const groups = [messageOptions, keyOptions, openKeyOptions, workOptions, storeOptions, outputOptions];
+  const groups = [
+    messageOptions,
+    keyOptions,
+    openKeyOptions,
+    workOptions,
+    storeOptions,
+    customerKeyOptions,
+    outputOptions,
+  ];
   for (const add of groups) add(command);
 
   command.action(async (object: string) => {
-    const flags = flagsOf<EngineFlags & OpenFlags>(command);
+    const flags = flagsOf<EngineFlags & OpenFlags & CustomerKeyFlags>(command);
+    const { customerKey } = await customerKeysOf(flags);
     const fromPipe = object === '-';
     const source = fromPipe ? process.stdin : objectAt(object);
     await using engine = await openEngine(flags, 'open');
@@ -47,7 +57,7 @@ export function addVerify(program: Command, output: Output): void {
     if (fromPipe) addAbortSignal(signal, process.stdin);
     try {
       process.exitCode = await runJob({ output, signal, from: fromPipe ? 'standard input' : object }, (run) =>
-        engine.verify({ source, versionId: flags.versionId, ...openRules(flags), ...run }),
+        engine.verify({ source, customerKey, versionId: flags.versionId, ...openRules(flags), ...run }),
       );
     } finally {
       // What is left unread would keep the process here.

@@ -1,6 +1,7 @@
 /** One piece of a get: as a task for a thread, or, where there is only one, opened right here. */
 import { gridOf, plainSpanOf } from '../formats/units.ts';
 import type { GetRun } from '../get.ts';
+import { accessTo } from '../job.ts';
 import { BufferPool } from '../parts/buffers.ts';
 import { laneSizeOf } from '../parts/memory.ts';
 import { openPart } from '../parts/open-part.ts';
@@ -73,7 +74,7 @@ async function taskFor(run: GetRun, { firstUnit, lastUnit }: Piece, target: Piec
   const { place, object, message, range } = run;
   return {
     kind: 'open',
-    store: { settings: place.settings, credentials: await place.credentials() },
+    store: await accessTo(place),
     message,
     objectKey: place.key,
     etag: object.info.etag,

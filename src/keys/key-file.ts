@@ -5,19 +5,18 @@
  *     {"type":"raw-rsa","namespace":…,"name":…,"padding":"oaep-sha256","privateKey":"<PEM>"}     publicKey alone seals
  */
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, open, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { SealiftError } from '../errors.ts';
 import { freshRandom } from '../random.ts';
 import type { WrappingKeyring } from './keyring.ts';
+import { badKeyFile as notAKeyFile, readPrivately } from './private-file.ts';
 import { rawAesKeyring } from './raw-aes.ts';
 import { type RsaPadding, rawRsaKeyring } from './raw-rsa.ts';
 
 const NAMESPACE = 'sealift';
 const KEY_SIZE = 32;
-/** Far above any key file: whatever is larger is something else. */
-const MAX_FILE_SIZE = 64 * 1024;
+const HINT = 'Make one with: sealift keygen FILE.';
 
 type KeyFile = Readonly<Record<string, unknown>>;
 
@@ -38,7 +37,7 @@ export interface KeyFileOptions {
  * await engine.put({ source: '/data/db.tar', target: 's3://backups/2026/without-kms.tar' });
  */
 export async function readKeyFile(path: string, options: KeyFileOptions = {}): Promise<WrappingKeyring> {
-  const file = parse(path, await readPrivately(path));
+  const file = parse(path, (await readPrivately(path, HINT)).toString());
   switch (file.type) {
     case 'raw-aes':
       return readRawAes(path, file);
@@ -148,30 +147,6 @@ function unwritten(path: string, cause: NodeJS.ErrnoException): SealiftError {
   });
 }
 
-/** Reads a file that nobody but its owner may read; looks at the file that it opened, not at the name again. */
-async function readPrivately(path: string): Promise<string> {
-  let handle: FileHandle;
-  try {
-    // Without O_NONBLOCK a pipe of this name would be waited for.
-    handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  } catch (error) {
-    throw badKeyFile(path, (error as Error).message, error);
-  }
-  try {
-    const stats = await handle.stat();
-    if (!stats.isFile()) throw badKeyFile(path, 'it is not a file');
-    if ((stats.mode & 0o077) !== 0) {
-      throw new SealiftError('bad-key-file', `${path} can be used by others than its owner`, {
-        hint: `Take that away with: chmod 600 ${path}. If others may have read it, make a new key.`,
-      });
-    }
-    if (stats.size > MAX_FILE_SIZE) throw badKeyFile(path, 'it is too large for one');
-    return await handle.readFile('utf8');
-  } finally {
-    await handle.close();
-  }
-}
-
 function parse(path: string, text: string): KeyFile {
   try {
     const value: unknown = JSON.parse(text);
@@ -183,8 +158,5 @@ function parse(path: string, text: string): KeyFile {
 }
 
 function badKeyFile(path: string, reason: string, cause?: unknown): SealiftError {
-  return new SealiftError('bad-key-file', `${path} is not a key file: ${reason}`, {
-    hint: 'Make one with: sealift keygen FILE.',
-    cause,
-  });
+  return notAKeyFile(path, reason, { hint: HINT, cause });
 }

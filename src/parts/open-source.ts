@@ -33,7 +33,7 @@ export function openedSizeOf(cut: Cut, wanted: number): number {
  */
 export async function openInto(
   sealer: Pick<PartSealer, 'range' | 'push'>,
-  { object, message, digest }: SealedSource,
+  { object, message, digest, customerKey }: SealedSource,
   { store, objectKey, buffers, cut }: ObjectAccess,
 ): Promise<void> {
   const { etag, versionId } = object;
@@ -44,7 +44,8 @@ export async function openInto(
     if (digest && !timingSafeEqual(digestOf(plain), digest)) throw notAsProven(object.url);
     sealer.push(plain);
   };
-  await openPart({ ...units, target: { shown: true } }, store, buffers, { show, isElsewhere: false, cut });
+  const from = store.withCustomerKey(customerKey);
+  await openPart({ ...units, target: { shown: true } }, from, buffers, { show, isElsewhere: false, cut });
 }
 
 /** Collision-resistant, unlike a tag: who has the key of a signed message could make other frames with the same tags. */

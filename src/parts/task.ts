@@ -3,6 +3,7 @@
  * where to send. The bytes of a part never cross, but where they come from a pipe: their ArrayBuffer is moved. Those
  * that the main thread looks at, to hash them or to write them to a pipe, lie in memory that both share.
  */
+import type { KeyObject } from 'node:crypto';
 import type { ErrorData } from '../errors.ts';
 import type { Message } from '../formats/message.ts';
 import type { Units } from '../formats/units.ts';
@@ -34,6 +35,8 @@ export interface StoreAccess {
   settings: StoreSettings;
   /** Undefined where the store asks for none. */
   credentials: Credentials | undefined;
+  /** With which the server encrypts the object that is read or written (SSE-C). */
+  customerKey: KeyObject | undefined;
 }
 
 /**
@@ -47,6 +50,8 @@ export interface SealedSource {
   message: Message;
   /** Of an object that proves itself only as a whole: SHA-256 of the part's plain bytes, as they were proven. */
   digest?: Uint8Array | undefined;
+  /** With which the server has encrypted it (SSE-C), perhaps another than the new one's. */
+  customerKey: KeyObject | undefined;
 }
 
 export interface PipedPart {

@@ -50,7 +50,7 @@ export async function runTask({ task, port }: ThreadCall): Promise<TaskAnswer<Re
   running++;
   clearTimeout(idle);
   try {
-    const store = await storeFor(task.store);
+    const store = (await storeFor(task.store)).withCustomerKey(task.store.customerKey);
     if (task.kind === 'seal') return { value: await sealPart(task, store, link, buffers) };
     return { value: await openPart(task, store, buffers, link) };
   } catch (error) {

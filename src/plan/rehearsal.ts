@@ -120,8 +120,9 @@ async function putFor(source: string, options: SealOptions, tools: Tools): Promi
 /** A place for one object that goes whole: it remembers what S3 would tell of it, and no bytes. */
 async function nowhere(url: string): Promise<Place> {
   let there: ObjectInfo | undefined;
-  const store: Pick<Store, 'url' | 'head' | 'putObject' | 'close'> = {
+  const store: Pick<Store, 'url' | 'head' | 'putObject' | 'withCustomerKey' | 'close'> = {
     url: () => url,
+    withCustomerKey: () => store as Store,
     head: async () => there,
     async putObject(_key, { byteLength: size }, { metadata, crc32 }) {
       there = { size, etag: '"nowhere"', metadata, crc32 };

@@ -21,6 +21,7 @@ import { ID_METADATA, isDenied, targetExists } from './confirm.ts';
 import { EsdkPut } from './esdk.ts';
 import { formatFor, type PutFormat } from './format.ts';
 import { keepOldInstructions } from './instructions.ts';
+import { lookAtTarget } from './look.ts';
 import { needsOf } from './parts.ts';
 import type { Vault } from './vault.ts';
 
@@ -52,6 +53,8 @@ export interface SealOptions {
   tags?: Readonly<Record<string, string>> | undefined;
   /** How S3 is to encrypt the object at rest, beside the seal. Default: as the bucket is set to. */
   sse?: ServerEncryption | undefined;
+  /** S3 is to encrypt it with this key, 32 bytes, which it forgets (SSE-C): over HTTPS only. */
+  customerKey?: KeyObject | undefined;
   /**
    * Append a signature, which nobody can make who may only decrypt. Costs about 1 CPU second a GiB and a KMS call an
    * object. What is signed is opened from front to back, without ranges.
@@ -222,7 +225,7 @@ async function conditionFor({ request, place }: PutRun, source: RangedSource | u
   if (source && 'object' in source) return { ifMatch: source.object.etag };
   let there: ObjectInfo | undefined;
   try {
-    there = await place.store.head(place.key, { signal: request.signal });
+    there = await lookAtTarget(place, { signal: request.signal });
   } catch (error) {
     // Who may write and not look needs no look: the condition holds whatever is there.
     if (request.overwrite || !isDenied(error)) throw error;

@@ -9,6 +9,7 @@ import type { PutRun } from '../put.ts';
 import { checkEncrypted, type ServerEncryption } from '../stores/encryption.ts';
 import type { CallOptions, ObjectInfo, WriteAnswer, WriteCondition } from '../stores/store.ts';
 import { withGrace } from './grace.ts';
+import { lookAtTarget } from './look.ts';
 import { StartOver } from './start-over.ts';
 
 /** User metadata that names the writing of one object: what tells our object from somebody else's. */
@@ -58,7 +59,7 @@ export function confirmWrite(
 export async function lookBeforeComplete({ place, request }: PutRun, expected: Expected): Promise<void> {
   let there: ObjectInfo | undefined;
   try {
-    there = await place.store.head(place.key, { signal: request.signal });
+    there = await lookAtTarget(place, { signal: request.signal });
   } catch (error) {
     if (!isDenied(error)) throw error;
     return;
@@ -76,7 +77,7 @@ export async function findOurs(
   expected: Expected,
   options: CallOptions,
 ): Promise<WriteAnswer | undefined> {
-  const there = await run.place.store.head(run.place.key, options);
+  const there = await lookAtTarget(run.place, options);
   return there && isOurs(there, expected) ? answerOf(run, expected, there) : undefined;
 }
 
@@ -123,7 +124,7 @@ async function decideByHead(
 ): Promise<WriteAnswer> {
   let there: ObjectInfo | undefined;
   try {
-    there = await run.place.store.head(run.place.key, options);
+    there = await lookAtTarget(run.place, options);
   } catch (headError) {
     // HEAD cannot tell either. The job stays, and a resume asks again.
     if (!mayBeOurs(error)) throw error;

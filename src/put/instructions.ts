@@ -36,6 +36,11 @@ export async function keepOldInstructions({ place, request, ledger }: PutRun): P
       hint: 'Leave it out: what opens the object then stands in its metadata.',
     });
   }
+  if (place.customerKey) {
+    throw new SealiftError('bad-option', '--instruction-file does not go with --sse-c', {
+      hint: 'Whoever gives the job up has to read that file, and has no key. Leave one of them out.',
+    });
+  }
   const { signal } = request;
   const file = fileBeside(place);
   const there = await store.head(file.key, { signal });

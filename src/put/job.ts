@@ -45,6 +45,7 @@ export async function openJob(
     const ledger = Ledger.open(tools.stateDir, id);
     try {
       const { fixed: begun } = ledger.job.options as unknown as JobOptions;
+      refuseOtherCustomerKey(fixed, begun);
       refuseOtherOptions(fixed, begun);
       return { ledger, request: { ...request, ...begun }, isNew: false };
     } catch (error) {
@@ -79,6 +80,16 @@ type FixedOptions = Pick<WriteRequest, (typeof FIXED_OPTIONS)[number]> & { keys:
 function fixedOptions(request: WriteRequest, { keyring }: Tools): FixedOptions {
   const named = FIXED_OPTIONS.map((name) => [name, request[name]]);
   return JSON.parse(JSON.stringify({ ...Object.fromEntries(named), keys: keyring.id }));
+}
+
+/** The ledger has the MD5 of a key for SSE-C, not the key: it has to be given again. */
+function refuseOtherCustomerKey({ sse: asked }: FixedOptions, { sse: begun }: FixedOptions): void {
+  if (asked?.customerKeyMd5 === begun?.customerKeyMd5) return;
+  const how = asked?.customerKeyMd5 && begun?.customerKeyMd5 ? 'with another key for SSE-C' : undefined;
+  const without = begun?.customerKeyMd5 ? 'with a key for SSE-C' : 'without a key for SSE-C';
+  throw new SealiftError('options-differ', `The unfinished job of this file was begun ${how ?? without}`, {
+    hint: 'Give the same --sse-c file as before to go on with that job, or --fresh to start again.',
+  });
 }
 
 function refuseOtherOptions(asked: FixedOptions, begun: FixedOptions): void {

@@ -1,7 +1,7 @@
 /** The upload of an attempt: created once, and its parts sent that are not there yet, several at a time. */
 import { SealiftError } from '../errors.ts';
 import { type Cut, type Part, partOf, roomFor } from '../formats/message.ts';
-import type { Crew, LaneNeeds } from '../job.ts';
+import { accessTo, type Crew, type LaneNeeds } from '../job.ts';
 import { runLanes } from '../parts/lanes.ts';
 import { openedSizeOf } from '../parts/open-source.ts';
 import { pieceMemoryOf } from '../parts/seal-twice.ts';
@@ -55,7 +55,7 @@ export async function sendPart(
   const isLast = part.number === message.layout.partCount;
   const hasFooter = ending !== undefined || attempt.footer !== undefined;
   const show = (isLast && hasFooter) || ending?.needsAllBytes === true;
-  const store = { settings: place.settings, credentials: await place.credentials() };
+  const store = await accessTo(place);
   const task: SealTask = { kind: 'seal', store, message, header: row.header, objectKey: place.key, show, ...part };
   const seal = () => crew.threads.seal(task, (sealed) => announcePart(run, attempt, sealed, ending), cut);
   const { sealedSize } = partOf(message, part.number);

@@ -50,7 +50,7 @@ export async function openSource(
     messageId: object.header.messageId.toString('hex'),
     mtime: metadata[MTIME_METADATA],
   };
-  return { source: { object: identity, message }, openWhole };
+  return { source: { object: identity, message, customerKey: place.customerKey }, openWhole };
 }
 
 type Keys = { keyring: Pick<Keyring, 'openDataKey'> };

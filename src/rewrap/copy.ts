@@ -7,7 +7,15 @@ import { SealiftError } from '../errors.ts';
 import { combineCrc32 } from '../formats/crc32.ts';
 import type { Place } from '../job.ts';
 import { runLanes } from '../parts/lanes.ts';
-import type { CompletedUpload, Copies, ObjectHeaders, ObjectInfo, StoredPart, WriteAnswer } from '../stores/store.ts';
+import type {
+  CompletedUpload,
+  Copies,
+  CopySource,
+  ObjectHeaders,
+  ObjectInfo,
+  StoredPart,
+  WriteAnswer,
+} from '../stores/store.ts';
 import { GiB } from '../units.ts';
 
 /** What S3 copies in one request (API_CopyObject.html). */
@@ -19,6 +27,8 @@ const LANES = { count: 8 };
 
 export interface CopyRequest {
   place: Place;
+  /** The same place, under the key that the server has encrypted the object with until now. */
+  source: Pick<Place, 'customerKey'>;
   copies: Copies;
   /** The version to be copied, and replaced. */
   info: ObjectInfo;
@@ -33,7 +43,7 @@ export async function copyOver(request: CopyRequest): Promise<{ answer: WriteAns
   const { place, copies, info, headers, signal } = request;
   if (info.size > MOST_AT_ONCE) return await copyInParts(request);
   const condition = { ifMatch: info.etag };
-  const answer = await copies.copyObject(place.key, { source: info, headers, condition }, { signal });
+  const answer = await copies.copyObject(place.key, { source: copySourceOf(request), headers, condition }, { signal });
   return { answer, parts: 1 };
 }
 
@@ -53,7 +63,9 @@ async function copyInParts(request: CopyRequest): Promise<{ answer: WriteAnswer;
   }
 }
 
-async function copyParts({ place, copies, info, signal }: CopyRequest, uploadId: string): Promise<StoredPart[]> {
+async function copyParts(request: CopyRequest, uploadId: string): Promise<StoredPart[]> {
+  const { place, copies, info, signal } = request;
+  const source = copySourceOf(request);
   const parts: StoredPart[] = [];
   const numbers = Array.from({ length: Math.ceil(info.size / PART_SIZE) }, (_, index) => index + 1);
   const complete = await runLanes({
@@ -65,11 +77,15 @@ async function copyParts({ place, copies, info, signal }: CopyRequest, uploadId:
     work: async (number, cut) => {
       const first = (number - 1) * PART_SIZE;
       const last = Math.min(first + PART_SIZE, info.size) - 1;
-      parts.push(await copies.copyPart(place.key, { source: info, uploadId, number, first, last }, { signal: cut }));
+      parts.push(await copies.copyPart(place.key, { source, uploadId, number, first, last }, { signal: cut }));
     },
   });
   if (!complete) throw SealiftError.interrupted(signal!, `The copy of ${place.url}`);
   return parts.toSorted((a, b) => a.number - b.number);
+}
+
+function copySourceOf({ info: { etag, versionId }, source: { customerKey } }: CopyRequest): CopySource {
+  return { etag, versionId, customerKey };
 }
 
 /** The whole checksum is that of the parts together, and must be the old object's where that has one. */

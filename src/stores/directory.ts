@@ -6,6 +6,7 @@
  * An object's key, to which its message is bound, is the file's name without the directory, as a key is without its
  * bucket: a directory may be moved or copied whole, and two objects that were swapped in it are noticed.
  */
+import type { KeyObject } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { setImmediate as turn } from 'node:timers/promises';
 import { SealiftError } from '../errors.ts';
@@ -52,6 +53,13 @@ export class DirectoryStore implements Store {
 
   constructor({ directory }: DirectorySettings) {
     this.#directory = directory;
+  }
+
+  withCustomerKey(key: KeyObject | undefined): Store {
+    if (key === undefined) return this;
+    throw new SealiftError('bad-option', `A key for SSE-C is for a server, and ${this.#directory} has none`, {
+      hint: 'Leave --sse-c away: what is sealed needs no further encryption on a disk of yours.',
+    });
   }
 
   url(key: string): string {

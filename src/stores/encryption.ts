@@ -2,6 +2,7 @@
  * How a server encrypts an object at rest: what it is asked for, what it says it has done, and whether the two agree.
  * It encrypts what it is given, which is sealed already; this is the one place that knows its ways.
  */
+import { createHash, type KeyObject } from 'node:crypto';
 import type { ServerSideEncryption } from '@aws-sdk/client-s3';
 import { SealiftError } from '../errors.ts';
 
@@ -15,6 +16,39 @@ export interface ServerEncryption {
   context?: Readonly<Record<string, string>> | undefined;
   /** Of `aws:kms`: S3 asks KMS for a key of the bucket now and then, instead of for one an object. */
   bucketKey?: boolean | undefined;
+  /** The MD5 of the customer's key, in base64, where it is that key that encrypts (SSE-C). Not secret. */
+  customerKeyMd5?: string | undefined;
+}
+
+/** What an object is to be encrypted with: what is asked, or a customer's key, which goes with no other way. */
+export function encryptionAsked({
+  sse,
+  customerKey,
+}: {
+  sse?: ServerEncryption | undefined;
+  customerKey?: KeyObject | undefined;
+}): ServerEncryption | undefined {
+  if (customerKey === undefined) return sse;
+  if (sse !== undefined) {
+    throw new SealiftError('bad-option', 'S3 encrypts with a key of its own or with yours, not with both', {
+      hint: 'Leave --sse away, or --sse-c.',
+    });
+  }
+  return { algorithm: CUSTOMER_ALGORITHM, customerKeyMd5: md5Of(customerKey) };
+}
+
+/** As `encryptionAsked`, of an object that takes the place of one that has `kept`. A customer's key nobody else has. */
+export function encryptionKept(
+  asked: Parameters<typeof encryptionAsked>[0],
+  kept: ServerEncryption | undefined,
+): ServerEncryption | undefined {
+  return encryptionAsked(asked) ?? (kept?.customerKeyMd5 === undefined ? kept : undefined);
+}
+
+const CUSTOMER_ALGORITHM = 'AES256';
+
+function md5Of(key: KeyObject): string {
+  return createHash('md5').update(key.export()).digest('base64');
 }
 
 const KMS_ALGORITHMS = ['aws:kms', 'aws:kms:dsse'];
@@ -47,7 +81,9 @@ export function asksKmsForEach({ algorithm, bucketKey }: ServerEncryption): bool
 /** The headers that ask for it: of PutObject, CopyObject and CreateMultipartUpload, and of no other call. */
 export function encryptionFields(asked: ServerEncryption | undefined) {
   if (asked === undefined) return {};
-  const { algorithm, keyId, context, bucketKey } = asked;
+  const { algorithm, keyId, context, bucketKey, customerKeyMd5 } = asked;
+  // The key itself asks for that, with every call.
+  if (customerKeyMd5 !== undefined) return {};
   return {
     ServerSideEncryption: algorithm as ServerSideEncryption,
     SSEKMSKeyId: keyId,
@@ -56,12 +92,37 @@ export function encryptionFields(asked: ServerEncryption | undefined) {
   };
 }
 
+/** The customer's key, with every call about an object's bytes or headers. */
+export function customerKeyFields(key: KeyObject | undefined) {
+  if (key === undefined) return {};
+  return {
+    SSECustomerAlgorithm: CUSTOMER_ALGORITHM,
+    // As bytes: of text the SDK has to guess what it is.
+    SSECustomerKey: key.export() as unknown as string,
+    SSECustomerKeyMD5: md5Of(key),
+  };
+}
+
+/** As `customerKeyFields`, for the object that a copy is made of. */
+export function copySourceKeyFields(key: KeyObject | undefined) {
+  const { SSECustomerAlgorithm, SSECustomerKey, SSECustomerKeyMD5 } = customerKeyFields(key);
+  return {
+    CopySourceSSECustomerAlgorithm: SSECustomerAlgorithm,
+    CopySourceSSECustomerKey: SSECustomerKey,
+    CopySourceSSECustomerKeyMD5: SSECustomerKeyMD5,
+  };
+}
+
 /** What an answer says about it; undefined where it says nothing. */
 export function encryptionOf(answer: {
   ServerSideEncryption?: string | undefined;
   SSEKMSKeyId?: string | undefined;
   BucketKeyEnabled?: boolean | undefined;
+  SSECustomerAlgorithm?: string | undefined;
+  SSECustomerKeyMD5?: string | undefined;
 }): ServerEncryption | undefined {
+  const { SSECustomerAlgorithm, SSECustomerKeyMD5: customerKeyMd5 } = answer;
+  if (SSECustomerAlgorithm !== undefined) return { algorithm: SSECustomerAlgorithm, customerKeyMd5 };
   const { ServerSideEncryption: algorithm, SSEKMSKeyId: keyId, BucketKeyEnabled: bucketKey } = answer;
   return algorithm === undefined ? undefined : { algorithm, keyId, bucketKey };
 }
@@ -78,6 +139,7 @@ export function checkEncrypted(
   const agrees =
     told !== undefined &&
     told.algorithm === asked.algorithm &&
+    told.customerKeyMd5 === asked.customerKeyMd5 &&
     isSameKey(asked.keyId, told.keyId) &&
     (!asked.bucketKey || told.bucketKey === true);
   if (agrees) return;
@@ -92,8 +154,9 @@ function isSameKey(asked: string | undefined, told: string | undefined): boolean
   return told === asked || told?.endsWith(`:key/${asked}`) === true;
 }
 
-/** `aws:kms, key arn:…, bucket key`. */
-export function encryptionText({ algorithm, keyId, bucketKey }: ServerEncryption): string {
+/** `aws:kms, key arn:…, bucket key`; `SSE-C, key of MD5 …`. */
+export function encryptionText({ algorithm, keyId, bucketKey, customerKeyMd5 }: ServerEncryption): string {
+  if (customerKeyMd5 !== undefined) return `SSE-C, key of MD5 ${customerKeyMd5}`;
   const key = keyId === undefined ? [] : [`key ${keyId}`];
   return [algorithm, ...key, ...(bucketKey ? ['bucket key'] : [])].join(', ');
 }

@@ -2,6 +2,7 @@
  * A store whose objects' bytes keep to a bandwidth, both ways. What counts are bodies as they move, sealed, in slices:
  * a body that is sent again counts again. The few hundred bytes of a request's headers and answers do not.
  */
+import type { KeyObject } from 'node:crypto';
 import { SealiftError } from '../errors.ts';
 import type { Bandwidth } from '../limits/bandwidth.ts';
 import { isPartBody } from './sliced-body.ts';
@@ -53,6 +54,10 @@ export class LimitedStore implements Store {
     const { objectSize, etag, versionId } = stream;
     const metadata = () => stream.metadata();
     return { objectSize, etag, versionId, metadata, [Symbol.asyncIterator]: () => this.#pacedChunks(stream, options) };
+  }
+
+  withCustomerKey(key: KeyObject | undefined): Store {
+    return new LimitedStore(this.#store.withCustomerKey(key), this.#bandwidth);
   }
 
   url(key: string): string {

@@ -1,4 +1,5 @@
 /** The one way out to a bucket: whatever is asked of it is sent from here, and every error comes back as a SealiftError. */
+import type { KeyObject } from 'node:crypto';
 import type {
   $Command,
   S3Client,
@@ -8,19 +9,36 @@ import type {
 } from '@aws-sdk/client-s3';
 import { SealiftError } from '../errors.ts';
 import type { S3Settings } from './aws-settings.ts';
+import { customerKeyFields } from './encryption.ts';
 import { formatObjectUrl } from './object-url.ts';
 import { createS3Client, type S3Access } from './s3-client.ts';
 import { type CallContext, type S3Call, s3Error } from './s3-errors.ts';
 import type { CallOptions } from './store.ts';
 
 export class S3Calls {
+  readonly #access: S3Access;
   readonly #settings: S3Settings;
   readonly #client: S3Client;
+  /** With which S3 encrypts the objects that are asked about (SSE-C). */
+  readonly customerKey: KeyObject | undefined;
 
   /** Throws `plain-http` or `bad-option`; opens no connection yet. */
-  constructor(access: S3Access) {
+  constructor(access: S3Access, client = createS3Client(access), customerKey?: KeyObject) {
+    this.#access = access;
     this.#settings = access.settings;
-    this.#client = createS3Client(access);
+    this.#client = client;
+    this.customerKey = customerKey;
+  }
+
+  /** The same connections, for objects under this key (SSE-C). Throws `sse-c-needs-https`, whatever is allowed. */
+  withCustomerKey(customerKey: KeyObject | undefined): S3Calls {
+    const { endpoint } = this.#settings;
+    if (customerKey && endpoint !== undefined && URL.parse(endpoint)?.protocol !== 'https:') {
+      throw new SealiftError('sse-c-needs-https', `A key for SSE-C would be sent without encryption, to ${endpoint}`, {
+        hint: 'Use its https:// address. S3 refuses SSE-C over HTTP, and so does Sealift, on this machine too.',
+      });
+    }
+    return new S3Calls(this.#access, this.#client, customerKey);
   }
 
   url(key: string): string {
@@ -31,6 +49,11 @@ export class S3Calls {
   object(key: string): { Bucket: string; Key: string; ExpectedBucketOwner: string | undefined } {
     const { bucket, expectedBucketOwner } = this.#settings;
     return { Bucket: bucket, Key: key, ExpectedBucketOwner: expectedBucketOwner };
+  }
+
+  /** As `object`, of calls that S3 wants the customer's key with, where there is one. */
+  encrypted(key: string) {
+    return { ...this.object(key), ...customerKeyFields(this.customerKey) };
   }
 
   async send<Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(

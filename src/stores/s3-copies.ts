@@ -1,10 +1,19 @@
 /** Copies that S3 makes by itself, of an object onto its own name: no byte of it comes here. */
 import { CopyObjectCommand, DeleteObjectCommand, UploadPartCopyCommand } from '@aws-sdk/client-s3';
-import { encryptionOf } from './encryption.ts';
-import { S3Calls } from './s3-calls.ts';
+import { copySourceKeyFields, encryptionOf } from './encryption.ts';
+import type { S3Calls } from './s3-calls.ts';
 import type { S3Access } from './s3-client.ts';
 import { conditionFields, decodeCrc32, fullObjectCrc32, headerFields, required } from './s3-fields.ts';
-import type { CallOptions, Copies, ObjectCopy, ObjectVersion, PartCopy, StoredPart, WriteAnswer } from './store.ts';
+import type {
+  CallOptions,
+  Copies,
+  CopySource,
+  ObjectCopy,
+  ObjectVersion,
+  PartCopy,
+  StoredPart,
+  WriteAnswer,
+} from './store.ts';
 
 /**
  * A server may say nothing until it has copied all of up to 5 GiB, so that a copy's stall deadline is that of other calls
@@ -12,22 +21,22 @@ import type { CallOptions, Copies, ObjectCopy, ObjectVersion, PartCopy, StoredPa
  */
 const PATIENCE = 10;
 
+/** The access of a client of their own, which is given to `S3Copies`. */
+export function patient({ settings, ...access }: S3Access): S3Access {
+  return { ...access, settings: { ...settings, stallMs: settings.stallMs * PATIENCE } };
+}
+
 export class S3Copies implements Copies {
   readonly #calls: S3Calls;
 
-  /** Throws `plain-http` or `bad-option`; opens no connection yet. */
-  constructor({ settings, ...access }: S3Access) {
-    this.#calls = new S3Calls({ ...access, settings: { ...settings, stallMs: settings.stallMs * PATIENCE } });
-  }
-
-  close(): void {
-    this.#calls.close();
+  constructor(calls: S3Calls) {
+    this.#calls = calls;
   }
 
   async copyObject(key: string, copy: ObjectCopy, options: CallOptions = {}): Promise<WriteAnswer> {
     const { source, headers, condition } = copy;
     const command = new CopyObjectCommand({
-      ...this.#calls.object(key),
+      ...this.#calls.encrypted(key),
       ...this.#source(key, source),
       ...headerFields(headers),
       ...conditionFields(condition),
@@ -48,7 +57,7 @@ export class S3Copies implements Copies {
   async copyPart(key: string, part: PartCopy, options: CallOptions = {}): Promise<StoredPart> {
     const { source, uploadId, number, first, last } = part;
     const command = new UploadPartCopyCommand({
-      ...this.#calls.object(key),
+      ...this.#calls.encrypted(key),
       ...this.#source(key, source),
       CopySourceRange: `bytes=${first}-${last}`,
       UploadId: uploadId,
@@ -66,7 +75,7 @@ export class S3Copies implements Copies {
     await this.#calls.send('DeleteObject', key, { ...options, condition }, command);
   }
 
-  #source(key: string, { etag, versionId }: ObjectVersion) {
+  #source(key: string, { etag, versionId, customerKey }: CopySource) {
     const { Bucket, ExpectedBucketOwner } = this.#calls.object(key);
     const path = key.split('/').map(encodeURIComponent).join('/');
     const version = versionId === undefined ? '' : `?versionId=${encodeURIComponent(versionId)}`;
@@ -74,6 +83,7 @@ export class S3Copies implements Copies {
       CopySource: `${Bucket}/${path}${version}`,
       CopySourceIfMatch: etag,
       ExpectedSourceBucketOwner: ExpectedBucketOwner,
+      ...copySourceKeyFields(customerKey),
     };
   }
 }

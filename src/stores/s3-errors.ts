@@ -135,6 +135,7 @@ function judge(failure: Failure, context: CallContext): Verdict | undefined {
     judgeRegion(failure, status, context) ??
     judgeCondition(failure, status, context) ??
     judgeArchive(failure, context) ??
+    judgeCustomerKey(failure, context) ??
     BY_NAME[failure.name] ??
     (status === undefined ? judgeNetwork(failure) : judgeStatus(failure, status, context))
   );
@@ -186,6 +187,34 @@ function judgeArchive({ name, StorageClass }: Failure, { url, versionId }: CallC
     'object-archived',
     `It is in ${where}. Restore it, which may take hours, and then run the same command again: \`${command}\`.`,
   ];
+}
+
+const GIVE_KEY = 'Give the file of its key: --sse-c FILE.';
+
+/** What S3 says about keys of the customer's (SSE-C). Its names for it are those of other errors, too. */
+function judgeCustomerKey({ name, message }: Failure, { url }: CallContext): Verdict | undefined {
+  if (
+    name === 'AccessDenied' &&
+    /blocked upload requests that specify Server Side Encryption with Customer/.test(message)
+  ) {
+    const bucket = shellWord(/^s3:\/\/([^/]*)/.exec(url)?.[1] ?? '');
+    return [
+      'sse-c-blocked',
+      `Buckets made since April 2026 block SSE-C. To allow it: \`aws s3api put-bucket-encryption --bucket ${bucket} --server-side-encryption-configuration '{"Rules":[{"BlockedEncryptionTypes":{"EncryptionType":["NONE"]}}]}'\`. Or use --sse kms.`,
+    ];
+  }
+  if (/was stored using a form of Server Side Encryption/.test(message)) return ['sse-c-missing-key', GIVE_KEY];
+  if (/encryption parameters are not applicable/.test(message)) {
+    return ['sse-c-not-used', "The object is not encrypted with a key of the customer's: leave --sse-c away."];
+  }
+  return undefined;
+}
+
+/** What S3 itself tells as a missing permission. */
+export function wrongCustomerKey(url: string): SealiftError {
+  return new SealiftError('sse-c-wrong-key', `${url} is encrypted at rest with another key than was given (SSE-C)`, {
+    hint: `${GIVE_KEY} S3 does not keep it: without it the object is lost.`,
+  });
 }
 
 /** A text as one word of a shell. */

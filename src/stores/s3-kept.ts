@@ -16,7 +16,8 @@ export async function readKept(
   options: CallOptions & { versionId?: string | undefined },
 ): Promise<KeptHeaders> {
   const version = { ...calls.object(key), VersionId: options.versionId };
-  const head = await calls.send('HeadObject', key, options, new HeadObjectCommand(version));
+  const encrypted = { ...calls.encrypted(key), VersionId: options.versionId };
+  const head = await calls.send('HeadObject', key, options, new HeadObjectCommand(encrypted));
   const { TagSet = [] } = await calls.send('GetObjectTagging', key, options, new GetObjectTaggingCommand(version));
   refuseLost(head, calls.url(key));
   const { Metadata = {}, ContentType, StorageClass } = head;
@@ -31,11 +32,9 @@ export async function readKept(
   };
 }
 
-function refuseLost({ MissingMeta = 0, SSECustomerAlgorithm }: HeadObjectCommandOutput, url: string): void {
-  let what: string | undefined;
-  if (MissingMeta > 0) what = `${MissingMeta} names of its metadata that S3 itself cannot show`;
-  if (SSECustomerAlgorithm !== undefined) what = "encryption under a customer's key (SSE-C)";
-  if (what === undefined) return;
+function refuseLost({ MissingMeta = 0 }: HeadObjectCommandOutput, url: string): void {
+  if (MissingMeta === 0) return;
+  const what = `${MissingMeta} names of its metadata that S3 itself cannot show`;
   throw new SealiftError('cannot-carry', `${url} has ${what}, which a new object could not be given`, {
     hint: 'Nothing was changed. Get the object into a file, and put it again as you want it.',
   });

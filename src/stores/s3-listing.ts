@@ -23,12 +23,13 @@ export async function* readListing(
       ContinuationToken: token,
     });
     for (const { Prefix } of page.CommonPrefixes ?? []) yield { prefix: decodeKey(required(Prefix, 'Prefix')) };
-    for (const { Key, Size, LastModified, StorageClass } of page.Contents ?? []) {
+    for (const { Key, Size, LastModified, StorageClass, ETag } of page.Contents ?? []) {
       yield {
         key: decodeKey(required(Key, 'Key')),
         size: required(Size, 'Size'),
         lastModified: LastModified,
         storageClass: StorageClass === 'STANDARD' ? undefined : StorageClass,
+        etag: ETag,
       };
     }
     token = page.IsTruncated ? required(page.NextContinuationToken, 'NextContinuationToken') : undefined;

@@ -5,7 +5,7 @@
  * the same: only `head` knows. A retried CreateMultipartUpload may leave an upload behind that nobody heard of:
  * `listUploads` finds it.
  */
-import type { IncomingMessage } from 'node:http';
+import type { KeyObject } from 'node:crypto';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -21,11 +21,10 @@ import {
   type PutObjectCommandOutput,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { type ErrorCode, SealiftError } from '../errors.ts';
 import { checkEncrypted, encryptionOf } from './encryption.ts';
 import { S3Calls } from './s3-calls.ts';
 import type { S3Access } from './s3-client.ts';
-import { S3Copies } from './s3-copies.ts';
+import { patient, S3Copies } from './s3-copies.ts';
 import {
   conditionFields,
   decodeCrc32,
@@ -37,6 +36,7 @@ import {
 } from './s3-fields.ts';
 import { readKept } from './s3-kept.ts';
 import { readListing, readUploads } from './s3-listing.ts';
+import { explainRefusal, hasCode } from './s3-refusals.ts';
 import { openS3Stream } from './s3-stream.ts';
 import type {
   CallOptions,
@@ -55,22 +55,30 @@ import type {
 } from './store.ts';
 
 export class S3Store implements Store {
-  readonly #calls: S3Calls;
   readonly #access: S3Access;
-  #copies: S3Copies | undefined;
+  readonly #calls: S3Calls;
+  /** The store whose connections these are: this one, or the one that it was made from for a key. */
+  readonly #root: S3Store;
+  #copyCalls: S3Calls | undefined;
   /** A missing bucket and a missing object look alike to HEAD; once the bucket was seen there is no doubt. */
   #bucketSeen = false;
 
   /** Throws `plain-http` or `bad-option`; opens no connection yet. */
-  constructor(access: S3Access) {
-    this.#calls = new S3Calls(access);
+  constructor(access: S3Access, { root, calls = new S3Calls(access) }: { root?: S3Store; calls?: S3Calls } = {}) {
     this.#access = access;
+    this.#root = root ?? this;
+    this.#calls = calls;
   }
 
-  /** A client of its own, which few jobs need. */
+  withCustomerKey(key: KeyObject | undefined): S3Store {
+    if (key === this.#calls.customerKey) return this;
+    return new S3Store(this.#access, { root: this.#root, calls: this.#calls.withCustomerKey(key) });
+  }
+
+  /** With a client of their own, which few jobs need. */
   get copies(): Copies {
-    this.#copies ??= new S3Copies(this.#access);
-    return this.#copies;
+    this.#root.#copyCalls ??= new S3Calls(patient(this.#access));
+    return new S3Copies(this.#root.#copyCalls.withCustomerKey(this.#calls.customerKey));
   }
 
   url(key: string): string {
@@ -82,13 +90,13 @@ export class S3Store implements Store {
     options: CallOptions & { versionId?: string | undefined } = {},
   ): Promise<ObjectInfo | undefined> {
     const command = new HeadObjectCommand({
-      ...this.#calls.object(key),
+      ...this.#calls.encrypted(key),
       VersionId: options.versionId,
       ChecksumMode: 'ENABLED',
     });
     try {
       const answer = await this.#calls.send('HeadObject', key, options, command);
-      this.#bucketSeen = true;
+      this.#root.#bucketSeen = true;
       return {
         size: answer.ContentLength ?? 0,
         etag: answer.ETag ?? '',
@@ -101,7 +109,8 @@ export class S3Store implements Store {
         sse: encryptionOf(answer),
       };
     } catch (error) {
-      if (!hasCode(error, 'object-not-found')) throw await this.#explain(error, key, options);
+      if (!hasCode(error, 'object-not-found'))
+        throw await explainRefusal(this.#calls, key, { ...options, refusal: error });
       await this.#requireBucket(options);
       return undefined;
     }
@@ -117,7 +126,7 @@ export class S3Store implements Store {
     options: CallOptions & ObjectHeaders & { crc32: number; condition: WriteCondition },
   ): Promise<WriteAnswer> {
     const command = new PutObjectCommand({
-      ...this.#calls.object(key),
+      ...this.#calls.encrypted(key),
       ...headerFields(options),
       ...conditionFields(options.condition),
       Body: asBody(body),
@@ -131,7 +140,7 @@ export class S3Store implements Store {
     options: CallOptions & ObjectHeaders & { onAskedAgain?: (() => void) | undefined },
   ): Promise<string> {
     const command = new CreateMultipartUploadCommand({
-      ...this.#calls.object(key),
+      ...this.#calls.encrypted(key),
       ...headerFields(options),
       ChecksumAlgorithm: 'CRC32',
       ChecksumType: 'FULL_OBJECT',
@@ -151,7 +160,7 @@ export class S3Store implements Store {
 
   async sendPart(key: string, part: PartToSend, options: CallOptions = {}): Promise<{ etag: string }> {
     const command = new UploadPartCommand({
-      ...this.#calls.object(key),
+      ...this.#calls.encrypted(key),
       UploadId: part.uploadId,
       PartNumber: part.number,
       Body: asBody(part.body),
@@ -165,7 +174,7 @@ export class S3Store implements Store {
     let marker: string | undefined;
     do {
       const command = new ListPartsCommand({
-        ...this.#calls.object(key),
+        ...this.#calls.encrypted(key),
         UploadId: uploadId,
         PartNumberMarker: marker,
       });
@@ -195,7 +204,7 @@ export class S3Store implements Store {
       return { PartNumber: number, ETag: etag, ChecksumCRC32: encodeCrc32(crc32) };
     });
     const command = new CompleteMultipartUploadCommand({
-      ...this.#calls.object(key),
+      ...this.#calls.encrypted(key),
       ...conditionFields(upload.condition),
       UploadId: upload.uploadId,
       MultipartUpload: { Parts: parts },
@@ -222,7 +231,7 @@ export class S3Store implements Store {
     options: CallOptions & { ifMatch?: string | undefined; versionId?: string | undefined } = {},
   ): Promise<ObjectStream> {
     const command = new GetObjectCommand({
-      ...this.#calls.object(key),
+      ...this.#calls.encrypted(key),
       Range: `bytes=${range.first}-${range.last}`,
       IfMatch: options.ifMatch,
       VersionId: options.versionId,
@@ -241,33 +250,12 @@ export class S3Store implements Store {
 
   close(): void {
     this.#calls.close();
-    this.#copies?.close();
-  }
-
-  /** A refused HEAD has no body that says why. A GET is refused for the same reason, and has one. */
-  async #explain(
-    refusal: unknown,
-    key: string,
-    options: CallOptions & { versionId?: string | undefined },
-  ): Promise<unknown> {
-    if (!hasCode(refusal, 'access-denied') && !hasCode(refusal, 'store-error')) return refusal;
-    try {
-      const answer = await this.#calls.send(
-        'HeadObject',
-        key,
-        options,
-        new GetObjectCommand({ ...this.#calls.object(key), VersionId: options.versionId }),
-      );
-      (answer.Body as IncomingMessage | undefined)?.destroy();
-      return refusal;
-    } catch (explained) {
-      return hasCode(explained, 'object-not-found') ? refusal : explained;
-    }
+    this.#copyCalls?.close();
   }
 
   /** Throws `bucket-not-found`. A bucket we may not look at is there. */
   async #requireBucket(options: CallOptions): Promise<void> {
-    if (this.#bucketSeen) return;
+    if (this.#root.#bucketSeen) return;
     const { Bucket, ExpectedBucketOwner } = this.#calls.object('');
     const command = new HeadBucketCommand({ Bucket, ExpectedBucketOwner });
     try {
@@ -275,7 +263,7 @@ export class S3Store implements Store {
     } catch (error) {
       if (!hasCode(error, 'access-denied')) throw error;
     }
-    this.#bucketSeen = true;
+    this.#root.#bucketSeen = true;
   }
 }
 
@@ -291,8 +279,4 @@ function writeAnswer(answer: PutObjectCommandOutput | CompleteMultipartUploadCom
 /** The SDK passes a body it does not know on as it is; the client's own middleware sends it. */
 function asBody(body: Uint8Array | PartBody): Uint8Array {
   return body as Uint8Array;
-}
-
-function hasCode(error: unknown, code: ErrorCode): boolean {
-  return error instanceof SealiftError && error.code === code;
 }

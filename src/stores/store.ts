@@ -4,6 +4,7 @@
  * deadline, and every rejection is a SealiftError. Bytes handed in stay the caller's: the store never changes or
  * keeps them past the returned promise, and a retry sends the same bytes again.
  */
+import type { KeyObject } from 'node:crypto';
 import type { ServerEncryption } from './encryption.ts';
 
 /** Headers kept with an object. `metadata` is S3's user metadata without its prefix, names in lower case. */
@@ -109,6 +110,8 @@ export interface ListedObject {
   lastModified?: Date | undefined;
   /** Undefined for S3's standard class. */
   storageClass?: string | undefined;
+  /** Where the listing tells it. */
+  etag?: string | undefined;
 }
 
 /** All keys that begin with this and go on behind a slash, which it ends with. */
@@ -135,16 +138,22 @@ export interface ObjectVersion {
   versionId?: string | undefined;
 }
 
+/** What is copied. */
+export interface CopySource extends ObjectVersion {
+  /** With which the server has encrypted it. */
+  customerKey?: KeyObject | undefined;
+}
+
 /** A copy of an object onto its own name, with these headers and no others. */
 export interface ObjectCopy {
-  source: ObjectVersion;
+  source: CopySource;
   headers: ObjectHeaders;
   condition: WriteCondition;
 }
 
 /** Bytes `first` to `last` of an object, as a part of an upload under its own name. */
 export interface PartCopy {
-  source: ObjectVersion;
+  source: CopySource;
   uploadId: string;
   number: number;
   first: number;
@@ -169,6 +178,12 @@ export interface Copies {
 export interface Store {
   /** Undefined where the store cannot copy. */
   readonly copies?: Copies | undefined;
+
+  /**
+   * The same store and connections, for objects that the server encrypts with this key of the caller's (SSE-C), or with
+   * none. Throws `sse-c-needs-https`, and `bad-option` where there is no server.
+   */
+  withCustomerKey(key: KeyObject | undefined): Store;
 
   /** `s3://bucket/key` or `file:///path`, for messages and results. */
   url(key: string): string;

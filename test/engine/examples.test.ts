@@ -64,6 +64,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'data/db.tar'), readFileSync(scratch.source));
   writeFileSync(join(folder, 'data/small.gz'), gzipSync('small'));
   await library.writeKeyFile(join(folder, 'keys/backup.key'));
+  writeFileSync(join(folder, 'keys/customer.key'), Buffer.alloc(32), { mode: 0o600 });
   const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const pem = publicKey.export({ type: 'spki', format: 'pem' });
   const rsa = { type: 'raw-rsa', namespace: 'lab', name: 'safe', padding: 'oaep-sha256', publicKey: pem };

@@ -1,0 +1,211 @@
+/**
+ * Keys of the customer's (SSE-C): S3 encrypts with what it is given, and forgets it. The key goes to S3 over TLS and
+ * nowhere else; what is written under it is read with it, and with no other.
+ */
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { HeadObjectCommand, PutBucketEncryptionCommand } from '@aws-sdk/client-s3';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { readCustomerKey } from '../../src/keys/customer-key.ts';
+import { writeKeyFile } from '../../src/keys/key-file.ts';
+import type { PutRequest } from '../../src/put.ts';
+import { run } from '../support/cli.ts';
+import { BUCKET, openStage, PART_2_FAILS, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
+
+let stage: Stage;
+const bytesOf = (text: string) => Buffer.alloc(32, text);
+const keyOf = (text: string): KeyObject => createSecretKey(bytesOf(text));
+const customerKey = keyOf('customer');
+const other = keyOf('another');
+/** Of 32 times the word. */
+const told = { algorithm: 'AES256', customerKeyMd5: expect.stringMatching(/^[A-Za-z0-9+/]{22}==$/) };
+
+beforeAll(async () => {
+  stage = await openStage({ https: true });
+  await allow('NONE');
+});
+afterEach(() => stage.sandbox.setFaults(''));
+afterAll(() => stage.close());
+
+const allow = (type: 'NONE' | 'SSE-C') =>
+  stage.s3.send(
+    new PutBucketEncryptionCommand({
+      Bucket: BUCKET,
+      ServerSideEncryptionConfiguration: { Rules: [{ BlockedEncryptionTypes: { EncryptionType: [type] } }] },
+    }),
+  );
+
+/** Two parts, the last of them short. */
+const SHORT = PART_SIZE + 1000;
+const put = ({ source, target }: Pick<Plot, 'source' | 'target'>, request: Partial<PutRequest> = {}) =>
+  stage.shared.put({ source, target, partSize: PART_SIZE, customerKey, ...request });
+
+async function expectEqual(plot: Plot, key: KeyObject | undefined): Promise<void> {
+  const opened: Uint8Array[] = [];
+  const target = async (bytes: Uint8Array) => void opened.push(Buffer.from(bytes));
+  await stage.shared.get({ source: plot.target, target, customerKey: key });
+  expect(Buffer.concat(opened).equals(readFileSync(plot.source))).toBe(true);
+}
+
+const headOf = ({ key }: Plot) => stage.s3.send(new HeadObjectCommand({ Bucket: BUCKET, Key: key }));
+
+test('an upload that is interrupted goes on with the same key, and with no other', async () => {
+  const plot = stage.plot('resumed', SHORT);
+  await stage.failedPut(plot, PART_2_FAILS, 'store-unavailable', { partSize: PART_SIZE, customerKey });
+  for (const wrong of [other, undefined]) {
+    await expect(put(plot, { customerKey: wrong })).rejects.toMatchObject({
+      code: 'options-differ',
+      message: expect.stringContaining('key for SSE-C'),
+    });
+  }
+  expect(await put(plot)).toMatchObject({ sse: told, partsReused: 1, warnings: [] });
+  await expectEqual(plot, customerKey);
+});
+
+test('to read, the key is wanted, and the very key', async () => {
+  const plot = stage.plot('read', 1000);
+  expect(await put(plot)).toMatchObject({ sse: told });
+  const { target: source } = plot;
+  const get = (key: KeyObject | undefined) => stage.shared.get({ source, target: plot.back, customerKey: key });
+  await expect(get(undefined)).rejects.toMatchObject({ code: 'sse-c-missing-key', exit: 1 });
+  await expect(get(other)).rejects.toMatchObject({ code: 'sse-c-wrong-key', exit: 1 });
+  await stage.shared.verify({ source, customerKey });
+  expect((await stage.shared.inspect(source, { customerKey })).sse).toEqual(told);
+  const bare = stage.plot('read bare', 1000);
+  await put(bare, { customerKey: undefined });
+  const getBare = stage.shared.get({ source: bare.target, target: plot.back, customerKey });
+  await expect(getBare).rejects.toMatchObject({ code: 'sse-c-not-used' });
+  const listed = async (key?: KeyObject) => {
+    const states: string[] = [];
+    for await (const entry of stage.shared.list(`s3://${BUCKET}/read`, { customerKey: key })) {
+      if (entry.type === 'object') states.push(`${entry.object.slice(-4)} ${entry.state}`);
+    }
+    return states;
+  };
+  expect(await listed(customerKey)).toEqual(['read sealed', 'bare sealed']);
+  expect(await listed()).toEqual(['read unreadable', 'bare sealed']);
+});
+
+test.each([
+  ['another', other],
+  ['no', undefined],
+])('an object under %s key of the customer is seen, and replaced only when asked', async (name, before) => {
+  const plot = stage.plot(`replaced ${name}`, 1000);
+  await put(plot, { customerKey: before });
+  await expect(put(plot)).rejects.toMatchObject({ code: 'target-exists' });
+  await put(plot, { overwrite: true });
+  await expectEqual(plot, customerKey);
+  await put(plot, { overwrite: true, customerKey: before });
+  await expectEqual(plot, before);
+});
+
+test('sealed again: from one key to another, to none, and back', async () => {
+  const plot = stage.plot('resealed', 1000);
+  await put(plot);
+  const reseal = (request = {}) => stage.shared.reseal({ object: plot.target, partSize: PART_SIZE, ...request });
+  await reseal({ customerKey });
+  await expectEqual(plot, customerKey);
+  expect(await reseal({ oldCustomerKey: customerKey, customerKey: other })).toMatchObject({ sse: told });
+  await expectEqual(plot, other);
+  expect(await reseal({ oldCustomerKey: other })).toMatchObject({ sse: { algorithm: 'AES256' } });
+  await stage.expectEqual(plot);
+  await reseal({ customerKey });
+  await expectEqual(plot, customerKey);
+});
+
+test('rewrapped: S3 copies from one key to another', async () => {
+  const plot = stage.plot('rewrapped', 1000);
+  await put(plot, { format: 's3ec' });
+  const rewrap = (request = {}) => stage.shared.rewrap({ object: plot.target, ...request });
+  await expect(rewrap()).rejects.toMatchObject({ code: 'sse-c-missing-key' });
+  expect(await rewrap({ oldCustomerKey: customerKey, customerKey: other })).toMatchObject({ sse: told });
+  await expectEqual(plot, other);
+  await rewrap({ oldCustomerKey: other });
+  expect((await headOf(plot)).SSECustomerAlgorithm).toBeUndefined();
+});
+
+test('a bucket that blocks SSE-C: the hint allows it', async () => {
+  const plot = stage.plot('blocked', SHORT);
+  await allow('SSE-C');
+  const hint = expect.stringContaining('BlockedEncryptionTypes');
+  await expect(put(plot)).rejects.toMatchObject({ code: 'sse-c-blocked', exit: 1, hint });
+  await expect(put({ ...plot, source: stage.plot('blocked small', 1000).source })).rejects.toMatchObject({
+    code: 'sse-c-blocked',
+  });
+  expect(await stage.uploadIds(plot)).toEqual([]);
+  await allow('NONE');
+});
+
+test('not with another way, not with an instruction file, not in a directory', async () => {
+  const plot = stage.plot('refused', 1000);
+  const refused = { code: 'bad-option', exit: 2 };
+  await expect(put(plot, { sse: { algorithm: 'aws:kms' } })).rejects.toMatchObject(refused);
+  await expect(put(plot, { format: 's3ec', instructionFile: true })).rejects.toMatchObject(refused);
+  await expect(put({ ...plot, target: `file://${stage.folder}/x` })).rejects.toMatchObject(refused);
+});
+
+describe('the key', () => {
+  test('is a file of 32 bytes, for its owner alone', async () => {
+    const file = join(stage.folder, 'a.key');
+    writeFileSync(file, bytesOf('customer'), { mode: 0o600 });
+    expect((await readCustomerKey(file)).export()).toEqual(bytesOf('customer'));
+    chmodSync(file, 0o640);
+    await expect(readCustomerKey(file)).rejects.toMatchObject({
+      code: 'bad-key-file',
+      hint: expect.stringContaining('chmod'),
+    });
+    writeFileSync(join(stage.folder, 'b.key'), 'short', { mode: 0o600 });
+    await expect(readCustomerKey(join(stage.folder, 'b.key'))).rejects.toMatchObject({ code: 'bad-key-file' });
+  });
+
+  test('goes over HTTPS alone, on this machine too and whatever is allowed', async () => {
+    const plot = stage.plot('http', 1000);
+    const http = await openStage();
+    try {
+      await using engine = http.engine(plot, { allowHttp: true });
+      const source = `s3://${BUCKET}/http`;
+      const calls = [
+        engine.put({ ...plot, customerKey }),
+        engine.get({ source, target: plot.back, customerKey }),
+        engine.verify({ source, customerKey }),
+        engine.inspect(source, { customerKey }),
+        engine.reseal({ object: source, customerKey }),
+        engine.rewrap({ object: source, oldCustomerKey: customerKey }),
+        engine.list(source, { customerKey }).next(),
+      ];
+      for (const { reason } of (await Promise.allSettled(calls)) as PromiseRejectedResult[]) {
+        expect(reason).toMatchObject({ code: 'sse-c-needs-https', exit: 2 });
+      }
+      expect(http.requests).toEqual([]);
+    } finally {
+      await http.close();
+      for (const [name, value] of Object.entries(stage.sandbox.env)) vi.stubEnv(name, value);
+      vi.stubEnv('AWS_MAX_ATTEMPTS', '1');
+    }
+  });
+
+  test('stands in nothing that is kept or said', async () => {
+    const plot = stage.plot('secret', SHORT);
+    const errors: unknown[] = [];
+    const onEvent: PutRequest['onEvent'] = (event) => void errors.push(event);
+    await stage.failedPut(plot, PART_2_FAILS, 'store-unavailable', { partSize: PART_SIZE, customerKey, onEvent });
+    errors.push(await put(plot, { customerKey: other }).catch((error) => error));
+    const file = join(stage.folder, 'customer.key');
+    const secret = bytesOf('customer');
+    writeFileSync(file, secret, { mode: 0o600 });
+    await writeKeyFile(join(stage.folder, 'raw.key'));
+    const small = stage.plot('secret small', 1000);
+    const flags = ['--raw-key', join(stage.folder, 'raw.key'), '--state-dir', plot.stateDir, '--json', '-v'];
+    const { last, stdout, stderr } = await run(['put', small.source, small.target, '--sse-c', file, ...flags]);
+    expect(last).toMatchObject({ type: 'result', sse: told });
+
+    const kept = readdirSync(plot.stateDir).map((name) => readFileSync(join(plot.stateDir, name)).toString('latin1'));
+    const said = [stdout, stderr, inspect(errors, { depth: 20, showHidden: true }), JSON.stringify(stage.requests)];
+    expect(kept.join('')).toContain('customerKeyMd5');
+    for (const form of [secret.toString('latin1'), secret.toString('base64').slice(0, 40), secret.toString('hex')]) {
+      expect([...kept, ...said].filter((text) => text.includes(form))).toEqual([]);
+    }
+  });
+});
