@@ -6,6 +6,7 @@
 
 import { resolve } from 'node:path';
 import { type ReadableStream, TransformStream } from 'node:stream/web';
+import { type Diagnosis, type DoctorRequest, doctor } from './doctor.ts';
 import type { Engine, EngineOptions, ResealRequest, RewrapRequest } from './engine/api.ts';
 import { EngineKeys } from './engine/keys.ts';
 import { SealiftError } from './errors.ts';
@@ -28,7 +29,7 @@ import { type Plan, type PlanRequest, plan } from './plan.ts';
 import { type PutRequest, put } from './put.ts';
 import { reseal } from './reseal.ts';
 import { rewrap } from './rewrap.ts';
-import { type ObjectUrl, parseObjectUrl } from './stores/object-url.ts';
+import { type ObjectUrl, parseBucketUrl, parseObjectUrl } from './stores/object-url.ts';
 import { openStore, resolveStore } from './stores/open.ts';
 import { type VerifyRequest, verify } from './verify.ts';
 
@@ -134,6 +135,13 @@ class Workshop implements Engine {
     } catch (error) {
       throw SealiftError.from(error);
     }
+  }
+
+  doctor(request: DoctorRequest): Promise<Diagnosis> {
+    return this.#coded(async () => {
+      const url = parseBucketUrl(request.bucket);
+      return await doctor(request, { url: request.bucket, key: '', ...(await this.#shared(url)) }, this.#tools);
+    });
   }
 
   jobs(): (JobSummary | DamagedJob)[] {

@@ -66,6 +66,7 @@ export const CODES = {
   'object-archived': failed,
   'bucket-not-found': failed,
   'access-denied': failed,
+  'policy-denied': failed,
   'wrong-region': failed,
   'credentials-missing': failed,
   'credentials-expired': failed,

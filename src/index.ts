@@ -2,6 +2,8 @@
  * Sealift's front door for programs. README lists what goes through it; the examples at each are run by a test.
  */
 
+export type { UploadFinding } from './doctor/uploads.ts';
+export type { Change, Diagnosis, DoctorRequest, Finding } from './doctor.ts';
 export type { Engine, EngineOptions, ResealRequest, RewrapRequest } from './engine/api.ts';
 export {
   type KmsKeyring,

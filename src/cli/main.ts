@@ -4,6 +4,7 @@ import { SealiftError } from '../errors.ts';
 import { addCancel } from './cancel.ts';
 import { addCompletion } from './completion.ts';
 import { addDemo } from './demo.ts';
+import { addDoctor } from './doctor.ts';
 import { addGet } from './get.ts';
 import { addInspect } from './inspect.ts';
 import { addJobs } from './jobs.ts';
@@ -36,6 +37,7 @@ const COMMANDS = [
   addResume,
   addCancel,
   addKeygen,
+  addDoctor,
   addSandbox,
   addDemo,
   addCompletion,

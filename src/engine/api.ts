@@ -1,5 +1,6 @@
 /** What an engine is to those who use it: its options, and its calls. */
 import type { ReadableStream } from 'node:stream/web';
+import type { Diagnosis, DoctorRequest } from '../doctor.ts';
 import type { GetRequest, OpenRequest } from '../get.ts';
 import type { Inspection, InspectOptions } from '../inspect.ts';
 import type { JobResult, RunOptions } from '../job.ts';
@@ -162,6 +163,17 @@ export interface Engine extends AsyncDisposable {
    * }
    */
   list(prefix: string, options?: ListOptions): AsyncGenerator<Listing, void>;
+  /**
+   * What is right and wrong with a bucket, and which uploads are open in it. `approve` is shown what would close the gaps,
+   * in one change a setting, and says whether to do it; without it nothing is changed. Throws `bad-url`,
+   * `bucket-not-found`; what is denied is told.
+   *
+   * @example
+   * const { findings, uploads } = await engine.doctor({ bucket: 's3://backups' });
+   * for (const { check, state, found, remedy } of findings) if (state === 'gap') console.log(check, found, remedy);
+   * console.log(uploads.length);
+   */
+  doctor(request: DoctorRequest): Promise<Diagnosis>;
   /**
    * All jobs of the state folder, oldest first.
    *

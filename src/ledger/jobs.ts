@@ -51,6 +51,28 @@ export function summarizeJob(stateDir: string, jobId: string): JobSummary {
   });
 }
 
+/** Every upload that a job of the folder has, or had and could not abort. A ledger that cannot be read tells of none. */
+export function listUploads(stateDir: string): { job: string; uploadId: string }[] {
+  return readdirSync(stateDir).flatMap((name) => {
+    const id = jobIdOfFile(name);
+    if (id === undefined) return [];
+    const files = jobFiles(stateDir, id);
+    try {
+      const attempts = guarded(files, () => {
+        const db = openToRead(files.db);
+        try {
+          return [readAttempt(db, files), ...readLost(db, files)];
+        } finally {
+          db.close();
+        }
+      });
+      return attempts.flatMap((attempt) => (attempt?.outsideId ? [{ job: id, uploadId: attempt.outsideId }] : []));
+    } catch {
+      return [];
+    }
+  });
+}
+
 /** Throws `job-busy` where the job is there and not over, and what `summarizeJob` throws where that cannot be known. */
 export function refuseUnfinished(files: JobFiles): void {
   try {

@@ -43,6 +43,15 @@ export function parsePrefixUrl(text: string): ObjectUrl {
   return parse(text, { whole: false });
 }
 
+/** `s3://bucket`, with or without a slash behind it. Throws `bad-url`. */
+export function parseBucketUrl(text: string): ObjectUrl {
+  const url = parse(text, { whole: false });
+  if ('bucket' in url && url.key === '') return url;
+  throw new SealiftError('bad-url', `Not a bucket's URL: ${JSON.stringify(text)}`, {
+    hint: 'Write it as s3://bucket.',
+  });
+}
+
 /** The inverse of `parseObjectUrl`. */
 export function formatObjectUrl(url: ObjectUrl): string {
   return 'bucket' in url ? `s3://${url.bucket}/${url.key}` : fileUrlOf(resolve(url.directory, url.key));

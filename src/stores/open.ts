@@ -8,6 +8,7 @@ import type { CredentialProvider, Credentials, S3Options, S3Settings } from './a
 import { type DirectorySettings, DirectoryStore } from './directory.ts';
 import { LimitedStore } from './limited.ts';
 import type { ObjectUrl } from './object-url.ts';
+import type { S3Bucket } from './s3-bucket.ts';
 import type { Store } from './store.ts';
 
 /** Everything a thread needs to reach one bucket or directory, except credentials. Structured-cloneable. */
@@ -48,4 +49,16 @@ async function openUnlimited(settings: StoreSettings, { credentials, onRetry }: 
   if ('directory' in settings) return new DirectoryStore(settings);
   const { S3Store } = await import('./s3.ts');
   return new S3Store({ settings, credentials: credentials as CredentialProvider, onRetry });
+}
+
+/** A bucket as a whole, by what its objects are reached with. */
+export async function openBucket({
+  settings,
+  credentials,
+}: {
+  settings: StoreSettings;
+  credentials: StoreCredentials;
+}): Promise<S3Bucket> {
+  const { S3Bucket } = await import('./s3-bucket.ts');
+  return new S3Bucket({ settings: settings as S3Settings, credentials: credentials as CredentialProvider });
 }

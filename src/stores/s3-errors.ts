@@ -26,6 +26,18 @@ const PERMISSIONS = {
   ListParts: 's3:ListMultipartUploadParts',
   ListMultipartUploads: 's3:ListBucketMultipartUploads',
   ListObjectsV2: 's3:ListBucket',
+  GetBucketPolicy: 's3:GetBucketPolicy',
+  PutBucketPolicy: 's3:PutBucketPolicy',
+  GetBucketEncryption: 's3:GetEncryptionConfiguration',
+  PutBucketEncryption: 's3:PutEncryptionConfiguration',
+  GetBucketVersioning: 's3:GetBucketVersioning',
+  PutBucketVersioning: 's3:PutBucketVersioning',
+  GetBucketLifecycleConfiguration: 's3:GetLifecycleConfiguration',
+  PutBucketLifecycleConfiguration: 's3:PutLifecycleConfiguration',
+  GetBucketOwnershipControls: 's3:GetBucketOwnershipControls',
+  PutBucketOwnershipControls: 's3:PutBucketOwnershipControls',
+  GetPublicAccessBlock: 's3:GetBucketPublicAccessBlock',
+  PutPublicAccessBlock: 's3:PutBucketPublicAccessBlock',
 } as const;
 
 export type S3Call = keyof typeof PERMISSIONS;
@@ -218,19 +230,35 @@ export function wrongCustomerKey(url: string): SealiftError {
 }
 
 /** A text as one word of a shell. */
-function shellWord(text: string): string {
+export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-function judgeStatus(failure: Failure, status: number, { call }: CallContext): Verdict {
+function judgeStatus(failure: Failure, status: number, { call, url }: CallContext): Verdict {
   if (isThrottling(failure)) return ['store-throttled', TRY_LATER];
   // An answer of success that cannot be read is no success, and may have been one.
   if (status >= 500 || status < 300 || failure.name === 'RequestTimeout') return ['store-unavailable', TRY_LATER];
   if (status === 404 && call === 'HeadBucket') return BY_NAME.NoSuchBucket!;
   if (status === 404 && OF_AN_UPLOAD.has(call)) return BY_NAME.NoSuchUpload!;
   if (status === 404) return ['object-not-found', 'Check the bucket and the key: they are case-sensitive.'];
-  if (status === 403) return ['access-denied', `${call} needs ${PERMISSIONS[call]}.`];
+  if (status === 403) return judgeRefusal(failure, call, url);
   return ['store-error', 'The store refused the request; its message says why.'];
+}
+
+/** S3 names the kind of the policy that has an explicit deny, and not what it demands. A bucket's own can be looked at. */
+function judgeRefusal({ message }: Failure, call: S3Call, url: string): Verdict {
+  if (!message.includes('explicit deny')) return ['access-denied', `${call} needs ${PERMISSIONS[call]}.`];
+  if (!message.includes('resource-based policy')) {
+    return [
+      'policy-denied',
+      'A policy of the account or the organization denies it, whatever else is allowed: ask whoever keeps it.',
+    ];
+  }
+  const [bucket] = /^s3:\/\/[^/]*/.exec(url) ?? [];
+  return [
+    'policy-denied',
+    `The bucket's policy denies it: it may demand https://, --sse kms:KEY with one key, or a --tag. \`sealift doctor ${bucket}\` shows what.`,
+  ];
 }
 
 /** What came of a request that was answered nothing: anything but the network's trouble is our own. */

@@ -149,6 +149,7 @@ describe('help', () => {
       'resume',
       'cancel',
       'keygen',
+      'doctor',
       'sandbox',
       'demo',
       'completion',

@@ -62,11 +62,11 @@ function makeStore(changes: Partial<S3Settings> = {}): S3Store {
 function s3Says(
   status: number,
   code: string,
-  { headers = {}, more = '' }: { headers?: object; more?: string } = {},
+  { headers = {}, message = 'Words of S3', more = '' }: { headers?: object; message?: string; more?: string } = {},
 ): Answer {
   return (_, response) => {
     response.writeHead(status, { ...headers, 'content-type': 'application/xml' });
-    response.end(`<?xml version="1.0"?><Error><Code>${code}</Code><Message>Words of S3</Message>${more}</Error>`);
+    response.end(`<?xml version="1.0"?><Error><Code>${code}</Code><Message>${message}</Message>${more}</Error>`);
   };
 }
 
@@ -96,6 +96,18 @@ describe('an error of S3', () => {
     ['a denied write', put, s3Says(403, 'AccessDenied'), { code: 'access-denied', hint: /s3:PutObject/ }],
     ['a denied part', sendPart, s3Says(403, 'AccessDenied'), { code: 'access-denied', hint: /s3:PutObject/ }],
     ['a denied read', read, s3Says(403, 'AccessDenied'), { code: 'access-denied', hint: /s3:GetObject/ }],
+    [
+      "a denial by the bucket's policy",
+      put,
+      s3Says(403, 'AccessDenied', { message: 'not authorized, with an explicit deny in a resource-based policy' }),
+      { code: 'policy-denied', hint: /https:.*--sse.*--tag.*`sealift doctor s3:\/\/backups`/ },
+    ],
+    [
+      "a denial by the organization's policy",
+      put,
+      s3Says(403, 'AccessDenied', { message: 'not authorized, with an explicit deny in a service control policy' }),
+      { code: 'policy-denied', hint: /organization/ },
+    ],
     [
       'a denied head',
       head,

@@ -1,0 +1,253 @@
+/**
+ * `doctor`: what is right and wrong with a bucket, and how it is put right. It reads every setting once, judges them, and
+ * looks at the uploads in progress. What it would change is shown first; a setting is written only if it still is what was
+ * shown, and then all is looked at again, so that what is told at the end is what is there.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { type AnyCheck, judge, type Wishes } from './doctor/check.ts';
+import { CHECKS } from './doctor/checks.ts';
+import { demandsOf } from './doctor/demands.ts';
+import { newStatements, remedyOf } from './doctor/remedy.ts';
+import { findUploads, type UploadFinding } from './doctor/uploads.ts';
+import { type ErrorCode, SealiftError } from './errors.ts';
+import type { Place, RunOptions, Tools } from './job.ts';
+import type { S3Settings } from './stores/aws-settings.ts';
+import type { BucketSettings, SettingName } from './stores/bucket-settings.ts';
+import { openBucket } from './stores/open.ts';
+import type { S3Bucket } from './stores/s3-bucket.ts';
+
+/** What one check came to. */
+export interface Finding {
+  /** `transport`, `tls`, `encryption`, `bucket-key`, `sse-c`, `versioning`, `lifecycle`, `ownership`, `public-access`, … */
+  check: string;
+  /** `unknown`: it could not be looked at. `note`: neither right nor wrong, but worth knowing. */
+  state: 'ok' | 'gap' | 'unknown' | 'note';
+  found: string;
+  /** Why it matters. */
+  why: string;
+  /** Of a gap, how it is closed; of what is unknown, what is needed to know. Else ''. */
+  remedy: string;
+}
+
+/** A setting, as it is and as it is to be, in S3's own shapes. */
+export interface Change {
+  setting: string;
+  /** Null where it is not set. */
+  before: unknown;
+  after: unknown;
+  /** Of a policy, the statements that are put into it; all others stay as they are. */
+  added?: unknown[] | undefined;
+  /** What it does that its reader might not want. */
+  consequences: string[];
+}
+
+/** What there is to say of a bucket. */
+export interface Diagnosis {
+  bucket: string;
+  findings: Finding[];
+  uploads: UploadFinding[];
+  /** Changes that were made. */
+  applied: Change[];
+  /** What could not be changed, and why. */
+  warnings: string[];
+}
+
+/** Which bucket, what is wanted of it, and whether it may be put right. */
+export interface DoctorRequest extends Pick<RunOptions, 'signal'> {
+  /** `s3://bucket`. */
+  bucket: string;
+  /** Is shown what would close the gaps, and says whether to do it. Without it nothing is changed. */
+  approve?: ((changes: readonly Change[]) => boolean | Promise<boolean>) | undefined;
+  /** SSE-C is to be allowed: unblocked where it is blocked. */
+  allowSseC?: boolean | undefined;
+  /** How every object is to be encrypted at rest. A key is named by its whole ARN. */
+  requireSse?: Wishes['requireSse'];
+  /** A tag that every object is to come with. */
+  requireTag?: Wishes['requireTag'];
+  /** Checks that are not to be made, by name. */
+  skip?: readonly string[] | undefined;
+}
+
+/** A setting as it was seen, or why it could not be. */
+type Seen = { value: BucketSettings[SettingName] | undefined } | { refusal: SealiftError };
+type Look = ReadonlyMap<SettingName, Seen>;
+
+/** Throws `bad-option`, `bucket-not-found`, and what makes every call fail. Of what is denied it tells. */
+export async function doctor(request: DoctorRequest, place: Place, tools: Pick<Tools, 'stateDir'>): Promise<Diagnosis> {
+  const { signal, approve } = request;
+  const settings = place.settings as S3Settings;
+  const wishes = wishesOf(request, settings);
+  const checks = checksFor(request, wishes);
+  const bucket = await openBucket(place);
+  try {
+    await reach(bucket, signal);
+    let look = await lookAt(bucket, checks, signal);
+    const changes = changesOf(look, checks, wishes);
+    const warnings: string[] = [];
+    const applied: Change[] = [];
+    if (approve && changes.length > 0 && (await approve(changes))) {
+      for (const change of changes) {
+        const refusal = await apply(bucket, change, signal);
+        if (refusal === undefined) applied.push(change);
+        else warnings.push(refusal);
+      }
+      look = await lookAt(bucket, checks, signal);
+    }
+    const findings = findingsOf(look, checks, wishes);
+    const uploads = await uploadsOf({ bucket, place, findings }, tools.stateDir, signal);
+    return { bucket: settings.bucket, findings, uploads, applied, warnings };
+  } finally {
+    bucket.close();
+  }
+}
+
+function checksFor({ skip = [] }: DoctorRequest, wishes: Wishes): AnyCheck[] {
+  const unknown = skip.find((name) => !CHECKS.some((check) => check.name === name));
+  if (unknown !== undefined) {
+    throw new SealiftError('bad-option', `There is no check ${JSON.stringify(unknown)} to skip`, {
+      hint: `The checks are ${CHECKS.map(({ name }) => name).join(', ')}.`,
+    });
+  }
+  return CHECKS.filter(({ name, isWanted }) => !skip.includes(name) && (isWanted?.(wishes) ?? true));
+}
+
+function wishesOf({ allowSseC = false, requireSse, requireTag }: DoctorRequest, settings: S3Settings): Wishes {
+  const { bucket, region, endpoint } = settings;
+  if (requireSse?.keyId !== undefined && !/^arn:[\w-]+:kms:[^:]+:\d{12}:key\/.+$/.test(requireSse.keyId)) {
+    throw new SealiftError('bad-option', `A policy cannot require the key ${JSON.stringify(requireSse.keyId)}`, {
+      hint: 'Name it by its whole ARN, arn:aws:kms:REGION:ACCOUNT:key/ID, which writers then have to do as well.',
+    });
+  }
+  if (requireSse && allowSseC) {
+    throw new SealiftError('bad-option', 'An object with SSE-C has no other encryption at rest', {
+      hint: 'Leave --require-sse away, or --allow-sse-c.',
+    });
+  }
+  const partition = region.startsWith('cn-') ? 'aws-cn' : region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws';
+  const plainHttp = endpoint?.startsWith('http:') ?? false;
+  return { bucket, partition, plainHttp, allowSseC, requireSse, requireTag };
+}
+
+/** A bucket whose policy keeps us from listing it is there. */
+async function reach(bucket: S3Bucket, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await bucket.check({ signal });
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+  }
+}
+
+async function lookAt(bucket: S3Bucket, checks: readonly AnyCheck[], signal: AbortSignal | undefined): Promise<Look> {
+  const names = [...new Set(checks.map(({ setting }) => setting))];
+  const looks = names.map(async (name): Promise<[SettingName, Seen]> => {
+    try {
+      return [name, { value: await bucket.read(name, { signal }) }];
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      return [name, { refusal: SealiftError.from(error) }];
+    }
+  });
+  return new Map(await Promise.all(looks));
+}
+
+/** What is refused to us, or is nothing the server knows: no reason not to look at the rest. */
+const REFUSALS: readonly ErrorCode[] = ['access-denied', 'policy-denied', 'store-error'];
+
+function isRefusal(error: unknown): boolean {
+  return REFUSALS.includes(SealiftError.from(error).code);
+}
+
+function findingsOf(look: Look, checks: readonly AnyCheck[], wishes: Wishes): Finding[] {
+  const findings = checks.map((check): Finding => {
+    const { name, why, setting } = check;
+    const seen = look.get(setting)!;
+    if ('refusal' in seen) {
+      return { check: name, state: 'unknown', found: seen.refusal.message, why, remedy: seen.refusal.hint };
+    }
+    const { found, mended, remedy } = judge(check, seen.value, wishes);
+    if (mended === undefined && remedy === undefined) return { check: name, state: 'ok', found, why, remedy: '' };
+    return {
+      check: name,
+      state: 'gap',
+      found,
+      why,
+      remedy: remedy ?? remedyOf(setting, { bucket: wishes.bucket, before: seen.value as never, after: mended! }),
+    };
+  });
+  const policy = look.get('policy');
+  const demands = policy && 'value' in policy ? demandsOf(policy.value as string | undefined) : [];
+  return [
+    ...findings,
+    ...demands.map(
+      (demand): Finding => ({
+        check: 'demand',
+        state: 'note',
+        why: 'The policy refuses what does not comply.',
+        ...demand,
+      }),
+    ),
+  ];
+}
+
+/** One change a setting, of all its checks together. */
+function changesOf(look: Look, checks: readonly AnyCheck[], wishes: Wishes): Change[] {
+  const changes: Change[] = [];
+  for (const [setting, seen] of look) {
+    if ('refusal' in seen) continue;
+    let value: unknown = seen.value;
+    const consequences: string[] = [];
+    for (const check of checks.filter((candidate) => candidate.setting === setting)) {
+      const { mended, consequence } = judge(check, value, wishes);
+      if (mended === undefined) continue;
+      value = mended;
+      if (consequence !== undefined) consequences.push(consequence);
+    }
+    if (value === seen.value) continue;
+    const added = setting === 'policy' ? newStatements(seen.value as string | undefined, value as string) : undefined;
+    changes.push({ setting, before: seen.value ?? null, after: value, added, consequences });
+  }
+  return changes;
+}
+
+/** Makes a change if its setting still is what was shown. Resolves to why it could not be made. */
+async function apply(
+  bucket: S3Bucket,
+  { setting, before, after }: Change,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  const name = setting as SettingName;
+  try {
+    const now = (await bucket.read(name, { signal })) ?? null;
+    if (!isDeepStrictEqual(now, before))
+      return `The ${setting} of the bucket was changed by somebody else meanwhile, and was left alone`;
+    await bucket.write(name, after as never, { signal });
+    return undefined;
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    const { message, hint } = SealiftError.from(error);
+    return `The ${setting} of the bucket could not be changed: ${message}. ${hint}`;
+  }
+}
+
+/** Uploads are told of, whatever they are; that they cannot be looked for is a finding. */
+async function uploadsOf(
+  { bucket, place, findings }: { bucket: S3Bucket; place: Place; findings: Finding[] },
+  stateDir: string,
+  signal: AbortSignal | undefined,
+): Promise<UploadFinding[]> {
+  const bucketName = (place.settings as S3Settings).bucket;
+  try {
+    return await findUploads({ bucket, store: place.store, bucketName }, { stateDir, signal });
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    const { message: found, hint: remedy } = SealiftError.from(error);
+    findings.push({
+      check: 'uploads',
+      state: 'unknown',
+      found,
+      why: 'Parts of uploads in progress are billed.',
+      remedy,
+    });
+    return [];
+  }
+}

@@ -1,0 +1,38 @@
+/** How a gap is closed by hand: a command of the AWS CLI, or the statement that the policy lacks. */
+import { isDeepStrictEqual } from 'node:util';
+import { type BucketSettings, type SettingName, settingInput } from '../stores/bucket-settings.ts';
+import { shellWord } from '../stores/s3-errors.ts';
+import { type Statement, statementsOf } from './policy.ts';
+
+const CALLS: Readonly<Record<Exclude<SettingName, 'policy'>, string>> = {
+  encryption: 'put-bucket-encryption',
+  versioning: 'put-bucket-versioning',
+  lifecycle: 'put-bucket-lifecycle-configuration',
+  ownership: 'put-bucket-ownership-controls',
+  publicAccess: 'put-public-access-block',
+};
+
+export function remedyOf<Name extends SettingName>(
+  setting: Name,
+  { bucket, before, after }: { bucket: string; before: BucketSettings[Name] | undefined; after: BucketSettings[Name] },
+): string {
+  if (setting === 'policy') {
+    const added = newStatements(before as string | undefined, after as string);
+    return `Add to the policy: ${added.map((statement) => JSON.stringify(statement)).join(', ')}`;
+  }
+  const input = settingInput[setting as Name](after as never);
+  const flags = Object.entries(input).flatMap(([field, value]) => (value === undefined ? [] : [flagOf(field, value)]));
+  return `aws s3api ${CALLS[setting as keyof typeof CALLS]} --bucket ${bucket} ${flags.join(' ')}`;
+}
+
+/** The AWS CLI names its flags after S3's fields, with hyphens, and takes JSON. */
+function flagOf(field: string, value: unknown): string {
+  const flag = field.replace(/(?<!^)[A-Z]/g, '-$&').toLowerCase();
+  return `--${flag} ${shellWord(typeof value === 'string' ? value : JSON.stringify(value))}`;
+}
+
+/** Statements of a policy that were not there before, or not so. */
+export function newStatements(before: string | undefined, after: string): Statement[] {
+  const old = statementsOf(before);
+  return statementsOf(after).filter((statement) => !old.some((other) => isDeepStrictEqual(other, statement)));
+}
