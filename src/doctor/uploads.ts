@@ -1,6 +1,6 @@
 /** Uploads in progress: whose they are, how old, and how many bytes they keep. */
 import { SealiftError } from '../errors.ts';
-import { Ledger } from '../ledger/ledger.ts';
+import { listUploads } from '../ledger/jobs.ts';
 import type { OpenUpload, S3Bucket } from '../stores/s3-bucket.ts';
 import { shellWord } from '../stores/s3-errors.ts';
 import type { Store } from '../stores/store.ts';
@@ -32,7 +32,7 @@ export async function findUploads(
   { bucket, store, bucketName }: { bucket: S3Bucket; store: Store; bucketName: string },
   { stateDir, signal }: { stateDir: string; signal?: AbortSignal | undefined },
 ): Promise<UploadFinding[]> {
-  const jobs = new Map(Ledger.uploads(stateDir).map(({ uploadId, job }) => [uploadId, job]));
+  const jobs = new Map(listUploads(stateDir).map(({ uploadId, job }) => [uploadId, job]));
   const open: OpenUpload[] = [];
   for await (const upload of bucket.uploads({ signal })) {
     open.push(upload);

@@ -26,16 +26,7 @@ import {
 } from './files.ts';
 import { GroupCommit } from './group-commit.ts';
 import { checkPlace, placeOf, readJob, type StoredJob, writeJob } from './job-row.ts';
-import {
-  listJobs,
-  listUploads,
-  locked,
-  pruneJobs,
-  refuseUnfinished,
-  removeJob,
-  removeJobFiles,
-  summarizeJob,
-} from './jobs.ts';
+import { listJobs, locked, pruneJobs, refuseUnfinished, removeJob, removeJobFiles, summarizeJob } from './jobs.ts';
 import type { JobLock } from './lock.ts';
 import { PartRows } from './part-rows.ts';
 import { checkSchema, takeSteps } from './schema.ts';
@@ -59,7 +50,6 @@ export class Ledger implements Disposable {
   static readonly summary = summarizeJob;
   static readonly remove = removeJob;
   static readonly prune = pruneJobs;
-  static readonly uploads = listUploads;
 
   readonly #files: JobFiles;
   readonly #lock: JobLock;

@@ -145,6 +145,7 @@ describe('help', () => {
       'rewrap',
       'inspect',
       'ls',
+      'plan',
       'jobs',
       'resume',
       'cancel',
