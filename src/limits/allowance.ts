@@ -8,11 +8,11 @@
  *   additive increase, multiplicative decrease, as TCP has it (Chiu and Jain, 1989). Like TCP it halves once for all
  *   that was in flight.
  * - Beyond that number it climbs only where lanes earn the memory that their parts take. Whether those there are do so is
- *   asked by doing without a third of them, every second round: they do if each round with them was faster than its
- *   neighbours without, by half of what they are more. Then half as many again are begun, and asked the same. New lanes
- *   never gain more than those before them did, so a line that is full is not even tried with more; and noise must strike
- *   every second round, and no other, to be taken for a gain. It is asked seldom, and more seldom each time. So what a
- *   long job holds is what a short one does, unless there is something to be gained.
+ *   asked by doing without a third of them every second round: they do if even the slowest round with them was faster
+ *   than the fastest without, by half of what they are more. Then half as many again are begun, and asked the same. New
+ *   lanes never gain more than those before them did, so a line that is full is not even tried with more; and noise must
+ *   strike every second round, and no other, to be taken for a gain. It is asked seldom, and more seldom each time. So
+ *   what a long job holds is what a short one does, unless there is something to be gained.
  * - Where parts take twice the time under the same number, for three rounds running, there is a queue somewhere: it
  *   halves too. A single slow round is the noise of a busy machine.
  *
@@ -53,8 +53,8 @@ const LEAST_ROUND_MS = 500;
 const STEP = 3 / 2;
 /** Of what lanes would add if those before them did nothing but wait for answers. */
 const WORTH = 1 / 2;
-/** Rounds with them that must be better than those before and behind. */
-const WINS = 2;
+/** Rounds with them. */
+const TURNS = 3;
 const LATENCY_RISE = 2;
 const SLOW_ROUNDS = 3;
 /** The first round has the start of the threads in it: nothing is compared with that. */
@@ -64,11 +64,13 @@ const PATIENCE = 4;
 /** Some minutes: what a line can take changes with the hour. */
 const MOST_HELD_ROUNDS = 512;
 
-/** Do the lanes earn their keep that there are beyond `fewer`? */
+/** Do the lanes earn their keep that there are beyond `fewer`? Rates in bytes a millisecond. */
 interface Trial {
   fewer: number;
-  /** Rounds with them that were better. */
-  wins: number;
+  slowestWith: number;
+  fastestWithout: number;
+  /** Rounds with them to come. */
+  turns: number;
 }
 
 export class Allowance {
@@ -92,8 +94,8 @@ export class Allowance {
   /** The number there is when nothing is on trial. */
   #kept: number;
   #trial: Trial | undefined;
-  /** The last round: on trial, what the next one is compared with; else the last one that was not slow. */
-  #last: Round | undefined;
+  /** The last round under that number that was not slow. */
+  #held: Round | undefined;
   /** Rounds since then that were. */
   #slowRounds = 0;
   #heldRounds = 0;
@@ -163,42 +165,43 @@ export class Allowance {
   }
 
   #hold(round: Round): void {
-    if (this.#last && round.laneMsPerByte > LATENCY_RISE * this.#last.laneMsPerByte) {
+    if (this.#held && round.laneMsPerByte > LATENCY_RISE * this.#held.laneMsPerByte) {
       this.#slowRounds++;
       if (this.#slowRounds === SLOW_ROUNDS) this.#halve('latency');
       return;
     }
-    this.#last = round;
+    this.#held = round;
     this.#slowRounds = 0;
     this.#heldRounds++;
     if (this.#heldRounds < this.#roundsToHold || this.#kept === this.#range.most) return;
     const fewer = Math.min(this.#kept - 1, Math.ceil(this.#kept / STEP));
-    this.#trial = { fewer, wins: 0 };
+    this.#trial = { fewer, slowestWith: round.bytesPerMs, fastestWithout: 0, turns: TURNS };
     this.#move(fewer);
   }
 
-  #judge(trial: Trial, round: Round): void {
-    const before = this.#last!;
-    this.#last = round;
+  #judge(trial: Trial, { bytesPerMs }: Round): void {
     const isWith = this.#count === this.#kept;
-    const [withThem, without] = isWith ? [round, before] : [before, round];
+    if (isWith) {
+      trial.slowestWith = Math.min(trial.slowestWith, bytesPerMs);
+      trial.turns--;
+    } else {
+      trial.fastestWithout = Math.max(trial.fastestWithout, bytesPerMs);
+    }
     const enough = 1 + WORTH * (this.#kept / trial.fewer - 1);
-    if (withThem.bytesPerMs < enough * without.bytesPerMs) this.#endTrial();
-    else if (!isWith) this.#move(this.#kept);
-    else if (++trial.wins < WINS) this.#move(trial.fewer);
-    else this.#climb(round);
+    if (trial.slowestWith < enough * trial.fastestWithout) this.#endTrial();
+    else if (trial.turns === 0) this.#climb(bytesPerMs);
+    else this.#move(isWith ? trial.fewer : this.#kept);
   }
 
-  /** Those there are earn their keep. The last round was theirs: what the next ones have to be better than. */
-  #climb(round: Round): void {
+  /** Those there are earn their keep, and do so many bytes a millisecond: do more? */
+  #climb(fastestWithout: number): void {
     const fewer = this.#kept;
     const more = Math.min(this.#range.most, Math.max(fewer + 1, Math.floor(fewer * STEP)));
     if (more === fewer) {
       this.#endTrial();
     } else {
       this.#keep(more, 'throughput');
-      this.#last = round;
-      this.#trial = { fewer, wins: 0 };
+      this.#trial = { fewer, slowestWith: Number.POSITIVE_INFINITY, fastestWithout, turns: TURNS };
     }
   }
 
@@ -215,7 +218,7 @@ export class Allowance {
 
   /** Nothing is on trial any more. */
   #keep(count: number, reason: LaneChange['reason']): void {
-    this.#trial = this.#last = undefined;
+    this.#trial = this.#held = undefined;
     this.#heldRounds = this.#slowRounds = 0;
     const from = this.#kept;
     this.#kept = count;
