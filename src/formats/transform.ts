@@ -4,7 +4,7 @@ import { KiB } from '../units.ts';
 import { release } from './release.ts';
 
 /** Bytes given to a cipher at once. Its output stays in the processor's cache until it is copied. */
-const SLICE_SIZE = 256 * KiB;
+export const SLICE_SIZE = 256 * KiB;
 
 /**
  * Runs `input` through a cipher into `target`. A cipher allocates its output; once copied, that memory is given back at

@@ -10,6 +10,7 @@ import { PartOpener } from './gcm/open-part.ts';
 import type { Cut, Message } from './message.ts';
 import { gcmMessageOf } from './s3ec/keys.ts';
 import { BlockOpener, sealedRange } from './s3ec/open-blocks.ts';
+import { SLICE_SIZE } from './transform.ts';
 
 /** The cut, in units. */
 export interface Grid {
@@ -70,6 +71,18 @@ export function sealedRangeOf(message: Message, units: Units): { first: number; 
   const span = plainSpanOf(message, units);
   if (message.suite.tagSize === 0) return sealedRange(span);
   return { first: span.plainOffset, last: span.plainOffset + span.plainSize - 1 };
+}
+
+/**
+ * Sealed bytes that are best given to an opener at once, from the first unit on: whole units, which are opened where they
+ * lie. Frames that are larger are cut like anything else.
+ */
+export function sliceSizeOf({ format, layout }: Cut): number {
+  if (format === 's3ec') return SLICE_SIZE;
+  const { first, last } = esdk.sealedRangeOf(layout, framesOf({ firstUnit: 1, lastUnit: 1 }));
+  const size = last - first + 1;
+  const count = Math.round(SLICE_SIZE / size);
+  return count > 0 ? count * size : SLICE_SIZE;
 }
 
 /** Takes the units' sealed bytes as they come, in pieces of any size. */

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { SealiftError } from '../errors.ts';
 import { release } from '../formats/release.ts';
-import { plainSpanOf, sealedRangeOf, unitOpener } from '../formats/units.ts';
+import { plainSpanOf, sealedRangeOf, sliceSizeOf, unitOpener } from '../formats/units.ts';
 import type { Store } from '../stores/store.ts';
 import type { BufferPool } from './buffers.ts';
 import type { OpenLink, OpenReceipt, PartToOpen } from './task.ts';
@@ -62,7 +62,7 @@ async function fetchAndOpen(
       const body = await store.read(
         task.objectKey,
         { first, last },
-        { ifMatch: task.etag, versionId: task.versionId, signal: cut },
+        { ifMatch: task.etag, versionId: task.versionId, sliceSize: sliceSizeOf(task.message), signal: cut },
       );
       for await (const chunk of body) {
         opener.push(chunk);

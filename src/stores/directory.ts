@@ -30,6 +30,7 @@ import type {
   ObjectStream,
   PartBody,
   PartToSend,
+  ReadOptions,
   Store,
   StoredPart,
   WriteAnswer,
@@ -42,7 +43,10 @@ export interface DirectorySettings {
   directory: string;
 }
 
-/** Bytes of an object read at once. Their reader gives the memory back, and larger pieces cost page faults. */
+/**
+ * Bytes of an object read at once, where nobody knows better. Their reader gives the memory back, and larger pieces cost
+ * page faults.
+ */
 const SLICE_SIZE = 256 * KiB;
 
 /** Bytes read until whatever else waits for this thread is let in: some milliseconds of opening. */
@@ -141,11 +145,7 @@ export class DirectoryStore implements Store {
     return this.#call('Abort', key, options, (place) => removeUpload(place, uploadId));
   }
 
-  read(
-    key: string,
-    range: { first: number; last: number },
-    options: CallOptions & { ifMatch?: string | undefined; versionId?: string | undefined } = {},
-  ): Promise<ObjectStream> {
+  read(key: string, range: { first: number; last: number }, options: ReadOptions = {}): Promise<ObjectStream> {
     return this.#call('Read', key, options, async (place) => {
       const object = openVersion(place, options.versionId);
       if (!object) throw notFound(place);
@@ -221,7 +221,7 @@ async function* readSlices(
   place: ObjectPlace,
   file: OpenedFile,
   { first, last }: { first: number; last: number },
-  { signal }: CallOptions,
+  { signal, sliceSize = SLICE_SIZE }: ReadOptions,
 ): AsyncGenerator<Uint8Array, void> {
   using _closed = file;
   try {
@@ -231,7 +231,7 @@ async function* readSlices(
         untilTurn = TURN_SIZE;
       }
       if (signal?.aborted) throw SealiftError.interrupted(signal, `Read ${place.url}`);
-      const slice = Buffer.allocUnsafeSlow(Math.min(SLICE_SIZE, last + 1 - offset));
+      const slice = Buffer.allocUnsafeSlow(Math.min(sliceSize, last + 1 - offset));
       const size = file.read(slice, offset);
       if (size === 0) throw changed(place.url);
       offset += size;

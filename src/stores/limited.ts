@@ -18,6 +18,7 @@ import type {
   ObjectStream,
   PartBody,
   PartToSend,
+  ReadOptions,
   Store,
   StoredPart,
   WriteAnswer,
@@ -45,11 +46,7 @@ export class LimitedStore implements Store {
     return this.#store.sendPart(key, { ...part, body: this.#paced(part.body, options) }, options);
   }
 
-  async read(
-    key: string,
-    range: { first: number; last: number },
-    options: CallOptions & { ifMatch?: string | undefined; versionId?: string | undefined } = {},
-  ): Promise<ObjectStream> {
+  async read(key: string, range: { first: number; last: number }, options: ReadOptions = {}): Promise<ObjectStream> {
     const stream = await this.#store.read(key, range, options);
     const { objectSize, etag, versionId } = stream;
     const metadata = () => stream.metadata();

@@ -48,6 +48,7 @@ import type {
   ObjectStream,
   PartBody,
   PartToSend,
+  ReadOptions,
   Store,
   StoredPart,
   WriteAnswer,
@@ -225,11 +226,7 @@ export class S3Store implements Store {
     }
   }
 
-  async read(
-    key: string,
-    range: { first: number; last: number },
-    options: CallOptions & { ifMatch?: string | undefined; versionId?: string | undefined } = {},
-  ): Promise<ObjectStream> {
+  async read(key: string, range: { first: number; last: number }, options: ReadOptions = {}): Promise<ObjectStream> {
     const command = new GetObjectCommand({
       ...this.#calls.encrypted(key),
       Range: `bytes=${range.first}-${range.last}`,

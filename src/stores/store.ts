@@ -123,6 +123,14 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** What is asked of a read. */
+export interface ReadOptions extends CallOptions {
+  ifMatch?: string | undefined;
+  versionId?: string | undefined;
+  /** Bytes that are best given at once. A store whose bytes come as they like takes no notice. */
+  sliceSize?: number | undefined;
+}
+
 export interface ObjectStream extends AsyncIterable<Uint8Array> {
   /** First and last byte served, and the whole object's size. */
   readonly objectSize: number;
@@ -241,11 +249,7 @@ export interface Store {
    * short body; it is not resumed inside: the caller reads again from where it stopped. Each chunk is the caller's.
    * Breaking out of the loop frees the connection.
    */
-  read(
-    key: string,
-    range: { first: number; last: number },
-    options?: CallOptions & { ifMatch?: string | undefined; versionId?: string | undefined },
-  ): Promise<ObjectStream>;
+  read(key: string, range: { first: number; last: number }, options?: ReadOptions): Promise<ObjectStream>;
 
   /**
    * Objects whose keys begin with `prefix`, in the order of their keys, fetched page by page as they are asked for. Keys

@@ -53,6 +53,40 @@ const HEADERS = expect.stringMatching(/^\.x\.sealift-[0-9a-f]{16}\.json$/);
 const readWhole = async (key: string) => readAll(await store.read(key, { first: 0, last: Number.MAX_SAFE_INTEGER }));
 
 describe('in the directory', () => {
+  test('bytes are read in slices of the size that is asked for', async () => {
+    await put(store, 'x', randomBytes(1000));
+    const sizes: number[] = [];
+    for await (const slice of await store.read('x', { first: 50, last: 999 }, { sliceSize: 300 }))
+      sizes.push(slice.length);
+    expect(sizes).toEqual([300, 300, 300, 50]);
+  });
+
+  test.skipIf(process.platform !== 'linux')('no file stays open, however a read ends', async () => {
+    await put(store, 'x', randomBytes(1000));
+    const path = join(directory, 'x');
+    const openCount = () =>
+      readdirSync('/proc/self/fd').filter((fd) => {
+        try {
+          return readlinkSync(`/proc/self/fd/${fd}`) === path;
+        } catch {
+          // That of the listing itself, and what others have closed meanwhile.
+          return false;
+        }
+      }).length;
+    for await (const _ of await store.read('x', { first: 0, last: 999 }, { sliceSize: 100 })) {
+      expect(openCount()).toBe(1);
+      break;
+    }
+    await readWhole('x');
+    await expect(store.read('x', { first: 0, last: 999 }, { ifMatch: '"other"' })).rejects.toThrow();
+    await expect(store.read('x', { first: 1000, last: 2000 })).rejects.toThrow();
+    const cut = AbortSignal.abort();
+    await expect(store.read('x', { first: 0, last: 999 }, { signal: cut })).rejects.toThrow();
+    await store.head('x');
+    await store.headers('x');
+    expect(openCount()).toBe(0);
+  });
+
   test('an object is a file of its bytes, and one hidden file of headers', async () => {
     const { whole, ...sent } = await upload(store, 'x', bodies());
     await store.completeUpload('x', sent);
