@@ -12,7 +12,7 @@ import { EngineKeys } from './engine/keys.ts';
 import { SealiftError } from './errors.ts';
 import { type GetRequest, get, type OpenRequest } from './get.ts';
 import { type Inspection, type InspectOptions, inspect } from './inspect.ts';
-import type { Crew, CrewPlan, JobResult, LaneNeeds, Place, RunOptions, Tools } from './job.ts';
+import type { Crew, CrewPlan, JobEvent, JobResult, LaneNeeds, Place, RunOptions, Tools } from './job.ts';
 import { type Cancelled, cancelJob } from './jobs.ts';
 import type { CacheStats } from './keys/cache.ts';
 import { type DamagedJob, type JobSummary, Ledger } from './ledger/ledger.ts';
@@ -64,13 +64,16 @@ class Workshop implements Engine {
   #isClosed = false;
   /** Times a store has asked for fewer requests. */
   #slowDowns = 0;
-  /** What the jobs that run are told of requests made again. */
-  readonly #retryListeners = new Set<(retry: Retry) => void>();
+  /** What the jobs that run are told of requests made again, and of the limiter. */
+  readonly #listeners = new Set<(event: JobEvent) => void>();
 
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#limit = options.bwlimit === undefined ? undefined : limitBandwidth(options.bwlimit);
-    this.#keys = new EngineKeys(options, this.#tellRetry);
+    this.#keys = new EngineKeys(options, {
+      onRetry: this.#tellRetry,
+      onNotice: (message) => this.#tell({ type: 'limiter', message }),
+    });
     const budget = new MemoryBudget({ maxMemory: options.maxMemory ?? defaultMaxMemory() });
     const stateDir = () => this.#stateDir();
     this.#tools = {
@@ -173,12 +176,12 @@ class Workshop implements Engine {
 
   /** Runs a job that is told of requests made again: the engine's, since jobs share its connections. */
   async #heard({ onEvent }: RunOptions, job: () => Promise<JobResult>): Promise<JobResult> {
-    const listener = (retry: Retry) => onEvent?.({ type: 'retry', ...retry });
-    this.#retryListeners.add(listener);
+    const listener = (event: JobEvent) => onEvent?.(event);
+    this.#listeners.add(listener);
     try {
       return await this.#coded(job);
     } finally {
-      this.#retryListeners.delete(listener);
+      this.#listeners.delete(listener);
     }
   }
 
@@ -201,9 +204,11 @@ class Workshop implements Engine {
     this.#tellRetry(retry);
   };
 
-  readonly #tellRetry = (retry: Retry): void => {
-    for (const listener of this.#retryListeners) listener(retry);
-  };
+  readonly #tellRetry = (retry: Retry): void => this.#tell({ type: 'retry', ...retry });
+
+  #tell(event: JobEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
 
   #memory() {
     const { maxMemory, threads, lanes } = this.#options;

@@ -102,6 +102,7 @@ export const CODES = {
   'store-unavailable': unavailable,
   'kms-throttled': unavailable,
   'kms-unavailable': unavailable,
+  'limiter-unavailable': unavailable,
 
   // Bytes that do not prove themselves. Nothing of them was released to a file.
   'bad-header': integrity,

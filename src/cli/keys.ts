@@ -7,13 +7,14 @@ import type { EngineFlags, KeyFlags, OldKeyFlags } from './options.ts';
 export type KeyUse = 'seal' | 'open' | 'none';
 
 export async function openEngine(flags: EngineFlags, use: KeyUse): Promise<Engine> {
-  const { keyReuse, maxMemory, threads, lanes, bwlimit } = flags;
+  const { keyReuse, limiter, maxMemory, threads, lanes, bwlimit } = flags;
   const { stateDir, pathStyle, allowHttp, expectedBucketOwner } = flags;
   const keyring = use === 'none' ? undefined : await keyringFor(flags, use);
   const { createEngine } = await import('../index.ts');
   return createEngine({
     keyring,
     keyReuse,
+    limiter,
     maxMemory,
     threads,
     lanes,

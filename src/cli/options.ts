@@ -15,6 +15,7 @@ export interface KeyFlags {
   kmsGrantToken?: string[] | undefined;
   kmsShare?: number | 'auto' | undefined;
   kmsRate?: number | undefined;
+  limiter?: string | undefined;
   keyReuse?: 'on' | 'off' | undefined;
   kmsDiscoveryAccount?: string[] | undefined;
   kmsDiscoveryPartition?: string | undefined;
@@ -91,6 +92,7 @@ export function keyOptions(command: Command): Command {
     .addOption(flag('--kms-grant-token <token>', 'token of a grant that is still new; may be repeated', list))
     .addOption(flag('--kms-share <part>', "part of the region's KMS quota to use (default 0.2), or auto", share))
     .addOption(flag('--kms-rate <n>', 'KMS calls a second at most, instead of a share', rate))
+    .addOption(flag('--limiter <url>', 'redis://host: a limit of KMS calls shared by all that name it'))
     .addOption(flag('--key-reuse <on|off>', 'one data key for many objects (default on)').choices(['on', 'off']));
 }
 
@@ -236,9 +238,9 @@ export function flag<T>(flags: string, description: string, parse?: Parse<T>): O
 /** What a job remembers of the command that began it. No secrets: a key file's path, never a key. */
 export type Memo = { flags: Record<string, unknown> };
 
-/** All flags but those that belong to one run, or that say where the job itself is kept. */
+/** All flags but those that belong to one run, that say where the job itself is kept, or that may hold a password. */
 export function memoOf(flags: EngineFlags & { fresh?: boolean }): Memo {
-  const { json, quiet, verbose, fresh, stateDir, ...kept } = flags;
+  const { json, quiet, verbose, fresh, stateDir, limiter, ...kept } = flags;
   return { flags: kept };
 }
 

@@ -70,6 +70,9 @@ export class ProgressReport implements Disposable {
         if (event.throttled) this.#throttledMs = performance.now();
         this.#output.detail(`${event.call} is tried again: ${event.reason}.`);
         break;
+      case 'limiter':
+        this.#output.say(`${event.message}.`);
+        break;
       case 'lanes':
         this.#output.detail(lanesText(event));
         break;

@@ -22,6 +22,11 @@ export interface EngineOptions {
   keyring?: Keyring | KmsKeyring | MultiKeyring | undefined;
   /** `off` makes a data key for every object. Default: one for up to an hour, 100,000 objects or 1 TiB. */
   keyReuse?: 'on' | 'off' | undefined;
+  /**
+   * `redis://HOST:PORT` or `rediss://…`: all processes that name the same Redis share one limit of KMS calls in each Region.
+   * Default: each process limits itself.
+   */
+  limiter?: string | undefined;
   /** Resident bytes of the whole process at most. Default 512 MiB, or three quarters of a smaller container. */
   maxMemory?: number | undefined;
   /** Threads that seal, open, send and fetch. Default: what cores and memory allow. */

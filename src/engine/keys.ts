@@ -13,6 +13,7 @@ import { multiKeyring as keyringOfSeveral } from '../keys/multi.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import { kmsQuota } from '../limits/quotas.ts';
 import { type KmsQuota, readKmsQuota } from '../limits/service-quotas.ts';
+import { sharedLimiter } from '../limits/shared.ts';
 import { kmsLimiter } from '../limits/token-bucket.ts';
 import type { Retry } from '../network.ts';
 import type { KmsUse } from '../plan.ts';
@@ -83,21 +84,27 @@ export function multiKeyring(keyrings: readonly (WrappingKeyring | KmsKeyring)[]
   return { keyrings };
 }
 
+export interface KeysHearers {
+  /** Of calls to KMS that are made again. */
+  onRetry: (retry: Retry) => void;
+  /** That calls are paced in another way, in words. */
+  onNotice: (message: string) => void;
+}
+
 /** The engine's keyring: the user's, behind the cache, with KMS's client and limiter made when first needed. */
 export class EngineKeys implements WrappingKeyring {
   readonly id: string;
   readonly #options: EngineOptions;
-  readonly #onRetry: (retry: Retry) => void;
+  readonly #hearers: KeysHearers;
   #ready: Promise<CachingKeyring> | undefined;
   #cache: CachingKeyring | undefined;
   #limiter: Limiter | undefined;
   #client: KMSClient | undefined;
   #quota: Promise<KmsQuota> | undefined;
 
-  /** `onRetry` hears of calls to KMS that are made again. */
-  constructor(options: EngineOptions, onRetry: (retry: Retry) => void) {
+  constructor(options: EngineOptions, hearers: KeysHearers) {
     this.#options = options;
-    this.#onRetry = onRetry;
+    this.#hearers = hearers;
     this.id = options.keyring ? idOf(options.keyring) : '';
   }
 
@@ -163,9 +170,15 @@ export class EngineKeys implements WrappingKeyring {
     this.#client ??= await createKmsClient();
     const client = this.#client;
     const region = await client.config.region();
-    this.#limiter ??= kmsLimiter({ ratePerSecond: await this.#rateOf(options, region) });
-    const access = { client, limiter: this.#limiter, onRetry: this.#onRetry };
+    this.#limiter ??= this.#limiterFor(await this.#rateOf(options, region), region);
+    const access = { client, limiter: this.#limiter, onRetry: this.#hearers.onRetry };
     return keyringOverKms({ ...access, keyIds, discovery, region, grantTokens });
+  }
+
+  #limiterFor(ratePerSecond: number, region: string): Limiter {
+    const { limiter: url } = this.#options;
+    if (url === undefined) return kmsLimiter({ ratePerSecond });
+    return sharedLimiter({ ratePerSecond, url, id: `sealift kms ${region}`, onNotice: this.#hearers.onNotice });
   }
 
   /** How KMS would be asked, for a plan. Undefined where no key is of KMS. Throws `no-key`, and as `createKmsClient` does. */

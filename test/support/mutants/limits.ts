@@ -1,9 +1,55 @@
 /** Safety rules 6 and 7: memory is a budget, and interrupted is not aborted. */
 import type { Mutant } from '../mutation.ts';
+import { hasRedis } from '../redis.ts';
 
+const SHARED = 'test/limits/shared.test.ts';
 const STORIES = 'test/stories/safety-limits.test.ts';
 const BUDGET = 'test/parts/budget.test.ts';
 const JOBS = 'test/cli/jobs.test.ts';
+
+/** What many processes share; noticed where there is a Redis. */
+const shared: Mutant[] = [
+  {
+    breaks: 'what is new in its Redis is empty at first',
+    file: 'src/limits/redis-bucket.ts',
+    find: '      reservoir: 0,\n',
+    replace: '      reservoir: PLENTY,\n',
+    test: SHARED,
+    only: 'empty at first',
+  },
+  {
+    breaks: 'what was held before a stall counts no more',
+    file: 'src/limits/shared.ts',
+    find: '    if (!isStall) return;\n',
+    replace: '    if (now > 0) return;\n',
+    test: SHARED,
+    only: 'after a stall',
+  },
+  {
+    breaks: 'where Redis is lost nobody takes more than he held',
+    file: 'src/limits/shared.ts',
+    find: '    this.#kept = { count, untilMs',
+    replace: '    this.#kept = { count: UNIT_COUNT, untilMs',
+    test: SHARED,
+    only: 'a lost Redis leaves each',
+  },
+  {
+    breaks: 'where Redis is lost a process goes on',
+    file: 'src/limits/shared.ts',
+    find: '    this.#kept = { count, untilMs',
+    replace: '    this.#kept = { count: 0, untilMs',
+    test: SHARED,
+    only: 'a lost Redis leaves each',
+  },
+  {
+    breaks: 'no message tells the password of the Redis',
+    file: 'src/limits/redis-bucket.ts',
+    find: '  return new URL(url).host;\n',
+    replace: '  return url;\n',
+    test: SHARED,
+    only: 'keeps its password',
+  },
+];
 
 export const limits: Mutant[] = [
   {
@@ -158,4 +204,5 @@ export const limits: Mutant[] = [
     test: 'test/keys/kms-client.test.ts',
     only: 'deadlines',
   },
+  ...(hasRedis ? shared : []),
 ];
