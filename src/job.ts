@@ -210,7 +210,7 @@ export class Progress {
 
   /** Nothing counts any more: the object is started again. */
   restart(reason: string): void {
-    this.ackedBytes = this.reusedBytes = this.partsReused = 0;
+    this.ackedBytes = this.reusedBytes = this.partsReused = this.#openedBytes = 0;
     this.emit({ type: 'restart', reason });
   }
 

@@ -77,7 +77,8 @@ export async function reseal(request: ResealOptions, opener: Keyring, tools: Too
   const headers = await headersOf(old, object, request);
   const rules = { ...request, onCall: progress.countKmsCall };
   const { source, openWhole } = await openSource(old, object, rules, { opener, sealer, budget });
-  const prove = openWhole && ((cut: Cut) => proveParts(old, object, cut, { opener: openWhole(), budget, signal }));
+  const prove =
+    openWhole && ((cut: Cut) => proveParts(old, object, cut, { opener: openWhole(), progress, budget, signal }));
   const write = { ...writeRequest(request, object, headers), prove };
   tellWhatIsLost(place, object, write, progress);
   return await putFrom(source, write, { tools, place: target, progress });

@@ -203,6 +203,6 @@ async function confirmed(request: CopyRequest): Promise<{ answer: WriteAnswer; p
 
 function cannotRewrap({ url }: Place, why: string): SealiftError {
   return new SealiftError('cannot-rewrap', `${url} ${why}: its data key cannot be wrapped anew`, {
-    hint: 'A message of the AWS Encryption SDK is sealed again by `sealift reseal`; anything else: get it, and put it again. Such a message would need a second header tag under the same key and IV, and two such tags give its authentication key away.',
+    hint: '`sealift reseal` seals it again, under a new data key. A message of the AWS Encryption SDK would need a second header tag under the same key and IV, and two such tags give its authentication key away.',
   });
 }

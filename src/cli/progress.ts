@@ -77,7 +77,7 @@ export class ProgressReport implements Disposable {
         this.#output.detail(lanesText(event));
         break;
       case 'restart':
-        this.#ackedBytes = this.reusedBytes = 0;
+        this.#ackedBytes = this.reusedBytes = this.#openedBytes = 0;
         this.#samples.length = 0;
         this.#tellAlike();
         this.#output.say(`${event.reason}: starting over.`);

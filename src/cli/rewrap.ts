@@ -35,7 +35,7 @@ Only the data key is wrapped anew. S3 copies the object onto itself with other m
 written again; no byte of the object comes here, whatever its size. It happens only if the object is still what was read.
 
 Re-wrapping is not revocation: who has the old key, and the metadata as it was, still has the data key. To take a key's
-power from it, get the object, put it again under another, and delete the old versions.
+power from it, \`sealift reseal\` the object under another, and delete the old versions.
 
 This works for objects of the S3 Encryption Client (\`put --format s3ec\`) in S3. A message of the AWS Encryption SDK
 cannot be rewrapped by anybody: its header would get a second tag under the same key and IV, and two such tags give its

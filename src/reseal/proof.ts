@@ -11,10 +11,16 @@ import type { Cut } from '../formats/message.ts';
 import { heldSize, type InOrderOpener } from '../get/in-order.ts';
 import type { SealedObject } from '../get/object.ts';
 import { streamOfObject } from '../get/stream.ts';
-import type { Place, RunOptions, Tools } from '../job.ts';
+import type { Place, Progress, RunOptions, Tools } from '../job.ts';
 import { laneSizeOf } from '../parts/memory.ts';
 import type { PartDigests } from '../put/attempt.ts';
 import { DigestMaker } from './digests.ts';
+
+export interface Proving extends Pick<Tools, 'budget'>, Pick<RunOptions, 'signal'> {
+  /** New: nothing was pushed yet. */
+  opener: InOrderOpener;
+  progress: Progress;
+}
 
 /**
  * Opens all of the object. Resolves to the digests of the parts of `cut` once it is proven. Throws what opening does, and
@@ -24,14 +30,17 @@ export async function proveParts(
   place: Place,
   object: SealedObject,
   cut: Cut,
-  { opener, budget, signal }: { opener: InOrderOpener } & Pick<Tools, 'budget'> & Pick<RunOptions, 'signal'>,
+  { opener, progress, budget, signal }: Proving,
 ): Promise<PartDigests> {
   const stream = streamOfObject(place, object, signal);
   using _ticket = await budget.take(laneSizeOf(heldSize(stream)));
   const digests = new DigestMaker(cut);
   for await (const chunk of stream.body) {
     if (signal?.aborted) throw SealiftError.interrupted(signal, 'reseal');
-    for (const plain of opener.push(chunk)) digests.push(plain);
+    for (const plain of opener.push(chunk)) {
+      digests.push(plain);
+      progress.opened(plain.length);
+    }
   }
   digests.push(opener.finish());
   return digests.finish();

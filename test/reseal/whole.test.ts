@@ -177,6 +177,7 @@ describe('in parts', () => {
     stage.requests.length = 0;
     const result = await reseal(plot, { onEvent: (event: JobEvent) => events.push(event) });
     expect(ofType(events, 'start')).toMatchObject([{ command: 'reseal', resumed: true }]);
+    expect(ofType(events, 'proof').at(-1)).toMatchObject({ openedBytes: SHORT, totalBytes: SHORT });
     expect(result).toMatchObject({ parts: 2, partsReused: 1 });
     // All of it once more, and then the part that was missing.
     expect(stage.operations(plot).filter((operation) => operation === 'GetObject')).toHaveLength(2);
