@@ -42,6 +42,7 @@ function newRecord(request: IncomingMessage): RequestRecord {
     uploadId: null,
     bytesIn: 0,
     bytesOut: 0,
+    kmsCalls: 0,
     status: 0,
     errorCode: null,
     fault: null,

@@ -19,6 +19,8 @@ export interface RequestRecord {
   /** Bytes of bodies, as they went over the wire. */
   bytesIn: number;
   bytesOut: number;
+  /** Calls to KMS that S3 itself would have made for it, of the same quota as everybody's (s3/kms-use.ts). */
+  kmsCalls: number;
   /** 0 where the connection was cut before an answer. */
   status: number;
   errorCode: string | null;

@@ -16,6 +16,7 @@ import { locate } from './request.ts';
 import type { Answer, S3 } from './s3/call.ts';
 import { createDigest } from './s3/checksums.ts';
 import { S3Error } from './s3/errors.ts';
+import { KmsUse } from './s3/kms-use.ts';
 import { findRoute, runOperation } from './s3/routes.ts';
 import type { SandboxQuotas } from './service-quotas.ts';
 import { type Credentials, Verifier } from './sigv4.ts';
@@ -39,6 +40,7 @@ export class Shell {
   faults: Faults;
   readonly #options: ShellOptions;
   readonly #verifiers: Readonly<Record<ServiceName, Verifier>>;
+  readonly #kmsUse = new KmsUse();
   readonly #open = new Set<Promise<unknown>>();
   #count = 0;
 
@@ -133,6 +135,7 @@ export class Shell {
     const tlsVersion = tlsVersionOf(request.socket);
     const call = { operation, bucket, key, query, headers, secure, tlsVersion, origin, body: exchange.body };
     const answer = await runOperation(destination, call, s3);
+    record.kmsCalls = this.#kmsUse.count(operation, bucket, answer);
     if (fault?.kind === 'lose-answer') loseAnswer(response);
     return answer;
   }

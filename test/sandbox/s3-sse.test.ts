@@ -66,6 +66,19 @@ it('remembers SSE-KMS, all but the context', async () => {
   expect((await head(plain.s3, 'dsse')).ServerSideEncryption).toBe('aws:kms:dsse');
 });
 
+it('counts what S3 asks KMS for: once a request, or once for a key of the bucket', async () => {
+  const kms = { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: 'counted' } as const;
+  const counts = async (BucketKeyEnabled: boolean) => {
+    const from = plain.records.length;
+    for (const Key of ['one', 'two']) await put(plain.s3, Key, { ...kms, BucketKeyEnabled });
+    await head(plain.s3, 'one');
+    await (await get(plain.s3, 'one')).Body!.transformToByteArray();
+    return plain.records.slice(from).map(({ operation, kmsCalls }) => `${operation} ${kmsCalls}`);
+  };
+  expect(await counts(false)).toEqual(['PutObject 1', 'PutObject 1', 'HeadObject 0', 'GetObject 1']);
+  expect(await counts(true)).toEqual(['PutObject 1', 'PutObject 0', 'HeadObject 0', 'GetObject 0']);
+});
+
 it('refuses parameters that do not go together', async () => {
   const refusal = (more: Partial<PutObjectCommandInput>) => outcome(put(secure.s3, 'no', more));
   expect(await refusal({ SSEKMSKeyId: 'abc' })).toBe('InvalidArgument 400');
