@@ -44,7 +44,7 @@ function resultText({ from, to }: JobReport, result: JobResult, reusedBytes: num
   facts.push(counted(kmsCalls, 'KMS call'));
   if (signed) facts.push('signed');
   // What every object of S3 has needs no words.
-  if (sse && sse.algorithm !== 'AES256') facts.push(`at rest ${encryptionText(sse)}`);
+  if (sse && (sse.algorithm !== 'AES256' || sse.customerKeyMd5)) facts.push(`at rest ${encryptionText(sse)}`);
   return `${DONE[command]} ${from}${to === undefined ? '' : ` into ${to}`}\n${facts.join(', ')}`;
 }
 

@@ -135,6 +135,8 @@ test('a bucket that blocks SSE-C: the hint allows it', async () => {
     code: 'sse-c-blocked',
   });
   expect(await stage.uploadIds(plot)).toEqual([]);
+  // Nothing was begun: no job holds the user to what was refused.
+  expect(stage.shared.jobs().filter(({ id }) => stage.shared.job(id).target === plot.target)).toEqual([]);
   await allow('NONE');
 });
 

@@ -11,6 +11,14 @@ const CONFIRM = 'src/put/confirm.ts';
 
 export const completion: Mutant[] = [
   {
+    breaks: 'encrypted at rest as it was asked for',
+    file: CONFIRM,
+    find: '    checkEncrypted(run.place.url, { asked: expected.sse, told: sse });\n',
+    replace: '',
+    test: 'test/put/sse.test.ts',
+    only: 'by the last witness too',
+  },
+  {
     breaks: 'parts 1 to N without a gap',
     file: FINISH,
     find: '    const receipt = receipts.get(number);\n',
@@ -238,7 +246,7 @@ export const completion: Mutant[] = [
   {
     breaks: 'after a lost answer HEAD decides',
     file: CONFIRM,
-    find: '  if (there && isOurs(there, expected)) return answerOf(run, there);\n',
+    find: '  if (there && isOurs(there, expected)) return answerOf(run, expected, there);\n',
     replace: '',
     test: WITNESSES,
     only: 'HEAD finds our object',
@@ -278,8 +286,8 @@ export const completion: Mutant[] = [
   {
     breaks: "another's object is target-exists, no success",
     file: CONFIRM,
-    find: '  if (there && isOurs(there, expected)) return answerOf(run, there);\n',
-    replace: '  if (there?.etag) return answerOf(run, there);\n',
+    find: '  if (there && isOurs(there, expected)) return answerOf(run, expected, there);\n',
+    replace: '  if (there?.etag) return answerOf(run, expected, there);\n',
     test: WITNESSES,
     only: 'comes while we are at work',
   },

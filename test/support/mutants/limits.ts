@@ -143,8 +143,8 @@ export const limits: Mutant[] = [
   {
     breaks: 'an interrupted upload is kept',
     file: 'src/put.ts',
-    find: 'new Set<ErrorCode>([\n',
-    replace: "new Set<ErrorCode>([\n  'interrupted',\n",
+    find: 'const FINAL_CODES = new Set<ErrorCode>([\n',
+    replace: "const FINAL_CODES = new Set<ErrorCode>([\n  'interrupted',\n",
     test: STORIES,
     only: 'upload is kept',
   },
