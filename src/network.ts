@@ -1,11 +1,11 @@
 /**
- * What every connection of ours obeys, whichever service it is to: no plain HTTP across a network, and TLS that trusts
- * the user's own authorities too.
+ * What every connection of ours obeys, whichever service it is to: no plain HTTP across a network, and TLS 1.2 at least
+ * that trusts the user's own authorities too.
  */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { BlockList, isIP, isIPv6 } from 'node:net';
-import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
+import { createSecureContext, getCACertificates, type SecureContext, type SecureVersion } from 'node:tls';
 import { SealiftError } from './errors.ts';
 
 /** What a service's endpoint may be, and how its user set it. */
@@ -54,7 +54,7 @@ export function unbracket(hostname: string): string {
  * The default certificates and those of a PEM file: AWS_CA_BUNDLE, which the SDK for JavaScript does not read. Throws
  * `bad-option` where the file is not what it should be.
  */
-export function trustedCertificates(caBundle: string): string[] {
+function trustedCertificates(caBundle: string): string[] {
   try {
     const bundle = readFileSync(caBundle, 'utf8');
     // TLS takes nonsense without a word; this reads the first certificate, and throws.
@@ -68,13 +68,23 @@ export function trustedCertificates(caBundle: string): string[] {
   }
 }
 
+/** Node's own default, which a flag of it, such as one in NODE_OPTIONS, can lower. */
+const MIN_VERSION = 'TLSv1.2';
+
+/** AWS_CA_BUNDLE, where it is set. */
+export function caBundleFromEnvironment(): string | undefined {
+  return process.env.AWS_CA_BUNDLE || undefined;
+}
+
 /**
- * What an HTTPS agent is given for AWS_CA_BUNDLE's sake. A context made once: given as `ca`, all certificates would be
- * parsed for each connection and be part of its name.
+ * What every HTTPS agent is given. With a bundle that is a context made once: given as `ca`, all certificates would be
+ * parsed for each connection and be part of its name. NODE_EXTRA_CA_CERTS is among the default certificates.
  */
-export function trustOptions(): { secureContext?: SecureContext } {
-  const { AWS_CA_BUNDLE: caBundle } = process.env;
-  return caBundle ? { secureContext: createSecureContext({ ca: trustedCertificates(caBundle) }) } : {};
+export function tlsOptions(
+  caBundle: string | undefined,
+): { secureContext: SecureContext } | { minVersion: SecureVersion } {
+  if (caBundle === undefined) return { minVersion: MIN_VERSION };
+  return { secureContext: createSecureContext({ ca: trustedCertificates(caBundle), minVersion: MIN_VERSION }) };
 }
 
 /** A request failed and is being made again. */
@@ -89,6 +99,11 @@ export interface Retry {
 /** Certificates that were not accepted. Nothing was sent. */
 export function isCertificateCode(code: unknown): boolean {
   return typeof code === 'string' && /CERT|LEAF_SIGNATURE/.test(code);
+}
+
+/** The other side speaks no TLS that we do: an EPROTO, of which only OpenSSL's words say more. */
+export function isOldTls({ message }: Error): boolean {
+  return /alert protocol version|unsupported protocol/.test(message);
 }
 
 /**

@@ -11,7 +11,7 @@ import { addJobs } from './jobs.ts';
 import { addKeygen } from './keygen.ts';
 import { addLs } from './ls.ts';
 import { addMan } from './man.ts';
-import { isOn } from './options.ts';
+import { isOn, type StoreFlags } from './options.ts';
 import { Output, type OutputFlags } from './output.ts';
 import { enterCallersFolder } from './paths.ts';
 import { addPlan } from './plan.ts';
@@ -48,6 +48,9 @@ const CLOSING = `
 Every flag can be set as SEALIFT_<FLAG>: SEALIFT_KMS_KEY for --kms-key. AWS settings are AWS's own (profiles, AWS_REGION,
 AWS_ENDPOINT_URL_S3, credentials). Exit: 0 done, 1 failed, 2 usage, 3 warnings, 4 interrupted, 5 unavailable, 6 integrity.`;
 
+const ALLOWED_HTTP =
+  '--allow-http: with an http:// endpoint, whoever is on the way reads names, metadata and listings, and can change what is answered. What is sealed stays sealed.';
+
 /** Runs one command. Never rejects: how it went is in `process.exitCode`. */
 export async function main(args: readonly string[]): Promise<void> {
   const output = new Output({ json: asksForJson(args) });
@@ -78,6 +81,7 @@ export function programFor(output: Output): Command {
     .configureHelp({ optionDescription: (option: Option) => option.description })
     .hook('preAction', (_program, command) => {
       output.flags = command.opts<OutputFlags>();
+      if (command.opts<StoreFlags>().allowHttp) output.warn(ALLOWED_HTTP);
     });
   for (const add of COMMANDS) add(program, output);
   return program;

@@ -5,7 +5,14 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { KMSClient } from '@aws-sdk/client-kms';
-import { checkEndpoint, type EndpointRules, regionFromEnvironment, resolveRegion, trustOptions } from '../network.ts';
+import {
+  caBundleFromEnvironment,
+  checkEndpoint,
+  type EndpointRules,
+  regionFromEnvironment,
+  resolveRegion,
+  tlsOptions,
+} from '../network.ts';
 
 /** A KMS call carries some hundred bytes and takes some milliseconds: what takes this long has stalled. */
 const CONNECT_DEADLINE_MS = 5_000;
@@ -51,6 +58,6 @@ function agents(stallMs: number) {
     // A connection on which no byte moves for so long is given up, before an answer or within it.
     socketTimeout: stallMs,
     httpAgent: new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS }),
-    httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets: MAX_SOCKETS, ...trustOptions() }),
+    httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets: MAX_SOCKETS, ...tlsOptions(caBundleFromEnvironment()) }),
   };
 }

@@ -7,7 +7,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
 import { SealiftError } from '../errors.ts';
-import { checkEndpoint, type EndpointRules, trustOptions } from '../network.ts';
+import { caBundleFromEnvironment, checkEndpoint, type EndpointRules, tlsOptions } from '../network.ts';
 import { KMS_QUOTAS_AS_OF, kmsQuota } from './quotas.ts';
 
 /** Of which service, and which of its quotas: "Cryptographic operations (symmetric) request rate". */
@@ -83,6 +83,6 @@ function connections() {
     connectionTimeout: CONNECT_DEADLINE_MS,
     socketTimeout: STALL_DEADLINE_MS,
     httpAgent: new HttpAgent(),
-    httpsAgent: new HttpsAgent(trustOptions()),
+    httpsAgent: new HttpsAgent(tlsOptions(caBundleFromEnvironment())),
   };
 }

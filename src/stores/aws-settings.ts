@@ -7,7 +7,7 @@
  */
 import { isIP } from 'node:net';
 import { S3Client } from '@aws-sdk/client-s3';
-import { checkEndpoint, regionFromEnvironment, resolveRegion, unbracket } from '../network.ts';
+import { caBundleFromEnvironment, checkEndpoint, regionFromEnvironment, resolveRegion, unbracket } from '../network.ts';
 import { credentialsError } from './s3-errors.ts';
 
 /** Everything a thread needs to reach one bucket, except credentials. Structured-cloneable. */
@@ -78,7 +78,7 @@ export async function resolveS3Settings(
     forcePathStyle: options.pathStyle || needsPathStyle(options.bucket, endpoint),
     expectedBucketOwner: options.expectedBucketOwner,
     allowHttp: options.allowHttp ?? false,
-    caBundle: env.AWS_CA_BUNDLE || undefined,
+    caBundle: caBundleFromEnvironment(),
     stallMs: DEFAULT_STALL_MS,
     maxSockets: DEFAULT_MAX_SOCKETS,
     maxAttempts: Number(env.AWS_MAX_ATTEMPTS) || DEFAULT_MAX_ATTEMPTS,

@@ -4,8 +4,7 @@
 import { type Agent, Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
-import { createSecureContext } from 'node:tls';
-import { trustedCertificates } from '../network.ts';
+import { tlsOptions } from '../network.ts';
 import type { S3Settings } from './aws-settings.ts';
 
 /** The agent for the endpoint's protocol, as the SDK's request handler takes it. */
@@ -19,9 +18,7 @@ export function createAgents({
   if (URL.parse(endpoint ?? '')?.protocol === 'http:') {
     return { httpAgent: withStallDeadline(new HttpAgent(options), stallMs) };
   }
-  const trust =
-    caBundle === undefined ? {} : { secureContext: createSecureContext({ ca: trustedCertificates(caBundle) }) };
-  return { httpsAgent: withStallDeadline(new HttpsAgent({ ...options, ...trust }), stallMs) };
+  return { httpsAgent: withStallDeadline(new HttpsAgent({ ...options, ...tlsOptions(caBundle) }), stallMs) };
 }
 
 /**

@@ -6,7 +6,7 @@
  * what that looks like. Only `head` knows.
  */
 import { type ErrorCode, SealiftError } from '../errors.ts';
-import { isCertificateCode, isNetworkCode } from '../network.ts';
+import { isCertificateCode, isNetworkCode, isOldTls } from '../network.ts';
 import type { WriteCondition } from './store.ts';
 
 /** S3's calls, each with the permission it needs. */
@@ -262,11 +262,18 @@ function judgeRefusal({ message }: Failure, call: S3Call, url: string): Verdict 
 }
 
 /** What came of a request that was answered nothing: anything but the network's trouble is our own. */
-function judgeNetwork({ code, name }: Failure): Verdict | undefined {
+function judgeNetwork(failure: Failure): Verdict | undefined {
+  const { code, name } = failure;
   if (isCertificateCode(code)) {
     return [
       'store-error',
       "The endpoint's certificate is not trusted here. If it is yours, set AWS_CA_BUNDLE to its PEM file.",
+    ];
+  }
+  if (isOldTls(failure)) {
+    return [
+      'store-error',
+      'The endpoint speaks no TLS 1.2, and Sealift nothing older: whoever runs it has to renew it.',
     ];
   }
   if (!isNetworkCode(code) && name !== 'TimeoutError') return undefined;

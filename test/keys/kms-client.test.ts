@@ -143,6 +143,25 @@ it('missing credentials are told with what to set', async () => {
   });
 });
 
+it.each([301, 302, 307, 308])(
+  'a redirect (%i) is not followed, and so no request goes to another host',
+  async (status) => {
+    const asked: string[] = [];
+    const elsewhere = await lyingKms((_, response) => {
+      asked.push('elsewhere');
+      response.end();
+    });
+    const endpoint = await lyingKms((_, response) => {
+      asked.push('here');
+      response.writeHead(status, { location: elsewhere }).end();
+    });
+    await expect((await keyringAt(endpoint)).makeDataKey(request)).rejects.toMatchObject({
+      code: expect.stringMatching(/^kms-/),
+    });
+    expect(asked).toEqual(['here']);
+  },
+);
+
 describe('deadlines', () => {
   it.each<[string, (incoming: IncomingMessage, response: ServerResponse) => void]>([
     ['before an answer', () => {}],
