@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { Change } from './support/mutation.ts';
 
 const root = join(import.meta.dirname, '..');
 const MAX_LINES = 300;
@@ -122,5 +123,14 @@ describe('files', () => {
     const tests = tracked.filter((path) => path.startsWith('test/') && path !== 'test/tidy.test.ts');
     const silenced = /\b(describe|it|test)\.(only|skip|todo)\(/;
     expect(tests.filter((path) => silenced.test(readFileSync(join(root, path), 'utf8')))).toEqual([]);
+  });
+
+  test('every mutant of the long suites applies: what it changes stands once in its file', async () => {
+    const tables = tracked.filter((path) => path.startsWith('test/support/mutants/'));
+    const modules = await Promise.all(tables.map((path) => import(join(root, path))));
+    const changes = modules.flatMap((table) => Object.values<Change[]>(table).flat());
+    expect(changes.length).toBeGreaterThan(200);
+    const stale = changes.filter(({ file, find }) => readFileSync(join(root, file), 'utf8').split(find).length !== 2);
+    expect(stale.map(({ file, breaks }) => `${file}: ${breaks}`)).toEqual([]);
   });
 });
