@@ -21,7 +21,8 @@ const base64 = (text: string) => Buffer.from(text, 'base64');
 function open(suite: Suite, messageId: Buffer, dataKey: Buffer, body: Buffer, pieceSize: number): Buffer {
   const opener = new ObjectOpener({ suite, messageId }, deriveObjectKeys({ suite, dataKey, messageId }));
   const plain: Buffer[] = [];
-  for (let at = 0; at < body.length; at += pieceSize) plain.push(...opener.push(body.subarray(at, at + pieceSize)));
+  for (let at = 0; at < body.length; at += pieceSize)
+    plain.push(...opener.push(body.subarray(at, at + pieceSize)).map((piece) => Buffer.from(piece)));
   return Buffer.concat([...plain, opener.finish()]);
 }
 

@@ -4,6 +4,7 @@
  */
 import { createDecipheriv, type DecipherGCM, type Decipheriv } from 'node:crypto';
 import { SealiftError } from '../../errors.ts';
+import { release } from '../release.ts';
 import type { ObjectHeader } from './header.ts';
 import { gcmMessageOf, type ObjectKeys } from './keys.ts';
 
@@ -12,6 +13,8 @@ export class ObjectOpener {
   readonly #decipher: Decipheriv;
   /** The last bytes so far: perhaps the tag. */
   #held: Buffer = Buffer.alloc(0);
+  /** The newest plain bytes: theirs who were given them, until there are others. */
+  #given: Buffer = Buffer.alloc(0);
 
   constructor({ suite, messageId }: Pick<ObjectHeader, 'suite' | 'messageId'>, keys: ObjectKeys) {
     this.#tagSize = suite.tagSize;
@@ -23,12 +26,15 @@ export class ObjectOpener {
     this.#decipher = createDecipheriv('aes-256-gcm', key, iv, { authTagLength: suite.tagSize }).setAAD(additional);
   }
 
-  /** Takes the next sealed bytes; gives plain ones, unproven, in one piece. */
+  /** Takes the next sealed bytes; gives plain ones, unproven, in one piece that is valid until the next push. */
   push(sealed: Uint8Array): [Buffer] {
+    release(this.#given);
     const bytes = Buffer.concat([this.#held, sealed]);
     const end = Math.max(0, bytes.length - this.#tagSize);
     this.#held = Buffer.from(bytes.subarray(end));
-    return [this.#decipher.update(bytes.subarray(0, end))];
+    this.#given = this.#decipher.update(bytes.subarray(0, end));
+    release(bytes);
+    return [this.#given];
   }
 
   /** The last plain bytes. Throws `truncated`, and `bad-tag` where the object is not what was sealed. */
