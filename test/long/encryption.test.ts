@@ -110,6 +110,30 @@ describe.each(Object.entries(MODES))('%s', (name, mode) => {
   });
 });
 
+test('sealed again and rewrapped from one key of the customer to another, to none, and back', async () => {
+  const plot = stage.plot('keys', SHORT);
+  const other = createSecretKey(Buffer.alloc(32, 'another'));
+  const { source, target: object } = plot;
+  await stage.shared.put({ source, target: object, ...sizes });
+  const reseal = (keys = {}) => stage.shared.reseal({ object, ...sizes, ...keys });
+  await reseal({ customerKey });
+  await read(plot, { customerKey });
+  await reseal({ oldCustomerKey: customerKey, customerKey: other });
+  await read(plot, { customerKey: other });
+  expect(await reseal({ oldCustomerKey: other })).toMatchObject({ sse: { algorithm: 'AES256' } });
+  await read(plot, {});
+
+  await stage.shared.put({ source, target: object, format: 's3ec', partSize: PART_SIZE, overwrite: true, customerKey });
+  const rewrap = (keys = {}) => stage.shared.rewrap({ object, ...keys });
+  await expect(rewrap()).rejects.toMatchObject({ code: 'sse-c-missing-key' });
+  await rewrap({ oldCustomerKey: customerKey, customerKey: other });
+  await stage.shared.verify({ source: object, customerKey: other });
+  await rewrap({ oldCustomerKey: other });
+  await stage.shared.verify({ source: object });
+  await rewrap({ customerKey });
+  await stage.shared.verify({ source: object, customerKey });
+});
+
 /** moto does not say of an upload that it has a bucket key. */
 const UNCONFIRMED = 'kms, bucket key multipart';
 const WITHOUT_KEYS = Object.entries(MODES).filter(([, { customerKey }]) => customerKey === undefined);

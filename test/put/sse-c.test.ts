@@ -6,7 +6,7 @@ import { createSecretKey, type KeyObject } from 'node:crypto';
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { HeadObjectCommand, PutBucketEncryptionCommand } from '@aws-sdk/client-s3';
+import { PutBucketEncryptionCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { readCustomerKey } from '../../src/keys/customer-key.ts';
 import { writeKeyFile } from '../../src/keys/key-file.ts';
@@ -48,8 +48,6 @@ async function expectEqual(plot: Plot, key: KeyObject | undefined): Promise<void
   await stage.shared.get({ source: plot.target, target, customerKey: key });
   expect(Buffer.concat(opened).equals(readFileSync(plot.source))).toBe(true);
 }
-
-const headOf = ({ key }: Plot) => stage.s3.send(new HeadObjectCommand({ Bucket: BUCKET, Key: key }));
 
 test('an upload that is interrupted goes on with the same key, and with no other', async () => {
   const plot = stage.plot('resumed', SHORT);
@@ -99,31 +97,6 @@ test.each([
   await expectEqual(plot, customerKey);
   await put(plot, { overwrite: true, customerKey: before });
   await expectEqual(plot, before);
-});
-
-test('sealed again: from one key to another, to none, and back', async () => {
-  const plot = stage.plot('resealed', 1000);
-  await put(plot);
-  const reseal = (request = {}) => stage.shared.reseal({ object: plot.target, partSize: PART_SIZE, ...request });
-  await reseal({ customerKey });
-  await expectEqual(plot, customerKey);
-  expect(await reseal({ oldCustomerKey: customerKey, customerKey: other })).toMatchObject({ sse: told });
-  await expectEqual(plot, other);
-  expect(await reseal({ oldCustomerKey: other })).toMatchObject({ sse: { algorithm: 'AES256' } });
-  await stage.expectEqual(plot);
-  await reseal({ customerKey });
-  await expectEqual(plot, customerKey);
-});
-
-test('rewrapped: S3 copies from one key to another', async () => {
-  const plot = stage.plot('rewrapped', 1000);
-  await put(plot, { format: 's3ec' });
-  const rewrap = (request = {}) => stage.shared.rewrap({ object: plot.target, ...request });
-  await expect(rewrap()).rejects.toMatchObject({ code: 'sse-c-missing-key' });
-  expect(await rewrap({ oldCustomerKey: customerKey, customerKey: other })).toMatchObject({ sse: told });
-  await expectEqual(plot, other);
-  await rewrap({ oldCustomerKey: other });
-  expect((await headOf(plot)).SSECustomerAlgorithm).toBeUndefined();
 });
 
 test('a bucket that blocks SSE-C: the hint allows it', async () => {
