@@ -77,7 +77,7 @@ function approvalOf({ fix, yes }: DoctorFlags, output: Output) {
 async function ask(question: string): Promise<boolean> {
   const reader = createInterface({ input: process.stdin, output: process.stderr });
   const abandoned = new Promise<string>((resolve) => reader.once('close', () => resolve('')));
-  const answer = await Promise.race([reader.question(question), abandoned]);
+  const answer = await Promise.race([reader.question(question).catch(() => ''), abandoned]);
   reader.close();
   return /^y(es)?$/i.test(answer.trim());
 }

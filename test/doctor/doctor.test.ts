@@ -1,4 +1,7 @@
 /** A bucket is looked at, put right, and looked at again, against a server that evaluates what is written into its policy. */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import {
   CreateBucketCommand,
   CreateMultipartUploadCommand,
@@ -218,11 +221,12 @@ test('a required encryption: puts with it, and with none, pass; others are told 
   expect(findings.filter(({ check }) => check === 'demand').map(({ remedy }) => remedy)).toContain(
     `Put with --sse kms:${keyId}`,
   );
-  const { source } = stage.plot('required');
-  const put = (key: string, sse?: { algorithm: string; keyId?: string }) =>
+  const small = stage.plot('required-small', 100).source;
+  const put = (key: string, sse?: { algorithm: string; keyId?: string }, source = small) =>
     stage.shared.put({ source, target: `s3://${name}/${key}`, partSize: PART_SIZE, sse });
   expect((await put('named', requireSse)).sse).toMatchObject(requireSse);
-  await put('unnamed');
+  // Parts of an upload name no encryption.
+  await put('unnamed', undefined, stage.plot('required', PART_SIZE + 1).source);
   const refusal = { code: 'policy-denied', exit: 1, hint: expect.stringMatching(/--sse kms:KEY.*sealift doctor/) };
   await expect(put('another-key', { ...requireSse, keyId: `${keyId}-not` })).rejects.toMatchObject(refusal);
   await expect(put('no-key', { algorithm: 'aws:kms' })).rejects.toMatchObject(refusal);
@@ -284,18 +288,33 @@ test.each<[what: string, request: Partial<DoctorRequest>, code: string]>([
   await expect(look(BUCKET, request)).rejects.toMatchObject({ code });
 });
 
-test('on the command line: 3 with gaps, 0 without; --fix alone asks, which takes a terminal', async () => {
+const lacksTerminal = spawnSync('script', ['--version']).error !== undefined;
+
+test.skipIf(lacksTerminal)('on a terminal --fix asks, and No is no (skipped where script is not there)', async () => {
+  const name = await bareBucket();
+  const bin = join(import.meta.dirname, '../../src/cli/bin.ts');
+  const command = `${process.execPath} ${bin} doctor s3://${name} --fix`;
+  const env = { ...process.env, ...stage.sandbox.env, TERM: 'dumb' };
+  const script = spawn('script', ['-qefc', command, '/dev/null'], { env, stdio: ['pipe', 'pipe', 'inherit'] });
+  let told = '';
+  script.stdout.on('data', (chunk: Buffer) => {
+    told += chunk;
+    if (told.includes('[y/N]') && script.stdin.writable) script.stdin.end('n\n');
+  });
+  const [exit] = await once(script, 'close');
+  expect([exit, told]).toEqual([
+    3,
+    expect.stringMatching(
+      /policy: these statements[\s\S]*Make 6 changes\?[\s\S]*gap {6}transport: .*\r?\n {9}Whoever.*\r?\n {9}> Add to[\s\S]*8 gaps/,
+    ),
+  ]);
+  expect(operationsOn(name).filter((operation) => operation.startsWith('Put'))).toEqual(['PutBucketEncryption']);
+});
+
+test('on the command line --fix alone takes a terminal; with --yes it does not ask, and without gaps the status is 0', async () => {
   const name = await bareBucket();
   const { env } = stage.sandbox;
-  const [gaps, unasked] = await Promise.all([
-    run(['doctor', `s3://${name}`], { env }),
-    run(['doctor', `s3://${name}`, '--fix', '--json'], { env }),
-  ]);
-  expect([gaps.exit, gaps.stdout]).toEqual([
-    3,
-    expect.stringMatching(/^gap {6}transport: .*\n {9}Whoever.*\n {9}> Add to/),
-  ]);
-  expect(gaps.stderr).toContain(`sealift doctor s3://${name} --fix`);
+  const unasked = await run(['doctor', `s3://${name}`, '--fix', '--json'], { env });
   expect([unasked.exit, unasked.last]).toMatchObject([2, { code: 'usage' }]);
   const fixed = await run(['doctor', `s3://${name}`, '--fix', '--yes', '--json'], { env });
   expect([fixed.exit, fixed.last]).toMatchObject([0, { command: 'doctor', gaps: 0, unknown: 0, fixed: 6 }]);

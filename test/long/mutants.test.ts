@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { buckets } from '../support/mutants/buckets.ts';
 import { completion } from '../support/mutants/completion.ts';
 import { limits } from '../support/mutants/limits.ts';
 import { nonces } from '../support/mutants/nonces.ts';
@@ -21,6 +22,7 @@ const RULES: Readonly<Record<string, readonly Mutant[]>> = {
   '3 nothing is released unauthenticated': release,
   '4, 5 keys in memory only, no plain HTTP': secrets,
   '6, 7 memory is a budget, interrupted is not aborted': limits,
+  'a bucket is changed as approved, and spoken to over TLS 1.2': buckets,
 };
 
 let checkout: Checkout;
