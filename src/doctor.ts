@@ -158,6 +158,8 @@ function isRefusal(error: unknown): boolean {
 }
 
 function findingsOf(look: Look, checks: readonly AnyCheck[], wishes: Wishes): Finding[] {
+  /** What the remedies make of the settings, one after the other: by hand, too, none may undo the one before. */
+  const remedied = new Map<SettingName, unknown>();
   const findings = checks.map((check): Finding => {
     const { name, why, setting } = check;
     const seen = look.get(setting)!;
@@ -165,14 +167,12 @@ function findingsOf(look: Look, checks: readonly AnyCheck[], wishes: Wishes): Fi
       return { check: name, state: 'unknown', found: seen.refusal.message, why, remedy: seen.refusal.hint };
     }
     const { found, mended, remedy } = judge(check, seen.value, wishes);
-    if (mended === undefined && remedy === undefined) return { check: name, state: 'ok', found, why, remedy: '' };
-    return {
-      check: name,
-      state: 'gap',
-      found,
-      why,
-      remedy: remedy ?? remedyOf(setting, { bucket: wishes.bucket, before: seen.value as never, after: mended! }),
-    };
+    if (mended === undefined) return { check: name, state: remedy ? 'gap' : 'ok', found, why, remedy: remedy ?? '' };
+    const before = remedied.get(setting) ?? seen.value;
+    const after = judge(check, before, wishes).mended ?? before;
+    remedied.set(setting, after);
+    const byHand = remedyOf(setting, { bucket: wishes.bucket, before: before as never, after: after as never });
+    return { check: name, state: 'gap', found, why, remedy: byHand };
   });
   const policy = look.get('policy');
   const demands = policy && 'value' in policy ? demandsOf(policy.value as string | undefined) : [];

@@ -76,6 +76,9 @@ describe('a bare bucket', () => {
     const before = await look(name);
     expect(named(before.findings, 'gap')).toEqual(GAPS);
     expect(before.findings.filter(({ state, remedy, why }) => state === 'gap' && (!remedy || !why))).toEqual([]);
+    // By hand, one after the other, none undoes what another did.
+    const byHand = before.findings.find(({ check }) => check === 'sse-c')?.remedy;
+    expect(byHand).toMatch(/put-bucket-encryption .*"BucketKeyEnabled":true.*"EncryptionType":\["SSE-C"\]/);
     const fixed = await fix(name);
     expect(fixed.applied.map(({ setting }) => setting)).toEqual([
       'policy',
