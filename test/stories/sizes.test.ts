@@ -122,6 +122,7 @@ describe.each([0, P + 1])('%i bytes by the command line', (size) => {
         cpuSeconds: expect.any(Number),
         peakRssBytes: expect.any(Number),
         kmsCalls: 1,
+        sse: { algorithm: 'AES256' },
         warnings: [],
         ...(command === 'put' ? { etag: expect.stringMatching(/^".+"$/) } : {}),
       });

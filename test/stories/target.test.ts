@@ -182,7 +182,7 @@ describe('standard output', () => {
     const { exit, stderr } = await act.run(['get', library.url('text'), ...GET], {
       under: ['sh', '-c', 'exec "$@" > /dev/full', 'sh'],
     });
-    expect(stderr).toMatch(/^sealift: Standard output: .*ENOSPC.* \(disk-full\)\n.*verified.*\.\n$/);
+    expect(stderr).toMatch(/^sealift: Standard output: .*ENOSPC.* \(disk-full\)\n.*not all of the object.*\.\n$/);
     expect(exit).toBe(1);
   });
 
