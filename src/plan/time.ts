@@ -5,7 +5,7 @@
 
 /** How fast this machine and the way to the store are. */
 export interface Speeds {
-  /** CPU seconds to read, seal and sum up one plain byte. */
+  /** Of one thread, to read, seal and sum up one plain byte. */
   sealSecondsPerByte: number;
   /** Bytes a second that the source can be read. */
   readBytesPerSecond: number;
@@ -48,7 +48,7 @@ export interface Estimate {
   each: Record<Limit, number>;
 }
 
-/** All the CPU of a put over TLS for each CPU second of sealing (README, "Numbers": 2.3 s a GiB, of which 0.5 seal). */
+/** All that a put over TLS takes of a CPU for each second of sealing (README, "Numbers": 2.3 s a GiB, of which 0.5 seal). */
 const REMOTE_CPU_FACTOR = 4.6;
 const LOCAL_CPU_FACTOR = 1.5;
 /** A second core gives so much of the first: they share caches, memory, often an ALU. Measured: 0 to 1.2. */
