@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Plan } from '../index.ts';
-import { KMS_QUOTA } from '../limits/service-quotas.ts';
+import { KMS_QUOTA } from '../limits/quotas.ts';
 import { formatDuration, formatRate, formatSize } from '../units.ts';
 import { type SseFlags, sseOptions } from './encryption.ts';
 import { byteRate, path } from './flag-values.ts';

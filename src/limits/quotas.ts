@@ -6,6 +6,10 @@
  * From the KMS Developer Guide, "Request quotas", as it stood on the date below. Many texts still show the figures
  * before: the Regions are the same, the numbers were 5,500, 10,000 and 30,000.
  */
+
+/** As Service Quotas name it. */
+export const KMS_QUOTA = { ServiceCode: 'kms', QuotaCode: 'L-6E3AF000' } as const;
+
 export const KMS_QUOTAS_AS_OF = '2026-11-23';
 
 export const KMS_QUOTAS: readonly { perSecond: number; formerly: number; regions: readonly string[] }[] = [

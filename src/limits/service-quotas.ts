@@ -8,10 +8,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import type { ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
 import { SealiftError } from '../errors.ts';
 import { caBundleFromEnvironment, checkEndpoint, type EndpointRules, tlsOptions } from '../network.ts';
-import { KMS_QUOTAS_AS_OF, kmsQuota } from './quotas.ts';
-
-/** Of which service, and which of its quotas: "Cryptographic operations (symmetric) request rate". */
-export const KMS_QUOTA = { ServiceCode: 'kms', QuotaCode: 'L-6E3AF000' } as const;
+import { KMS_QUOTA, KMS_QUOTAS_AS_OF, kmsQuota } from './quotas.ts';
 
 export interface KmsQuota {
   region: string;
