@@ -3,7 +3,7 @@
  * step and an old file catches up when it is opened to be written. A file that has taken more steps than we know is
  * left alone.
  */
-import type { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync } from 'node:sqlite';
 import { SealiftError } from '../errors.ts';
 import { corrupt } from './database.ts';
 import { type JobFiles, noSuchJob } from './files.ts';
@@ -48,7 +48,11 @@ export function checkSchema(db: DatabaseSync, files: JobFiles): void {
       hint: 'Use that version to go on, or run the put or get that began the job with --fresh, to start again under a new key.',
     });
   }
-  if (version > 0) return;
+  if (version > 0) {
+    // Damage to a name in it would come out as a column that nobody filled, or be taken for a bug of ours.
+    if (schemaOf(db) !== schemaAfter(version)) throw corrupt(files, 'its tables are not as they were made');
+    return;
+  }
   const tables = db.prepare('SELECT count(*) AS count FROM sqlite_schema').get();
   if (tables?.count === 0) throw noSuchJob(files.id);
   throw corrupt(files, 'it has tables but no version');
@@ -62,4 +66,19 @@ export function takeSteps(db: DatabaseSync): void {
 
 function schemaVersion(db: DatabaseSync): number {
   return Number(db.prepare('PRAGMA user_version').get()?.user_version);
+}
+
+/** The tables of a new file that has taken so many steps. */
+function schemaAfter(version: number): string {
+  const db = new DatabaseSync(':memory:');
+  try {
+    for (const step of STEPS.slice(0, version)) db.exec(step);
+    return schemaOf(db);
+  } finally {
+    db.close();
+  }
+}
+
+function schemaOf(db: DatabaseSync): string {
+  return JSON.stringify(db.prepare('SELECT type, name, tbl_name, sql FROM sqlite_schema').all());
 }

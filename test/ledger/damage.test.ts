@@ -108,6 +108,7 @@ test('a damaged database is refused, or every row of it is as it was written', a
       [60, 0x80, 1],
       [63, 1, 1],
       [63, 2, 1],
+      [snapshot.db.indexOf('checksum BLOB') - 3, 65, 3],
     ],
   });
   expect(codes.get('string')).toBeGreaterThan(50);
