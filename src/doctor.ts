@@ -9,7 +9,7 @@ import { CHECKS } from './doctor/checks.ts';
 import { demandsOf } from './doctor/demands.ts';
 import { newStatements, remedyOf } from './doctor/remedy.ts';
 import { findUploads, type UploadFinding } from './doctor/uploads.ts';
-import { type ErrorCode, SealiftError } from './errors.ts';
+import { isDenied, SealiftError } from './errors.ts';
 import type { Place, RunOptions, Tools } from './job.ts';
 import type { S3Settings } from './stores/aws-settings.ts';
 import type { BucketSettings, SettingName } from './stores/bucket-settings.ts';
@@ -151,10 +151,8 @@ async function lookAt(bucket: S3Bucket, checks: readonly AnyCheck[], signal: Abo
 }
 
 /** What is refused to us, or is nothing the server knows: no reason not to look at the rest. */
-const REFUSALS: readonly ErrorCode[] = ['access-denied', 'policy-denied', 'store-error'];
-
 function isRefusal(error: unknown): boolean {
-  return REFUSALS.includes(SealiftError.from(error).code);
+  return isDenied(error) || SealiftError.from(error).code === 'store-error';
 }
 
 function findingsOf(look: Look, checks: readonly AnyCheck[], wishes: Wishes): Finding[] {

@@ -125,6 +125,11 @@ export const CODES = {
 /** A stable name of what went wrong. README tells what to do about each. */
 export type ErrorCode = keyof typeof CODES;
 
+/** Whether we were refused what we asked for: for want of a permission, or because a policy denies it. Not of KMS. */
+export function isDenied(error: unknown): boolean {
+  return error instanceof SealiftError && (error.code === 'access-denied' || error.code === 'policy-denied');
+}
+
 /** An error as plain data: what crosses threads, and what `--json` prints. */
 export interface ErrorData {
   code: ErrorCode;

@@ -4,7 +4,7 @@
  * one small GET an object; a second one where the object is signed, or where nothing but an instruction file can tell. Nothing of it is authenticated.
  */
 import type { KeyObject } from 'node:crypto';
-import { type ErrorCode, SealiftError } from './errors.ts';
+import { type ErrorCode, isDenied, SealiftError } from './errors.ts';
 import { decodeHeader } from './formats/esdk/header.ts';
 import { MAX_FOOTER_SIZE } from './formats/esdk/signature.ts';
 import { layoutOfMessage } from './get/object.ts';
@@ -52,7 +52,6 @@ const STATES: Partial<Record<ErrorCode, ListingState>> = {
   'bad-header': 'damaged',
   truncated: 'damaged',
   'object-archived': 'archived',
-  'access-denied': 'unreadable',
   'store-error': 'unreadable',
   'bad-range': 'unreadable',
   'sse-c-missing-key': 'unreadable',
@@ -115,7 +114,7 @@ async function lookInto(
     const { code } = SealiftError.from(error);
     if (code === 'sse-c-not-used') return await lookInto(store.withCustomerKey(undefined), listed, signal);
     if (code === 'object-not-found') return undefined;
-    const state = STATES[code];
+    const state = isDenied(error) ? 'unreadable' : STATES[code];
     if (state === undefined) throw error;
     return tell(state, null);
   }

@@ -7,7 +7,7 @@
  * the same key cannot survive (the source changed, the upload is gone, the ledger is older than the truth) starts the
  * object over as a new attempt under a new message key.
  */
-import { type ErrorCode, EXIT, SealiftError } from './errors.ts';
+import { type ErrorCode, EXIT, isDenied, SealiftError } from './errors.ts';
 import type { Cut } from './formats/message.ts';
 import type { JobResult, Place, RunOptions, Tools } from './job.ts';
 import { Progress, underKey } from './job.ts';
@@ -187,14 +187,8 @@ const FINAL_CODES = new Set<ErrorCode>([
   'trailing-bytes',
 ]);
 
-/** What a store says to a request that it will never take. */
-const REFUSALS = new Set<ErrorCode>([
-  'store-error',
-  'access-denied',
-  'sse-c-blocked',
-  'bucket-not-found',
-  'wrong-region',
-]);
+/** What a store says, beside that it is denied, to a request that it will never take. */
+const REFUSALS = new Set<ErrorCode>(['store-error', 'sse-c-blocked', 'bucket-not-found', 'wrong-region']);
 
 /** Decides what an error leaves behind: a job to go on with, a job that is over, or nothing where nothing was begun. */
 async function leave(run: PutRun, thrown: unknown): Promise<SealiftError> {
@@ -214,7 +208,7 @@ async function leave(run: PutRun, thrown: unknown): Promise<SealiftError> {
  */
 async function wasRefused(run: PutRun, error: SealiftError): Promise<boolean> {
   if (!run.isNew || run.progress.ackedBytes > 0) return false;
-  if (error.exit !== EXIT.usage && !REFUSALS.has(error.code)) return false;
+  if (error.exit !== EXIT.usage && !isDenied(error) && !REFUSALS.has(error.code)) return false;
   // Only the ledger knows of an upload that an attempt before this could not abort.
   if (run.ledger.lostAttempts().length > 0) return false;
   const { uploadId, instructions } = run.ledger.attempt()!;

@@ -2,7 +2,7 @@
  * The header of an S3 Encryption Client's object: in its metadata, or partly or wholly in an instruction file beside it.
  * Only that file tells an object whose metadata says nothing from a foreign one, so it is asked for where all else failed.
  */
-import { SealiftError } from '../errors.ts';
+import { isDenied, SealiftError } from '../errors.ts';
 import { BLOCK_SIZE } from '../formats/gcm/message.ts';
 import { INSTRUCTION_FILE_SUFFIX } from '../formats/s3ec/encode-header.ts';
 import {
@@ -79,7 +79,7 @@ async function readInstructions(
     const { code } = SealiftError.from(error);
     if (isSure && code === 'object-not-found') throw badHeader(`its data key is in ${url}, which is not there`);
     // Who may not list a bucket is refused what is not there.
-    if (!isSure && ['object-not-found', 'access-denied', 'bad-range', 'bad-url'].includes(code)) return undefined;
+    if (!isSure && (isDenied(error) || ['object-not-found', 'bad-range', 'bad-url'].includes(code))) return undefined;
     throw error;
   }
   const instructions = parsePairs(text);

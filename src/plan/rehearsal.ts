@@ -5,13 +5,13 @@
  */
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDenied } from '../errors.ts';
 import { roomFor } from '../formats/message.ts';
 import type { Place, Tools } from '../job.ts';
 import { rawAesKeyring } from '../keys/raw-aes.ts';
 import { sealInto } from '../parts/seal-once.ts';
 import { openSource } from '../parts/source.ts';
 import type { SealOptions } from '../put/attempt.ts';
-import { isDenied } from '../put/confirm.ts';
 import { formatFor } from '../put/format.ts';
 import { put } from '../put.ts';
 import { freshRandom } from '../random.ts';

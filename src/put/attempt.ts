@@ -3,7 +3,7 @@
  * ledger before the store hears of it.
  */
 import type { KeyObject } from 'node:crypto';
-import { SealiftError } from '../errors.ts';
+import { isDenied, SealiftError } from '../errors.ts';
 import type { Cut, Message } from '../formats/message.ts';
 import type { Format } from '../formats/names.ts';
 import type { LaneNeeds, Place, Tools } from '../job.ts';
@@ -17,7 +17,7 @@ import { freshRandom } from '../random.ts';
 import type { ServerEncryption } from '../stores/encryption.ts';
 import { checkHeaders } from '../stores/s3-fields.ts';
 import type { ObjectHeaders, ObjectInfo, WriteCondition } from '../stores/store.ts';
-import { ID_METADATA, isDenied, targetExists } from './confirm.ts';
+import { ID_METADATA, targetExists } from './confirm.ts';
 import { EsdkPut } from './esdk.ts';
 import { formatFor, type PutFormat } from './format.ts';
 import { keepOldInstructions } from './instructions.ts';

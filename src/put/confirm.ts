@@ -4,7 +4,7 @@
  * by the random id that every object of ours carries. Servers differ in what they guard (README, "Servers that speak S3"):
  * what one is seen to lack is told.
  */
-import { SealiftError } from '../errors.ts';
+import { isDenied, SealiftError } from '../errors.ts';
 import type { PutRun } from '../put.ts';
 import { checkEncrypted, type ServerEncryption } from '../stores/encryption.ts';
 import type { CallOptions, ObjectInfo, WriteAnswer, WriteCondition } from '../stores/store.ts';
@@ -54,7 +54,8 @@ export function confirmWrite(
 
 /**
  * The target once more before an upload is completed, which may have taken days: some servers complete it whatever the
- * condition. Throws `target-exists`, `target-changed`. Who may not look trusts the condition.
+ * condition. Throws `target-exists`, `target-changed`. Who may only write gets no answer to HEAD, not even for an object
+ * that does not exist, and trusts the condition.
  */
 export async function lookBeforeComplete({ place, request }: PutRun, expected: Expected): Promise<void> {
   let there: ObjectInfo | undefined;
@@ -96,11 +97,6 @@ export function isOurs(
     there.size === size &&
     (there.crc32 === undefined || there.crc32 === crc32)
   );
-}
-
-/** Who may only write gets no answer to HEAD, not even for an object that does not exist. */
-export function isDenied(error: unknown): boolean {
-  return SealiftError.from(error).code === 'access-denied';
 }
 
 export function targetExists(url: string): SealiftError {

@@ -4,14 +4,14 @@
  * that it knows nothing of, or knows otherwise, means that this key has sealed bytes we cannot account for, and the
  * only safe answer is a new key.
  */
-import { SealiftError } from '../errors.ts';
+import { isDenied, SealiftError } from '../errors.ts';
 import { partOf } from '../formats/message.ts';
 import type { AttemptRow, Intent, ObjectIdentity, Receipt, SourceIdentity } from '../ledger/types.ts';
 import { compareSource, sourceChanged } from '../parts/source.ts';
 import type { PutRun } from '../put.ts';
 import type { StoredPart, WriteAnswer } from '../stores/store.ts';
 import { type Attempt, identityOf, type RangedSource } from './attempt.ts';
-import { findOurs, isDenied } from './confirm.ts';
+import { findOurs } from './confirm.ts';
 import { expectedObject } from './finish.ts';
 import { storedMessage } from './format.ts';
 import { writeInstructions } from './instructions.ts';

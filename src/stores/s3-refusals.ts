@@ -1,7 +1,7 @@
 /** Why a HEAD was refused: its answer has no body that says so. A GET is refused for the same reason, and has one. */
 import type { IncomingMessage } from 'node:http';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
-import { type ErrorCode, SealiftError } from '../errors.ts';
+import { type ErrorCode, isDenied, SealiftError } from '../errors.ts';
 import type { S3Calls } from './s3-calls.ts';
 import { wrongCustomerKey } from './s3-errors.ts';
 import type { CallOptions } from './store.ts';
@@ -14,7 +14,7 @@ export async function explainRefusal(
   key: string,
   { refusal, ...options }: HeadOptions & { refusal: unknown },
 ): Promise<unknown> {
-  if (!hasCode(refusal, 'access-denied') && !hasCode(refusal, 'store-error')) return refusal;
+  if (!isDenied(refusal) && !hasCode(refusal, 'store-error')) return refusal;
   const explained = await refusalOf(calls, key, options);
   if (explained === undefined || hasCode(explained, 'object-not-found')) return refusal;
   // S3 refuses a wrong key as it refuses who has no permission; only who may read is told that a key is wanted.

@@ -21,6 +21,7 @@ import {
   type PutObjectCommandOutput,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import { isDenied } from '../errors.ts';
 import { checkEncrypted, encryptionOf } from './encryption.ts';
 import { S3Calls } from './s3-calls.ts';
 import type { S3Access } from './s3-client.ts';
@@ -258,7 +259,7 @@ export class S3Store implements Store {
     try {
       await this.#calls.send('HeadBucket', '', options, command);
     } catch (error) {
-      if (!hasCode(error, 'access-denied')) throw error;
+      if (!isDenied(error)) throw error;
     }
     this.#root.#bucketSeen = true;
   }

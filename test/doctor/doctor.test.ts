@@ -6,6 +6,7 @@ import {
   CreateBucketCommand,
   CreateMultipartUploadCommand,
   DeleteBucketOwnershipControlsCommand,
+  DeleteObjectCommand,
   DeletePublicAccessBlockCommand,
   GetBucketLifecycleConfigurationCommand,
   GetBucketPolicyCommand,
@@ -19,6 +20,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import type { DoctorRequest, Finding } from '../../src/doctor.ts';
 import type { RequestRecord } from '../../src/sandbox/log.ts';
 import { clientOf, outcome } from '../sandbox/s3-client.ts';
+import { collect } from '../stores/contract.ts';
 import { run } from '../support/cli.ts';
 import { BUCKET, openStage, PART_2_FAILS, PART_SIZE, type Stage } from '../support/stage.ts';
 
@@ -231,9 +233,28 @@ test('a required encryption: puts with it, and with none, pass; others are told 
   // Parts of an upload name no encryption.
   await put('unnamed', undefined, stage.plot('required', PART_SIZE + 1).source);
   const refusal = { code: 'policy-denied', exit: 1, hint: expect.stringMatching(/--sse kms:KEY.*sealift doctor/) };
-  await expect(put('another-key', { ...requireSse, keyId: `${keyId}-not` })).rejects.toMatchObject(refusal);
-  await expect(put('no-key', { algorithm: 'aws:kms' })).rejects.toMatchObject(refusal);
-  await expect(put('another', { algorithm: 'AES256' })).rejects.toMatchObject(refusal);
+  await expect(put('refused', { ...requireSse, keyId: `${keyId}-not` })).rejects.toMatchObject(refusal);
+  await expect(put('refused', { algorithm: 'aws:kms' })).rejects.toMatchObject(refusal);
+  await expect(put('refused', { algorithm: 'AES256' })).rejects.toMatchObject(refusal);
+  // What was refused binds nobody.
+  await put('refused', requireSse);
+});
+
+test('a policy that lets nobody read: a put is told so at its end, and `ls` goes on to the next', async () => {
+  const name = await bareBucket();
+  const hidden = ['sealed', '*.instruction'].map((key) => `arn:aws:s3:::${name}/${key}`);
+  await setPolicy(name, deny(name, { Action: 's3:GetObject', Resource: hidden }));
+  const warnings = [expect.stringContaining('HEAD is denied')];
+  for (const size of [100, PART_SIZE + 1]) {
+    const { source } = stage.plot(`unseen-${size}`, size);
+    expect(await stage.shared.put({ source, target: `s3://${name}/sealed`, partSize: PART_SIZE })).toMatchObject({
+      warnings,
+    });
+    if (size === 100) await stage.s3.send(new DeleteObjectCommand({ Bucket: name, Key: 'sealed' }));
+  }
+  await stage.s3.send(new PutObjectCommand({ Bucket: name, Key: 'note', Body: 'Not sealed at all' }));
+  const states = (await collect(stage.shared.list(`s3://${name}/`))).map((entry) => 'state' in entry && entry.state);
+  expect(states).toEqual(['foreign', 'unreadable']);
 });
 
 test('a required tag is asked of every request that writes, parts too, as doctor says before', async () => {
@@ -248,7 +269,7 @@ test('a required tag is asked of every request that writes, parts too, as doctor
   expect(told).toMatch(/more than one part would be refused/);
   const put = (size: number, tags = {}) => {
     const { source } = stage.plot(`tagged-${size}`, size);
-    return stage.shared.put({ source, target: `s3://${name}/${size}`, partSize: PART_SIZE, tags, fresh: true });
+    return stage.shared.put({ source, target: `s3://${name}/${size}`, partSize: PART_SIZE, tags });
   };
   await expect(put(100)).rejects.toMatchObject({ code: 'policy-denied' });
   await put(100, { sealed: 'yes' });
