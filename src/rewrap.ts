@@ -63,7 +63,7 @@ interface Found {
 
 /**
  * Wraps the object's data key under `wrapper`; `opener` opens it as it is now. Resolves when the store has confirmed it.
- * Throws `cannot-rewrap`, `cannot-carry` before a key is asked for anything.
+ * Throws `cannot-rewrap`, `cannot-carry`, `bad-option` before a key is asked for anything.
  */
 export async function rewrap(
   request: RewrapOptions,
@@ -88,7 +88,7 @@ export async function rewrap(
   if (instructions) {
     const body = Buffer.from(encodeWithInstructions(header).instructions);
     written = {
-      answer: await writeInstructions({ place, source }, instructions, body, { signal, asked: request }),
+      answer: await writeInstructions(place.store, instructions, body, { signal }),
       parts: 0,
     };
   } else {
@@ -114,8 +114,9 @@ export async function rewrap(
   });
 }
 
-/** Throws `object-not-found`, `bad-header`, and `cannot-rewrap` for what is of another format, or too old. */
-async function find(place: Place, { signal }: RunOptions): Promise<Found> {
+/** Throws `object-not-found`, `bad-header`, `cannot-rewrap` for what is of another format, or too old, and `bad-option`. */
+async function find(place: Place, request: RewrapOptions): Promise<Found> {
+  const { signal } = request;
   const { store, key, url } = place;
   const info = await store.head(key, { signal });
   if (!info) {
@@ -130,6 +131,7 @@ async function find(place: Place, { signal }: RunOptions): Promise<Found> {
   } else {
     instructions = await findInstructions(place, signal);
     if (!instructions) throw cannotRewrap(place, "is no S3 Encryption Client's object");
+    refuseEncryption(place, request);
     const last = Math.min(instructions.info.size, MOST_INSTRUCTIONS) - 1;
     const at = { store, key: instructions.key };
     const text = (await readRange(at, instructions.info, { first: 0, last }, signal)).toString();
@@ -141,6 +143,14 @@ async function find(place: Place, { signal }: RunOptions): Promise<Found> {
   if (header.wrapping.code === undefined)
     throw cannotRewrap(place, `has a data key wrapped by ${header.wrapping.name}`);
   return { place, info, header, instructions };
+}
+
+/** The file alone is written: the object would keep its encryption, and the two be under different keys. */
+function refuseEncryption({ url }: Place, { sse, customerKey, oldCustomerKey }: RewrapOptions): void {
+  if (sse === undefined && customerKey === undefined && oldCustomerKey === undefined) return;
+  throw new SealiftError('bad-option', `${url} has an instruction file, and rewrap does not write the object itself`, {
+    hint: 'Leave --sse, --sse-c and --old-sse-c away. `sealift reseal` writes the object anew, encrypted at rest as it is told.',
+  });
 }
 
 async function findInstructions(

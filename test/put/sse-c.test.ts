@@ -6,7 +6,7 @@ import { createSecretKey, type KeyObject } from 'node:crypto';
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { PutBucketEncryptionCommand } from '@aws-sdk/client-s3';
+import { CopyObjectCommand, PutBucketEncryptionCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { readCustomerKey } from '../../src/keys/customer-key.ts';
 import { writeKeyFile } from '../../src/keys/key-file.ts';
@@ -119,6 +119,21 @@ test('not with another way, not with an instruction file, not in a directory', a
   await expect(put(plot, { sse: { algorithm: 'aws:kms' } })).rejects.toMatchObject(refused);
   await expect(put(plot, { format: 's3ec', instructionFile: true })).rejects.toMatchObject(refused);
   await expect(put({ ...plot, target: `file://${stage.folder}/x` })).rejects.toMatchObject(refused);
+});
+
+test('an instruction file is not rewrapped from one key to another, nor to none: its object would stay behind', async () => {
+  const plot = stage.plot('instructions', 1000);
+  await put(plot, { customerKey: undefined, format: 's3ec', instructionFile: true });
+  const SSECustomerKey = customerKey.export() as unknown as string;
+  const fields = { Bucket: BUCKET, SSECustomerAlgorithm: 'AES256', SSECustomerKey };
+  for (const Key of [plot.key, `${plot.key}.instruction`]) {
+    await stage.s3.send(new CopyObjectCommand({ ...fields, Key, CopySource: `${BUCKET}/${Key}` }));
+  }
+  for (const keys of [{ customerKey: other }, {}]) {
+    const rewrapped = stage.shared.rewrap({ object: plot.target, oldCustomerKey: customerKey, ...keys });
+    await expect(rewrapped).rejects.toMatchObject({ code: 'bad-option', exit: 2 });
+  }
+  await expectEqual(plot, customerKey);
 });
 
 describe('the key', () => {

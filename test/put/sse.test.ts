@@ -2,6 +2,7 @@
  * Encryption at rest, asked of S3 beside the seal: every way to write asks for it, what S3 answers is checked and told,
  * and a server that does otherwise is found out.
  */
+import { createSecretKey } from 'node:crypto';
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { writeKeyFile } from '../../src/keys/key-file.ts';
@@ -84,11 +85,18 @@ describe('SSE-KMS with a key, a context and a bucket key', () => {
   test('of an instruction file, as of its object', async () => {
     const plot = stage.plot('beside', 1000);
     await put(plot, { format: 's3ec', instructionFile: true, sse: kms() });
-    const file = { key: `${plot.key}.instruction` };
+    const file = { ...plot, key: `${plot.key}.instruction` };
     expect(await headOf(file)).toEqual(told());
-    const sse = { algorithm: 'AES256' };
-    expect(await stage.shared.rewrap({ object: plot.target, sse })).toMatchObject({ sse });
-    expect(await headOf(file)).toMatchObject(sse);
+    const written = await stage.stored(file);
+    // The file alone would be under the new key, and the object could not be read with either.
+    const refused = { code: 'bad-option', exit: 2, hint: expect.stringContaining('reseal') };
+    for (const asked of [{ sse: { algorithm: 'AES256' } }, { customerKey: createSecretKey(Buffer.alloc(32)) }]) {
+      await expect(stage.shared.rewrap({ object: plot.target, ...asked })).rejects.toMatchObject(refused);
+    }
+    expect(await stage.stored(file)).toEqual(written);
+    expect(await stage.shared.rewrap({ object: plot.target })).toMatchObject({ sse: told() });
+    expect(await headOf(file)).toEqual(told());
+    await stage.expectEqual(plot);
   });
 });
 
