@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type AnyCheck, judge, type Wishes } from './doctor/check.ts';
 import { CHECKS } from './doctor/checks.ts';
 import { demandsOf } from './doctor/demands.ts';
-import { newStatements, remedyOf } from './doctor/remedy.ts';
+import { policyDifference, remedyOf } from './doctor/remedy.ts';
 import { findUploads, type UploadFinding } from './doctor/uploads.ts';
 import { isDenied, SealiftError } from './errors.ts';
 import type { Place, RunOptions, Tools } from './job.ts';
@@ -37,6 +37,8 @@ export interface Change {
   after: unknown;
   /** Of a policy, the statements that are put into it; all others stay as they are. */
   added?: unknown[] | undefined;
+  /** Older statements of ours that those take the place of. */
+  removed?: unknown[] | undefined;
   /** What it does that its reader might not want. */
   consequences: string[];
 }
@@ -48,7 +50,7 @@ export interface Diagnosis {
   uploads: UploadFinding[];
   /** Changes that were made. */
   applied: Change[];
-  /** What could not be changed, and why. */
+  /** What could not be changed, and why; where that ended it, what had been changed by then. */
   warnings: string[];
 }
 
@@ -69,33 +71,40 @@ export interface DoctorRequest extends Pick<RunOptions, 'signal'> {
 }
 
 /** A setting as it was seen, or why it could not be. */
-type Seen = { value: BucketSettings[SettingName] | undefined } | { refusal: SealiftError };
+type Seen = { value: BucketSettings[SettingName] | undefined } | { failure: SealiftError };
 type Look = ReadonlyMap<SettingName, Seen>;
 
-/** Throws `bad-option`, `bucket-not-found`, and what makes every call fail. Of what is denied it tells. */
+/** How the bucket is looked at, and which errors are told of instead of thrown. */
+interface Looking {
+  signal: AbortSignal | undefined;
+  tellsOf(error: unknown): boolean;
+}
+
+/**
+ * Throws `bad-option`, `bucket-not-found`, and what makes every call fail. Of what is denied it tells, and once a change
+ * was begun of every failure: what was changed is never kept back.
+ */
 export async function doctor(request: DoctorRequest, place: Place, tools: Pick<Tools, 'stateDir'>): Promise<Diagnosis> {
   const { signal, approve } = request;
   const settings = place.settings as S3Settings;
   const wishes = wishesOf(request, settings);
   const checks = checksFor(request, wishes);
+  const { stateDir } = tools;
   const bucket = await openBucket(place);
   try {
     await reach(bucket, signal);
-    let look = await lookAt(bucket, checks, signal);
+    let looking: Looking = { signal, tellsOf: isRefusal };
+    let look = await lookAt(bucket, checks, looking);
     const changes = changesOf(look, checks, wishes);
-    const warnings: string[] = [];
-    const applied: Change[] = [];
+    let outcome: Outcome = { applied: [], warnings: [] };
     if (approve && changes.length > 0 && (await approve(changes))) {
-      for (const change of changes) {
-        const refusal = await apply(bucket, change, signal);
-        if (refusal === undefined) applied.push(change);
-        else warnings.push(refusal);
-      }
-      look = await lookAt(bucket, checks, signal);
+      outcome = await applyAll(bucket, changes, signal);
+      looking = { signal, tellsOf: () => true };
+      look = await lookAt(bucket, checks, looking);
     }
     const findings = findingsOf(look, checks, wishes);
-    const uploads = await uploadsOf({ bucket, place, findings }, tools.stateDir, signal);
-    return { bucket: settings.bucket, findings, uploads, applied, warnings };
+    const uploads = await uploadsOf({ bucket, place, findings }, stateDir, looking);
+    return { bucket: settings.bucket, findings, uploads, ...outcome };
   } finally {
     bucket.close();
   }
@@ -137,14 +146,14 @@ async function reach(bucket: S3Bucket, signal: AbortSignal | undefined): Promise
   }
 }
 
-async function lookAt(bucket: S3Bucket, checks: readonly AnyCheck[], signal: AbortSignal | undefined): Promise<Look> {
+async function lookAt(bucket: S3Bucket, checks: readonly AnyCheck[], { signal, tellsOf }: Looking): Promise<Look> {
   const names = [...new Set(checks.map(({ setting }) => setting))];
   const looks = names.map(async (name): Promise<[SettingName, Seen]> => {
     try {
       return [name, { value: await bucket.read(name, { signal }) }];
     } catch (error) {
-      if (!isRefusal(error)) throw error;
-      return [name, { refusal: SealiftError.from(error) }];
+      if (!tellsOf(error)) throw error;
+      return [name, { failure: SealiftError.from(error) }];
     }
   });
   return new Map(await Promise.all(looks));
@@ -161,8 +170,8 @@ function findingsOf(look: Look, checks: readonly AnyCheck[], wishes: Wishes): Fi
   const findings = checks.map((check): Finding => {
     const { name, why, setting } = check;
     const seen = look.get(setting)!;
-    if ('refusal' in seen) {
-      return { check: name, state: 'unknown', found: seen.refusal.message, why, remedy: seen.refusal.hint };
+    if ('failure' in seen) {
+      return { check: name, state: 'unknown', found: seen.failure.message, why, remedy: seen.failure.hint };
     }
     const { found, mended, remedy } = judge(check, seen.value, wishes);
     if (mended === undefined) return { check: name, state: remedy ? 'gap' : 'ok', found, why, remedy: remedy ?? '' };
@@ -191,7 +200,7 @@ function findingsOf(look: Look, checks: readonly AnyCheck[], wishes: Wishes): Fi
 function changesOf(look: Look, checks: readonly AnyCheck[], wishes: Wishes): Change[] {
   const changes: Change[] = [];
   for (const [setting, seen] of look) {
-    if ('refusal' in seen) continue;
+    if ('failure' in seen) continue;
     let value: unknown = seen.value;
     const consequences: string[] = [];
     for (const check of checks.filter((candidate) => candidate.setting === setting)) {
@@ -201,44 +210,64 @@ function changesOf(look: Look, checks: readonly AnyCheck[], wishes: Wishes): Cha
       if (consequence !== undefined) consequences.push(consequence);
     }
     if (value === seen.value) continue;
-    const added = setting === 'policy' ? newStatements(seen.value as string | undefined, value as string) : undefined;
-    changes.push({ setting, before: seen.value ?? null, after: value, added, consequences });
+    const statements =
+      setting === 'policy' ? policyDifference(seen.value as string | undefined, value as string) : undefined;
+    changes.push({ setting, before: seen.value ?? null, after: value, ...statements, consequences });
   }
   return changes;
 }
 
-/** Makes a change if its setting still is what was shown. Resolves to why it could not be made. */
+type Outcome = Pick<Diagnosis, 'applied' | 'warnings'>;
+
+/** A refusal concerns one setting alone. Any other failure is the end of it, and is told with what was changed by then. */
+async function applyAll(
+  bucket: S3Bucket,
+  changes: readonly Change[],
+  signal: AbortSignal | undefined,
+): Promise<Outcome> {
+  const applied: Change[] = [];
+  const warnings: string[] = [];
+  for (const change of changes) {
+    const whose = `The ${change.setting} of the bucket`;
+    try {
+      if (await apply(bucket, change, signal)) applied.push(change);
+      else warnings.push(`${whose} was changed by somebody else meanwhile, and was left alone`);
+    } catch (error) {
+      const { message, hint } = SealiftError.from(error);
+      warnings.push(`${whose} could not be changed: ${message}. ${hint}`);
+      if (isRefusal(error)) continue;
+      const made = applied.map(({ setting }) => setting).join(', ') || 'nothing';
+      warnings.push(`Nothing was tried after that. Changed before it: ${made}`);
+      break;
+    }
+  }
+  return { applied, warnings };
+}
+
+/** Makes a change if its setting still is what was shown. Resolves to whether it was. */
 async function apply(
   bucket: S3Bucket,
   { setting, before, after }: Change,
   signal: AbortSignal | undefined,
-): Promise<string | undefined> {
+): Promise<boolean> {
   const name = setting as SettingName;
-  try {
-    const now = (await bucket.read(name, { signal })) ?? null;
-    if (!isDeepStrictEqual(now, before))
-      return `The ${setting} of the bucket was changed by somebody else meanwhile, and was left alone`;
-    await bucket.write(name, after as never, { signal });
-    return undefined;
-  } catch (error) {
-    if (!isRefusal(error)) throw error;
-    const { message, hint } = SealiftError.from(error);
-    return `The ${setting} of the bucket could not be changed: ${message}. ${hint}`;
-  }
+  const now = (await bucket.read(name, { signal })) ?? null;
+  if (!isDeepStrictEqual(now, before)) return false;
+  await bucket.write(name, after as never, { signal });
+  return true;
 }
 
-/** Uploads are told of, whatever they are; that they cannot be looked for is a finding. */
+/** More uploads than these are not looked into. */
+const MAX_UPLOADS = 10_000;
+
+/** Uploads are told of, whatever they are; that they cannot be looked for, or not all of them, is a finding. */
 async function uploadsOf(
   { bucket, place, findings }: { bucket: S3Bucket; place: Place; findings: Finding[] },
   stateDir: string,
-  signal: AbortSignal | undefined,
+  { signal, tellsOf }: Looking,
 ): Promise<UploadFinding[]> {
   const bucketName = (place.settings as S3Settings).bucket;
-  try {
-    return await findUploads({ bucket, store: place.store, bucketName }, { stateDir, signal });
-  } catch (error) {
-    if (!isRefusal(error)) throw error;
-    const { message: found, hint: remedy } = SealiftError.from(error);
+  const unknown = (found: string, remedy: string) =>
     findings.push({
       check: 'uploads',
       state: 'unknown',
@@ -246,6 +275,20 @@ async function uploadsOf(
       why: 'Parts of uploads in progress are billed.',
       remedy,
     });
+  try {
+    const limits = { stateDir, maxCount: MAX_UPLOADS, signal };
+    const { uploads, hasMore } = await findUploads({ bucket, store: place.store, bucketName }, limits);
+    if (hasMore) {
+      unknown(
+        `More than ${MAX_UPLOADS} uploads are in progress: those told of are the first ${MAX_UPLOADS}, by key`,
+        `aws s3api list-multipart-uploads --bucket ${bucketName}`,
+      );
+    }
+    return uploads;
+  } catch (error) {
+    if (!tellsOf(error)) throw error;
+    const { message, hint } = SealiftError.from(error);
+    unknown(message, hint);
     return [];
   }
 }

@@ -48,12 +48,20 @@ export function addDoctor(program: Command, output: Output): void {
   command.action(async (bucket: string) => {
     const flags = flagsOf<DoctorFlags>(command);
     const { allowSseC, requireSse, skip } = flags;
+    // One that is set for all commands is no mistake.
+    if (!flags.fix && command.getOptionValueSource('yes') === 'cli') throw nothingToApprove();
     const approve = approvalOf(flags, output);
     const requireTag = tagOf(flags);
     await using engine = await openEngine(flags, 'none');
     const signal = stopOnSignals(output);
     const diagnosis = await engine.doctor({ bucket, approve, allowSseC, requireSse, requireTag, skip, signal });
     process.exitCode = report(diagnosis, flags, output);
+  });
+}
+
+function nothingToApprove(): SealiftError {
+  return new SealiftError('usage', '--yes answers what --fix asks, and there is no --fix', {
+    hint: 'Give --fix --yes to have the gaps closed; without either nothing is changed.',
   });
 }
 
@@ -92,12 +100,13 @@ function tagOf({ requireTag = {} }: DoctorFlags): { name: string; value: string 
   return first && { name: first[0], value: first[1] };
 }
 
-/** A policy's new statements; of other settings what is and what is to be. */
-function changeText({ setting, before, after, added, consequences }: Change): string {
+/** A policy's new statements, and which of ours they replace; of other settings what is and what is to be. */
+function changeText({ setting, before, after, added, removed = [], consequences }: Change): string {
   const lines = added
     ? [
         'policy: these statements are put into it, and all others stay as they are',
         ...added.map((one) => JSON.stringify(one)),
+        ...removed.map((one) => `in place of ${JSON.stringify(one)}`),
       ]
     : [`${setting}:`, `from ${JSON.stringify(before)}`, `to   ${JSON.stringify(after)}`];
   return [...lines, ...consequences].join('\n  ');
@@ -116,7 +125,9 @@ function report(
   const count = (state: Finding['state']) => findings.filter((finding) => finding.state === state).length;
   const [gaps, unknown] = [count('gap'), count('unknown')];
   const fixed = applied.length;
-  output.json({ type: 'result', command: 'doctor', bucket, gaps, unknown, fixed, uploads: uploads.length, warnings });
+  const changed = applied.map(({ setting }) => setting);
+  const counts = { gaps, unknown, fixed, uploads: uploads.length };
+  output.json({ type: 'result', command: 'doctor', bucket, ...counts, applied: changed, warnings });
   const facts = [counted(gaps, 'gap')];
   if (unknown > 0) facts.push(`${counted(unknown, 'check')} could not be made`);
   if (fixed > 0) facts.push(`${counted(fixed, 'change')} made`);

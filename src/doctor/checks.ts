@@ -11,6 +11,12 @@ import { DENIALS } from './denials.ts';
 const ABORT_AFTER_DAYS = 7;
 const ABORT_RULE = 'sealift-abort-incomplete-uploads';
 
+const DSSE = 'aws:kms:dsse';
+
+function isKms(algorithm: string | undefined): boolean {
+  return algorithm === 'aws:kms' || algorithm === DSSE;
+}
+
 export const CHECKS: readonly AnyCheck[] = [
   ...DENIALS,
   {
@@ -22,18 +28,23 @@ export const CHECKS: readonly AnyCheck[] = [
       const found = algorithm
         ? `By default ${algorithm}${keyId ? `, key ${keyId}` : ''}`
         : 'No default encryption is set';
-      const { algorithm: wanted, keyId: wantedKey } = requireSse ?? { algorithm: algorithm ?? 'AES256', keyId };
-      if (algorithm === wanted && (wantedKey === undefined || keyId === wantedKey)) return { found };
+      const wanted = requireSse?.algorithm ?? algorithm ?? 'AES256';
+      const wantedKey = requireSse?.keyId ?? (isKms(wanted) && isKms(algorithm) ? keyId : undefined);
+      if (algorithm === wanted && keyId === wantedKey) return { found };
+      const { BucketKeyEnabled, ...others } = rule ?? {};
       const byDefault = {
         SSEAlgorithm: wanted as 'AES256',
         ...(wantedKey === undefined ? {} : { KMSMasterKeyID: wantedKey }),
       };
+      const consequences = [
+        wantedKey && 'Who writes needs kms:GenerateDataKey of that key, who reads kms:Decrypt.',
+        keyId && keyId !== wantedKey && `New objects are no longer encrypted under the key ${keyId}.`,
+        wanted === DSSE && BucketKeyEnabled && 'DSSE-KMS has no bucket key: S3 asks KMS for every object.',
+      ].filter(Boolean);
       return {
         found,
-        mended: { ...rule, ApplyServerSideEncryptionByDefault: byDefault },
-        ...(wantedKey === undefined
-          ? {}
-          : { consequence: 'Who writes needs kms:GenerateDataKey of that key, who reads kms:Decrypt.' }),
+        mended: { ...(wanted === DSSE ? others : rule), ApplyServerSideEncryptionByDefault: byDefault },
+        ...(consequences.length === 0 ? {} : { consequence: consequences.join(' ') }),
       };
     },
   },
@@ -44,7 +55,7 @@ export const CHECKS: readonly AnyCheck[] = [
     judge(rule) {
       const algorithm = rule?.ApplyServerSideEncryptionByDefault?.SSEAlgorithm;
       if (algorithm !== 'aws:kms')
-        return { found: algorithm === 'aws:kms:dsse' ? 'DSSE-KMS has none' : 'KMS is not asked at all' };
+        return { found: algorithm === DSSE ? 'DSSE-KMS has none' : 'KMS is not asked at all' };
       if (rule?.BucketKeyEnabled) return { found: 'The bucket has a key' };
       return {
         found: 'SSE-KMS without a bucket key',

@@ -13,6 +13,7 @@ export const DENIALS: readonly Check<'policy'>[] = [
       Condition: { Bool: { 'aws:SecureTransport': 'false' } },
     }),
     // Who is spoken to by HTTP alone could never take the statement back.
+    consequence: 'Clients over plain HTTP are refused.',
     obstacle: ({ plainHttp }) =>
       plainHttp
         ? 'This connection is plain HTTP and would be denied too: use an https:// endpoint, then --fix.'
@@ -28,12 +29,15 @@ export const DENIALS: readonly Check<'policy'>[] = [
       // A request that an AWS service makes for somebody has no TLS version of theirs.
       Condition: { NumericLessThan: { 's3:TlsVersion': '1.2' }, Bool: { 'aws:PrincipalIsAWSService': 'false' } },
     }),
+    consequence: 'Clients with TLS 1.0 or 1.1 are refused.',
   }),
   denial({
     name: 'require-sse',
     what: 'Another encryption at rest than the one required',
     why: 'A request that names an encryption of its own is not held to the default.',
     wanted: (wishes) => wishes.requireSse && denyOtherSse(wishes, wishes.requireSse.algorithm),
+    consequence: 'Puts that ask for another encryption at rest are refused.',
+    limit: 'SSE-C names none of them and passes: the check sse-c has to be closed too',
   }),
   denial({
     name: 'require-sse-key',
@@ -41,6 +45,7 @@ export const DENIALS: readonly Check<'policy'>[] = [
     why: "A request that names SSE-KMS and no key gets the account's own, aws/s3.",
     wanted: (wishes) =>
       wishes.requireSse?.keyId === undefined ? undefined : denyOtherKey(wishes, wishes.requireSse.keyId),
+    consequence: 'Puts that ask for an encryption at rest, and not for this very key by its ARN, are refused.',
   }),
   denial({
     name: 'require-tag',
@@ -90,10 +95,14 @@ function denial(options: {
   why: string;
   /** Undefined where that is not wished. */
   wanted(wishes: Wishes): WantedStatement | undefined;
-  consequence?: string;
+  /** What the statement does that its reader might not want. */
+  consequence: string;
+  /** What it leaves open. */
+  limit?: string;
   obstacle?(wishes: Wishes): string | undefined;
 }): Check<'policy'> {
-  const { name, what, why, consequence } = options;
+  const { name, what, why, consequence, limit } = options;
+  const told = (...facts: (string | undefined)[]) => [...facts, limit].filter((fact) => fact !== undefined).join('. ');
   return {
     name,
     setting: 'policy',
@@ -102,11 +111,11 @@ function denial(options: {
     judge(policy, wishes) {
       const wanted = options.wanted(wishes)!;
       const { by, lacking } = coverage(policy, wanted);
-      if (by !== undefined) return { found: `${what} is denied. ${by} does it` };
-      const found = `${what} is not denied${lacking === undefined ? '' : `. ${lacking}`}`;
+      if (by !== undefined) return { found: told(`${what} is denied`, `${by} does it`) };
+      const found = told(`${what} is not denied`, lacking);
       const remedy = options.obstacle?.(wishes);
       if (remedy !== undefined) return { found, remedy };
-      return { found, mended: withStatement(policy, wanted), ...(consequence === undefined ? {} : { consequence }) };
+      return { found, mended: withStatement(policy, wanted), consequence };
     },
   };
 }

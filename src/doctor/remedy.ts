@@ -17,8 +17,9 @@ export function remedyOf<Name extends SettingName>(
   { bucket, before, after }: { bucket: string; before: BucketSettings[Name] | undefined; after: BucketSettings[Name] },
 ): string {
   if (setting === 'policy') {
-    const added = newStatements(before as string | undefined, after as string);
-    return `Add to the policy: ${added.map((statement) => JSON.stringify(statement)).join(', ')}`;
+    const { added, removed } = policyDifference(before as string | undefined, after as string);
+    const [statements, olds] = [added, removed].map((some) => some.map((one) => JSON.stringify(one)).join(', '));
+    return olds === '' ? `Add to the policy: ${statements}` : `Replace in the policy: ${olds} by: ${statements}`;
   }
   const input = settingInput[setting as Name](after as never);
   const flags = Object.entries(input).flatMap(([field, value]) => (value === undefined ? [] : [flagOf(field, value)]));
@@ -31,8 +32,15 @@ function flagOf(field: string, value: unknown): string {
   return `--${flag} ${shellWord(typeof value === 'string' ? value : JSON.stringify(value))}`;
 }
 
-/** Statements of a policy that were not there before, or not so. */
-export function newStatements(before: string | undefined, after: string): Statement[] {
-  const old = statementsOf(before);
-  return statementsOf(after).filter((statement) => !old.some((other) => isDeepStrictEqual(other, statement)));
+/** Statements that the one policy has and the other has not, or not so. */
+export function policyDifference(
+  before: string | undefined,
+  after: string,
+): { added: Statement[]; removed: Statement[] } {
+  const [old, young] = [statementsOf(before), statementsOf(after)];
+  return { added: without(young, old), removed: without(old, young) };
+}
+
+function without(statements: readonly Statement[], others: readonly Statement[]): Statement[] {
+  return statements.filter((statement) => !others.some((other) => isDeepStrictEqual(other, statement)));
 }

@@ -23,20 +23,21 @@ export interface UploadFinding {
   remedy: string;
 }
 
-/** Uploads looked into at once, and at most: each takes a request for every thousand parts. */
+/** Uploads looked into at once: each takes a request for every thousand parts. */
 const LOOK_COUNT = 16;
-const MAX_COUNT = 10_000;
 
-/** All uploads of the bucket, up to ten thousand, oldest first. */
+/** The bucket's first uploads by key, oldest first, and whether there are more. */
 export async function findUploads(
   { bucket, store, bucketName }: { bucket: S3Bucket; store: Store; bucketName: string },
-  { stateDir, signal }: { stateDir: string; signal?: AbortSignal | undefined },
-): Promise<UploadFinding[]> {
+  { stateDir, maxCount, signal }: { stateDir: string; maxCount: number; signal?: AbortSignal | undefined },
+): Promise<{ uploads: UploadFinding[]; hasMore: boolean }> {
   const jobs = new Map(listUploads(stateDir).map(({ uploadId, job }) => [uploadId, job]));
   const open: OpenUpload[] = [];
+  let hasMore = false;
   for await (const upload of bucket.uploads({ signal })) {
+    hasMore = open.length === maxCount;
+    if (hasMore) break;
     open.push(upload);
-    if (open.length === MAX_COUNT) break;
   }
   const findings: UploadFinding[] = [];
   for (let at = 0; at < open.length; at += LOOK_COUNT) {
@@ -55,7 +56,7 @@ export async function findUploads(
     });
     findings.push(...(await Promise.all(looks)).flat());
   }
-  return findings.sort((a, b) => b.ageSeconds - a.ageSeconds);
+  return { uploads: findings.sort((a, b) => b.ageSeconds - a.ageSeconds), hasMore };
 }
 
 function told(

@@ -1,4 +1,7 @@
-/** What can be set for a bucket as a whole, in S3's own shapes, so that nothing is lost of what Sealift does not look at. */
+/**
+ * What can be set for a bucket as a whole, in S3's own shapes, so that what Sealift does not look at is written back as it
+ * was: all of a policy, and of the others every field that the SDK knows.
+ */
 import type {
   LifecycleRule,
   ObjectOwnership,

@@ -1,6 +1,6 @@
 /**
- * A bucket as a whole: what is set for it, each setting read and written in full and in S3's own shapes, so that nothing
- * is lost of what we do not know about; and all uploads in progress in it.
+ * A bucket as a whole: what is set for it, each setting read and written in full and in S3's own shapes; and all uploads
+ * in progress in it.
  */
 import {
   GetBucketEncryptionCommand,
@@ -49,10 +49,6 @@ export class S3Bucket {
   /** Throws `plain-http` or `bad-option`; opens no connection yet. */
   constructor(access: S3Access) {
     this.#calls = new S3Calls(access);
-  }
-
-  url(key: string): string {
-    return this.#calls.url(key);
   }
 
   /** Throws `bucket-not-found`, and whatever would make every other call fail. */

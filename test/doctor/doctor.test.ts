@@ -17,8 +17,10 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { DoctorRequest, Finding } from '../../src/doctor.ts';
+import { findUploads } from '../../src/doctor/uploads.ts';
+import type { Change, DoctorRequest, Finding } from '../../src/doctor.ts';
 import type { RequestRecord } from '../../src/sandbox/log.ts';
+import { openBucket, openStore, resolveStore } from '../../src/stores/open.ts';
 import { clientOf, outcome } from '../sandbox/s3-client.ts';
 import { collect } from '../stores/contract.ts';
 import { run } from '../support/cli.ts';
@@ -58,6 +60,8 @@ const policyOf = async (Bucket: string) =>
 const look = (name: string, request: Partial<DoctorRequest> = {}) =>
   stage.shared.doctor({ bucket: `s3://${name}`, ...request });
 const fix = (name: string, request: Partial<DoctorRequest> = {}) => look(name, { approve: () => true, ...request });
+
+const matching = (pattern: RegExp) => expect.stringMatching(pattern);
 
 const named = (findings: Finding[], state: Finding['state']) =>
   findings.filter((finding) => finding.state === state).map(({ check }) => check);
@@ -151,6 +155,35 @@ test('what somebody else changed meanwhile is left alone', async () => {
   expect(warnings).toMatchObject([expect.stringMatching(/^The policy .* changed by somebody else/)]);
   expect(applied.map(({ setting }) => setting)).not.toContain('policy');
   expect((await policyOf(name)).Statement).toEqual([theirs]);
+});
+
+test('a fix that fails half way tells what was changed, whatever fails after it', async () => {
+  const name = await bareBucket();
+  stage.sandbox.setFaults(
+    `PutBucketVersioning(bucket=${name}):*=500; GetBucketOwnershipControls(bucket=${name}):2-=500; ListMultipartUploads:*=500`,
+  );
+  const { applied, warnings, findings } = await fix(name);
+  expect(applied.map(({ setting }) => setting)).toEqual(['policy', 'encryption']);
+  expect(warnings).toEqual([
+    expect.stringMatching(/^The versioning of the bucket could not be changed: /),
+    'Nothing was tried after that. Changed before it: policy, encryption',
+  ]);
+  expect(named(findings, 'unknown')).toEqual(['ownership', 'uploads']);
+  expect(named(findings, 'gap')).toEqual(['versioning', 'lifecycle', 'public-access']);
+});
+
+test('an older statement of ours is shown with what takes its place', async () => {
+  const name = await bareBucket();
+  const older = deny(name, { Sid: 'SealiftDenyOldTls', Condition: { NumericLessThan: { 's3:TlsVersion': '1.1' } } });
+  await setPolicy(name, older);
+  const byHand = (await look(name)).findings.find(({ check }) => check === 'tls')?.remedy;
+  expect(byHand).toMatch(/^Replace in the policy: \{.*"1\.1".*\} by: \{.*"1\.2"/);
+  const { applied } = await fix(name);
+  expect(applied[0]).toMatchObject({
+    removed: [older],
+    consequences: [/HTTP are refused/, /TLS 1\.0 or 1\.1/].map(matching),
+  });
+  expect((await policyOf(name)).Statement).not.toContainEqual(older);
 });
 
 test('rules of a lifecycle stay, of either kind', async () => {
@@ -257,6 +290,30 @@ test('a policy that lets nobody read: a put is told so at its end, and `ls` goes
   expect(states).toEqual(['foreign', 'unreadable']);
 });
 
+test('another required encryption keeps the key of the default, and tells of what it ends', async () => {
+  const name = await bareBucket();
+  const key = 'arn:aws:kms:us-east-1:000000000000:key/theirs';
+  const byDefault = { SSEAlgorithm: 'aws:kms', KMSMasterKeyID: key } as const;
+  await setEncryption(name, { ApplyServerSideEncryptionByDefault: byDefault, BucketKeyEnabled: true });
+  const change = async (algorithm: string) => {
+    let shown: Change | undefined;
+    const approve = (changes: readonly Change[]) => {
+      shown = changes.find(({ setting }) => setting === 'encryption');
+      return false;
+    };
+    const { findings } = await fix(name, { requireSse: { algorithm }, approve });
+    expect(findings.find(({ check }) => check === 'require-sse')?.found).toMatch(/the check sse-c has to be closed/);
+    return shown!;
+  };
+  const dsse = await change('aws:kms:dsse');
+  expect(dsse.after).toMatchObject({ ApplyServerSideEncryptionByDefault: { KMSMasterKeyID: key } });
+  expect(dsse.after).not.toHaveProperty('BucketKeyEnabled');
+  expect(dsse.consequences.join(' ')).toMatch(/DSSE-KMS has no bucket key/);
+  const ofS3 = await change('AES256');
+  expect(ofS3.after).toMatchObject({ ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' } });
+  expect(ofS3.consequences.join(' ')).toContain(`no longer encrypted under the key ${key}`);
+});
+
 test('a required tag is asked of every request that writes, parts too, as doctor says before', async () => {
   const name = await bareBucket();
   const requireTag = { name: 'sealed', value: 'yes' };
@@ -301,6 +358,21 @@ test('uploads in progress are told with whose they are and what they keep', asyn
   );
 });
 
+test('of more uploads than are looked into it is known that there are more', async () => {
+  const name = await bareBucket();
+  const upload = (Key: string) => stage.s3.send(new CreateMultipartUploadCommand({ Bucket: name, Key }));
+  await upload('first');
+  const { settings, credentials } = await resolveStore({ bucket: name, key: '' }, {});
+  const store = await openStore(settings, { credentials, onRetry: () => {}, bandwidth: undefined });
+  const bucket = await openBucket({ settings, credentials });
+  const find = () => findUploads({ bucket, store, bucketName: name }, { stateDir: stage.folder, maxCount: 1 });
+  expect(await find()).toMatchObject({ uploads: [{ object: `s3://${name}/first` }], hasMore: false });
+  await upload('second');
+  expect(await find()).toMatchObject({ uploads: [{ object: `s3://${name}/first` }], hasMore: true });
+  store.close();
+  bucket.close();
+});
+
 test.each<[what: string, request: Partial<DoctorRequest>, code: string]>([
   ['an object', { bucket: 's3://bucket/key' }, 'bad-url'],
   ['a directory', { bucket: 'file:///tmp/' }, 'bad-url'],
@@ -340,8 +412,11 @@ test('on the command line --fix alone takes a terminal; with --yes it does not a
   const { env } = stage.sandbox;
   const unasked = await run(['doctor', `s3://${name}`, '--fix', '--json'], { env });
   expect([unasked.exit, unasked.last]).toMatchObject([2, { code: 'usage' }]);
+  const pointless = await run(['doctor', `s3://${name}`, '--yes', '--json'], { env });
+  expect([pointless.exit, pointless.last]).toMatchObject([2, { code: 'usage' }]);
   const fixed = await run(['doctor', `s3://${name}`, '--fix', '--yes', '--json'], { env });
   expect([fixed.exit, fixed.last]).toMatchObject([0, { command: 'doctor', gaps: 0, unknown: 0, fixed: 6 }]);
+  expect(fixed.last?.applied).toHaveLength(6);
   expect(fixed.lines.filter(({ type }) => type === 'change').length).toBe(6);
   expect(fixed.stderr).toContain('policy: these statements are put into it');
   const s3 = clientOf(stage.sandbox);
