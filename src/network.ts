@@ -96,6 +96,14 @@ export interface Retry {
   throttled: boolean;
 }
 
+/**
+ * Takes the answer's stream off an error of the SDK. Errors are kept as a cause, and printed; the stream leads to its
+ * request, whose headers have the signature, a session's token, a customer's key (SSE-C).
+ */
+export function forgetRequest(failure: { $response?: { body?: unknown } }): void {
+  if (failure.$response) failure.$response.body = undefined;
+}
+
 /** Certificates that were not accepted. Nothing was sent. */
 export function isCertificateCode(code: unknown): boolean {
   return typeof code === 'string' && /CERT|LEAF_SIGNATURE/.test(code);

@@ -2,7 +2,7 @@
  * What KMS, the SDK and the network say went wrong, as SealiftError: one code, one message, and what to do next.
  */
 import { type ErrorCode, SealiftError } from '../errors.ts';
-import { isCertificateCode, isNetworkCode } from '../network.ts';
+import { forgetRequest, isCertificateCode, isNetworkCode } from '../network.ts';
 
 /** What was asked of KMS, and about which key. Each operation needs the permission `kms:` and its name. */
 export interface KmsQuestion {
@@ -16,6 +16,7 @@ type Verdict = readonly [code: ErrorCode, hint: string];
 interface Failure extends Error {
   /** Node's code of a network or TLS error. */
   code?: unknown;
+  $response?: { body?: unknown };
   $metadata?: {
     httpStatusCode?: number;
     /** KMS disliked the signature's time; the SDK has noted by how much, and signs the next request with KMS's time. */
@@ -74,6 +75,7 @@ export function isTransient(thrown: unknown): boolean {
 export function kmsError(thrown: unknown, { operation, keyId }: KmsQuestion): SealiftError {
   if (thrown instanceof SealiftError) return thrown;
   const failure = thrown as Failure;
+  forgetRequest(failure);
   const verdict = judge(failure, operation);
   if (verdict === undefined) return SealiftError.from(thrown);
   const [code, hint] = verdict;

@@ -6,7 +6,7 @@
  * what that looks like. Only `head` knows.
  */
 import { type ErrorCode, SealiftError } from '../errors.ts';
-import { isCertificateCode, isNetworkCode, isOldTls } from '../network.ts';
+import { forgetRequest, isCertificateCode, isNetworkCode, isOldTls } from '../network.ts';
 import type { WriteCondition } from './store.ts';
 
 /** S3's calls, each with the permission it needs. */
@@ -69,7 +69,7 @@ interface Failure extends Error {
   /** Node's code of a network or TLS error. */
   code?: unknown;
   $metadata?: { httpStatusCode?: number };
-  $response?: { headers?: Record<string, string> };
+  $response?: { headers?: Record<string, string>; body?: unknown };
   /** The region that S3 expected, in AuthorizationHeaderMalformed. */
   Region?: string;
   /** Where the object is, in InvalidObjectState. */
@@ -113,6 +113,7 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
 export function s3Error(thrown: unknown, context: CallContext): SealiftError {
   if (thrown instanceof SealiftError) return thrown;
   const failure = thrown as Failure;
+  forgetRequest(failure);
   const verdict = judge(failure, context);
   if (verdict === undefined) return SealiftError.from(thrown);
   const [code, hint] = verdict;

@@ -182,6 +182,9 @@ describe('the key', () => {
     const onEvent: PutRequest['onEvent'] = (event) => void errors.push(event);
     await stage.failedPut(plot, PART_2_FAILS, 'store-unavailable', { partSize: PART_SIZE, customerKey, onEvent });
     errors.push(await put(plot, { customerKey: other }).catch((error) => error));
+    stage.sandbox.setFaults('PutObject:1=AccessDenied');
+    errors.push(await put(stage.plot('secret refused', 1000)).catch((error) => error));
+    stage.sandbox.setFaults('');
     const file = join(stage.folder, 'customer.key');
     const secret = bytesOf('customer');
     writeFileSync(file, secret, { mode: 0o600 });
@@ -192,7 +195,11 @@ describe('the key', () => {
     expect(last).toMatchObject({ type: 'result', sse: told });
 
     const kept = readdirSync(plot.stateDir).map((name) => readFileSync(join(plot.stateDir, name)).toString('latin1'));
-    const said = [stdout, stderr, inspect(errors, { depth: 20, showHidden: true }), JSON.stringify(stage.requests)];
+    const shown = inspect(errors, { depth: 20, showHidden: true });
+    expect(shown).toContain('AccessDenied');
+    // Nor what signs a request.
+    expect(shown).not.toContain('AWS4-HMAC-SHA256');
+    const said = [stdout, stderr, shown, JSON.stringify(stage.requests)];
     expect(kept.join('')).toContain('customerKeyMd5');
     for (const form of [secret.toString('latin1'), secret.toString('base64').slice(0, 40), secret.toString('hex')]) {
       expect([...kept, ...said].filter((text) => text.includes(form))).toEqual([]);
