@@ -68,7 +68,7 @@ export interface KmsPlan extends KmsUse {
   callsOfS3: number;
 }
 
-/** Throws what a put of these files would throw before it sends anything. */
+/** Throws what a put of these files would throw of them, of sizes, format and memory, and of the bucket. */
 export async function plan(
   request: PlanRequest,
   tools: Tools,

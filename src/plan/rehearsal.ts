@@ -102,13 +102,16 @@ async function sealFor(path: string, options: SealOptions): Promise<number> {
 
 /** Seconds an object that goes whole takes here, its ledger's disk among them. */
 async function putFor(source: string, options: SealOptions, tools: Tools): Promise<number> {
+  // What decides how it is cut: the same file goes whole here, too.
+  const { format, partSize, frameSize, equalParts, sign } = options;
+  const cutting = { format, partSize, frameSize, equalParts, sign };
   const folder = await mkdtemp(join(tools.stateDir, 'plan-'));
   try {
     const rehearsal: Tools = { ...tools, stateDir: folder, keyring: throwawayKeyring(), place: nowhere };
     const startMs = performance.now();
     let count = 0;
     for (; count < 1 || performance.now() - startMs < TRIAL_MS; count++) {
-      await put({ format: options.format, source, target: `s3://nowhere/${count}` }, rehearsal);
+      await put({ ...cutting, source, target: `s3://nowhere/${count}` }, rehearsal);
     }
     return (performance.now() - startMs) / 1000 / count;
   } finally {

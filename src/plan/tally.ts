@@ -102,6 +102,7 @@ export class DataKeyTally {
   readonly #limits: KeyLimits;
   #messages = Number.POSITIVE_INFINITY;
   #bytes = 0;
+  #objects = 0;
   count = 0;
 
   constructor({ cacheable }: { cacheable: boolean }) {
@@ -114,12 +115,13 @@ export class DataKeyTally {
       this.count++;
       this.#messages = this.#bytes = 0;
     }
+    this.#objects++;
     this.#messages++;
     this.#bytes += plainSize;
   }
 
-  /** With those whose time is up before so many seconds have passed. */
+  /** With those whose time is up before so many seconds have passed. An object that has begun needs no other. */
   countWithin(seconds: number): number {
-    return this.count + Math.floor((seconds * 1000) / this.#limits.maxAgeMs);
+    return Math.min(this.#objects, this.count + Math.floor((seconds * 1000) / this.#limits.maxAgeMs));
   }
 }

@@ -28,10 +28,12 @@ describe('data keys', () => {
   test('an hour is the longest', () => {
     expect(keysFor([1, 1]).countWithin(3599)).toBe(1);
     expect(keysFor([1, 1]).countWithin(3600)).toBe(2);
+    expect(keysFor([1, 1]).countWithin(36_000)).toBe(2);
   });
 
   test('of what cannot be reused every object has one', () => {
     expect(keysFor([1, 1, 1], false).count).toBe(3);
+    expect(keysFor([1, 1, 1], false).countWithin(36_000)).toBe(3);
   });
 });
 

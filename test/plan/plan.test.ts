@@ -1,8 +1,9 @@
 /** A plan against what then happens, on the sandbox: parts, requests and KMS calls are the very same. */
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { kmsKeyring } from '../../src/engine/keys.ts';
+import { MiB } from '../../src/units.ts';
 import { BUCKET, openStage, PART_SIZE, type Plot, SIZE, type Stage } from '../support/stage.ts';
 
 const QUOTA = 7_000;
@@ -67,7 +68,16 @@ test('a plan of a directory is what then happens', async () => {
   expect(readdirSync(plot.stateDir).filter((name) => name.startsWith('plan-'))).toEqual([]);
 });
 
-test('what a put would refuse is refused', async () => {
+test('a file that goes whole for the sake of its part size is planned too', async () => {
+  await using engine = engineWith('on');
+  const source = join(stage.folder, 'in-one-part');
+  writeFileSync(source, '');
+  truncateSync(source, 9 * MiB);
+  const request = { source, target: `s3://${BUCKET}/in-one-part`, partSize: 16 * MiB, sign: true };
+  expect(await engine.plan(request)).toMatchObject({ parts: 1, requests: { PutObject: 1 } });
+});
+
+test('sources, sizes and buckets that a put would refuse are refused', async () => {
   await using engine = engineWith('on');
   const target = `s3://${BUCKET}/refused`;
   const large = join(folder, 'deeper', 'large');
