@@ -95,9 +95,12 @@ export interface Attempt {
   hashes: ReadonlyMap<number, Uint8Array>;
 }
 
-/** Where a part's bytes come from, and what they must be. */
+/** Where a part's bytes come from, and what they must be: a part that nobody proved is not sent. */
 export function sourceOfPart({ source, digests }: Attempt, number: number): RangedSource {
-  return digests && 'object' in source! ? { ...source, digest: digests.get(number)! } : source!;
+  if (!digests || !('object' in source!)) return source!;
+  const digest = digests.get(number);
+  if (!digest) throw new SealiftError('internal', `Part ${number} was not proven`);
+  return { ...source, digest };
 }
 
 const OUR_METADATA = [MTIME_METADATA, ID_METADATA];

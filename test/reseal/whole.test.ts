@@ -11,6 +11,7 @@ import { type Cut, plainRangeOf } from '../../src/formats/message.ts';
 import { planLayout as planS3ec } from '../../src/formats/s3ec/layout.ts';
 import type { JobEvent } from '../../src/job.ts';
 import { compareSource } from '../../src/parts/source.ts';
+import { type Attempt, sourceOfPart } from '../../src/put/attempt.ts';
 import type { PutRequest } from '../../src/put.ts';
 import { DigestMaker } from '../../src/reseal/digests.ts';
 import type { ResealOptions } from '../../src/reseal.ts';
@@ -242,6 +243,12 @@ test('digests are those of the parts, however the bytes come and wherever parts 
     short.push(plain.subarray(1));
     expect(() => short.finish()).toThrow(expect.objectContaining({ code: 'truncated' }));
   }
+});
+
+test('a part that nobody proved is not sent', () => {
+  const attempt = { source: { object: {} }, digests: new Map([[1, Buffer.alloc(32)]]) } as unknown as Attempt;
+  expect(sourceOfPart(attempt, 1)).toHaveProperty('digest');
+  expect(() => sourceOfPart(attempt, 2)).toThrow('Part 2 was not proven');
 });
 
 test('an object of another message is another object, whatever its ETag', () => {
