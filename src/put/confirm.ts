@@ -46,7 +46,8 @@ export function confirmWrite(
     const crc32 = there?.crc32 ?? answer.crc32;
     if (crc32 === undefined) warnOfNoChecksum(run);
     const sse = there?.sse ?? answer.sse;
-    checkEncrypted(run.place.url, { asked: expected.sse, told: sse });
+    if (there ?? sse) checkEncrypted(run.place.url, { asked: expected.sse, told: sse });
+    else if (expected.sse) warnOfNoEncryption(run);
     // Ceph 16 answers Complete with an empty ETag.
     return { ...answer, etag: answer.etag || (there?.etag ?? ''), crc32, sse };
   });
@@ -188,6 +189,11 @@ function warnOfNoChecksum({ place, progress }: PutRun): void {
   progress.warn(
     `${place.url} is written, but the server confirmed no checksum. README's "Servers that speak S3" tells what else such a server may lack`,
   );
+}
+
+/** S3's answer to Complete tells nothing of a customer's key; its answer to Create has told, before a part was sent. */
+function warnOfNoEncryption({ place, progress }: PutRun): void {
+  progress.warn(`${place.url} is written, but nothing told at its end how it is encrypted at rest`);
 }
 
 function otherChecksum({ place }: PutRun): SealiftError {

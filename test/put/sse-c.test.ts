@@ -62,6 +62,15 @@ test('an upload that is interrupted goes on with the same key, and with no other
   await expectEqual(plot, customerKey);
 });
 
+test('an upload that nobody may look at: what its beginning told is no mismatch at its end', async () => {
+  const plot = stage.plot('unseen', SHORT);
+  stage.sandbox.setFaults('HeadObject:*=AccessDenied; GetObject:*=AccessDenied');
+  const { warnings } = await put(plot);
+  expect(warnings).toEqual([expect.stringContaining('HEAD is denied'), expect.stringContaining('how it is encrypted')]);
+  stage.sandbox.setFaults('');
+  await expectEqual(plot, customerKey);
+});
+
 test('to read, the key is wanted, and the very key', async () => {
   const plot = stage.plot('read', 1000);
   expect(await put(plot)).toMatchObject({ sse: told });

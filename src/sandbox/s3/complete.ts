@@ -38,8 +38,10 @@ export async function completeMultipartUpload(call: Call, s3: S3): Promise<Answe
   const etag = `${etagOf(md5OfParts(parts), attributes.encryption)}-${parts.length}`;
   const object = { key, size, etag, modified: Date.now(), checksum, partCount: parts.length, attributes };
   s3.storage.remove(s3.catalog.completeUpload(bucket, object, { id: upload.id, parts }));
+  // API_CompleteMultipartUpload.html: of all answers about an object this one tells nothing of a customer's key.
+  const told = attributes.encryption.kind === 'customer' ? {} : encryptionHeaders(attributes.encryption);
   return {
-    headers: { ...versionHeader(s3.catalog.object(bucket, key)), ...encryptionHeaders(attributes.encryption) },
+    headers: { ...versionHeader(s3.catalog.object(bucket, key)), ...told },
     body: writeXml(
       'CompleteMultipartUploadResult',
       {

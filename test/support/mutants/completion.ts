@@ -13,8 +13,8 @@ export const completion: Mutant[] = [
   {
     breaks: 'encrypted at rest as it was asked for',
     file: CONFIRM,
-    find: '    checkEncrypted(run.place.url, { asked: expected.sse, told: sse });\n',
-    replace: '',
+    find: 'if (there ?? sse) checkEncrypted(run.place.url, { asked: expected.sse, told: sse });\n    else if',
+    replace: 'if',
     test: 'test/put/sse.test.ts',
     only: 'by the last witness too',
   },
