@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -22,7 +23,11 @@ const SECONDS = 60;
 const GONE_SECONDS = 10;
 /** A new bucket is empty for 8 s, and all who share it have theirs soon after. */
 const WARM_UP_MS = 12_000;
-/** Other work on this machine may hold one of the processes up, and its calls arrive together afterwards. */
+/**
+ * Where other work on this machine holds a process up, its calls arrive together afterwards, and that minute says nothing:
+ * a timer of ours that was so late, the time of as many calls as there is room for, tells of it.
+ */
+const STALL_MS = 1000 * JITTER;
 const TRY_COUNT = 3;
 
 const caller = join(import.meta.dirname, '../support/kms-caller.ts');
@@ -54,7 +59,10 @@ describe.skipIf(!hasRedis)('with redis-server (skipped where there is none)', ()
     for (const { stdout } of children) createInterface({ input: stdout! }).on('line', (line) => said.push(line));
     await sleep(WARM_UP_MS);
     const startMs = Date.now();
+    const delay = monitorEventLoopDelay({ resolution: 10 });
+    delay.enable();
     await Promise.all([sleep(seconds * 1000), meanwhile()]);
+    delay.disable();
     const endMs = Date.now();
     const ended = children.map((child) => once(child, 'exit'));
     for (const child of children) child.kill();
@@ -70,41 +78,39 @@ describe.skipIf(!hasRedis)('with redis-server (skipped where there is none)', ()
     const counts = [...bySecond.values()];
     const average = counts.reduce((sum, count) => sum + count, 0) / counts.length;
     const throttled = calls.filter(({ time, status }) => time >= startMs && status !== 200).length;
-    console.log(`${Math.min(...counts)} to ${Math.max(...counts)} a second, ${average.toFixed(1)} on average`);
-    return { most: Math.max(...counts), average, throttled, said };
+    const stallMs = delay.max / 1e6;
+    console.log(
+      `${Math.min(...counts)} to ${Math.max(...counts)} a second, ${average.toFixed(1)} on average; ` +
+        `a timer was ${stallMs.toFixed()} ms late`,
+    );
+    return { most: Math.max(...counts), average, throttled, said, stallMs };
   }
 
-  async function inTries(run: () => Promise<void>): Promise<void> {
+  /** As `callFor`, once more where this machine stalled meanwhile, whatever came of it. */
+  async function callUnstalled(seconds: number, meanwhile: () => Promise<void>) {
     for (let count = 1; ; count++) {
-      try {
-        return await run();
-      } catch (error) {
-        if (count === TRY_COUNT) throw error;
-      }
+      const result = await callFor(seconds, meanwhile);
+      if (result.stallMs <= STALL_MS || count === TRY_COUNT) return result;
     }
   }
 
   test(`${PROCESS_COUNT} processes together keep to ${RATE} a second, and come near it`, async () => {
-    await inTries(async () => {
-      const { most, average, throttled } = await callFor(SECONDS, async () => {});
-      expect(most).toBeLessThanOrEqual(RATE * (1 + JITTER));
-      expect(average).toBeGreaterThanOrEqual(LEAST_RATE);
-      expect(throttled).toBe(0);
-    });
+    const { most, average, throttled } = await callUnstalled(SECONDS, async () => {});
+    expect(most).toBeLessThanOrEqual(RATE * (1 + JITTER));
+    expect(average).toBeGreaterThanOrEqual(LEAST_RATE);
+    expect(throttled).toBe(0);
   });
 
   test(`with Redis gone for ${GONE_SECONDS} s they keep to it still, and say so`, async () => {
-    await inTries(async () => {
-      const { most, throttled, said } = await callFor(SECONDS, async () => {
-        await sleep(((SECONDS - GONE_SECONDS) / 2) * 1000);
-        await redis.kill();
-        await sleep(GONE_SECONDS * 1000);
-        await redis.start();
-      });
-      expect(most).toBeLessThanOrEqual(RATE * (1 + JITTER));
-      expect(throttled).toBe(0);
-      expect(said.filter((line) => / is lost /.test(line))).toHaveLength(PROCESS_COUNT);
-      expect(said.filter((line) => / at \S+ is back$/.test(line))).toHaveLength(PROCESS_COUNT);
+    const { most, throttled, said } = await callUnstalled(SECONDS, async () => {
+      await sleep(((SECONDS - GONE_SECONDS) / 2) * 1000);
+      await redis.kill();
+      await sleep(GONE_SECONDS * 1000);
+      await redis.start();
     });
+    expect(most).toBeLessThanOrEqual(RATE * (1 + JITTER));
+    expect(throttled).toBe(0);
+    expect(said.filter((line) => / is lost /.test(line))).toHaveLength(PROCESS_COUNT);
+    expect(said.filter((line) => / at \S+ is back$/.test(line))).toHaveLength(PROCESS_COUNT);
   });
 });
