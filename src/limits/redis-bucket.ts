@@ -13,6 +13,7 @@
 import Bottleneck from 'bottleneck';
 import type { Redis } from 'ioredis';
 import { SealiftError } from '../errors.ts';
+import { caBundleFromEnvironment, tlsOptions } from '../network.ts';
 
 export const UNIT_COUNT = 100;
 /** How long a unit is held. */
@@ -40,18 +41,23 @@ export interface BucketOptions {
 export class RedisBucket {
   readonly #connection: Bottleneck.IORedisConnection;
   readonly #bottleneck: Bottleneck;
+  readonly #lose: (error: Error) => void;
   #isOpen = true;
 
   private constructor(client: Redis, { id, emptyMs = EMPTY_MS }: BucketOptions, onLost: (error: Error) => void) {
-    const lose = (error: Error) => {
+    this.#lose = (error) => {
       if (!this.#isOpen) return;
       this.close();
       onLost(error);
     };
-    client.on('error', lose);
-    client.on('close', () => lose(new Error('The connection is closed')));
     this.#connection = new Bottleneck.IORedisConnection({ client });
-    this.#connection.on('error', lose);
+    this.#connection.on('error', this.#lose);
+    // It has a second connection, which its types do not tell: that a unit is free is heard over it.
+    const { subscriber } = this.#connection as unknown as { subscriber: Redis };
+    for (const each of [client, subscriber]) {
+      each.on('error', this.#lose);
+      each.on('close', () => this.#lose(new Error('The connection is closed')));
+    }
     this.#bottleneck = new Bottleneck({
       id,
       datastore: 'ioredis',
@@ -63,7 +69,7 @@ export class RedisBucket {
       reservoirRefreshInterval: emptyMs,
       reservoirRefreshAmount: PLENTY,
     });
-    this.#bottleneck.on('error', lose);
+    this.#bottleneck.on('error', this.#lose);
   }
 
   /** Connects. Throws `bad-option`, `limiter-unavailable`. `onLost` is called once, where the bucket is lost later. */
@@ -71,7 +77,8 @@ export class RedisBucket {
     const { Redis } = await import('ioredis');
     const failed = Promise.withResolvers<never>();
     let tell: (error: Error) => void = failed.reject;
-    const bucket = new RedisBucket(new Redis(options.url, CONNECTION), options, (error) => tell(error));
+    const client = new Redis(options.url, { ...CONNECTION, ...tlsFor(options.url) });
+    const bucket = new RedisBucket(client, options, (error) => tell(error));
     const timer = setTimeout(
       () => failed.reject(new Error(`No answer for ${CONNECT_DEADLINE_MS} ms`)),
       CONNECT_DEADLINE_MS,
@@ -90,8 +97,8 @@ export class RedisBucket {
 
   /** Calls `hold` when a unit is granted, which is given back when the promise it returns ends. Of a lost bucket it is never called. */
   ask(hold: () => Promise<void>): void {
-    // Whatever goes wrong with Redis is heard as an error of the bucket.
-    this.#bottleneck.schedule({ weight: 1, expiration: EXPIRY_MS }, hold).catch(() => {});
+    // Of a call that Redis refuses, or answers too late, bottleneck tells nobody but who asked.
+    this.#bottleneck.schedule({ weight: 1, expiration: EXPIRY_MS }, hold).catch(this.#lose);
   }
 
   /** Lets go of the connection. What is held is free once it expires. */
@@ -110,11 +117,17 @@ const CONNECTION = {
   retryStrategy: () => null,
 };
 
+/** Throws `bad-option` for the certificates of the environment. */
+function tlsFor(url: string) {
+  return new URL(url).protocol === 'rediss:' ? { tls: tlsOptions(caBundleFromEnvironment()) } : {};
+}
+
 /** Throws `bad-option` unless it is the URL of a Redis. */
 export function checkRedisUrl(text: string): void {
   const url = URL.parse(text);
   if (url?.hostname && ['redis:', 'rediss:'].includes(url.protocol)) return;
-  throw new SealiftError('bad-option', `--limiter: ${JSON.stringify(text)} is not the URL of a Redis`, {
+  // What it is instead is not told: there may be a password in it.
+  throw new SealiftError('bad-option', '--limiter is not the URL of a Redis', {
     hint: 'Write redis://HOST:PORT/DATABASE, or rediss:// for TLS.',
   });
 }

@@ -29,7 +29,6 @@ const HANDED_OUT = 0.95;
 const CATCH_UP_SECONDS = 0.05;
 /** Between one try to have Redis back and the next. */
 const RECONNECT_MS = 500;
-/** Who has nothing to keep to waits so long for Redis to be back. */
 const PATIENCE_MS = 60_000;
 /** What was kept counts no longer than this once Redis is back. */
 const KEPT_MS = 4_000;
@@ -42,6 +41,8 @@ export interface SharedLimiterOptions extends BucketOptions {
   ratePerSecond: number;
   /** Hears, in words, that Redis is lost, and that it is back. */
   onNotice: (message: string) => void;
+  /** Who has nothing to keep to waits so long for Redis to be back. Default a minute. */
+  patienceMs?: number | undefined;
 }
 
 /** A limiter that all who give the same `url` and `id` share. Throws `bad-option`; Redis is connected to by the first take. */
@@ -162,16 +163,22 @@ class Share implements Supply {
     this.#leases.push(lease);
     this.#kept.untilMs = 0;
     const timer = setTimeout(() => this.#units(), LEASE_MS + 1).unref();
-    this.#wake.resolve();
-    this.#wake = Promise.withResolvers();
+    this.#wakeAll();
     if (this.#isWanted) void this.#ask();
     return promise.finally(() => clearTimeout(timer));
   }
 
+  /** Whoever waits looks again. */
+  #wakeAll(): void {
+    this.#wake.resolve();
+    this.#wake = Promise.withResolvers();
+  }
+
   /** Where nothing was kept. */
   async #untilBack(): Promise<void> {
+    const { url, patienceMs = PATIENCE_MS } = this.#options;
     const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => late.reject(unavailable(this.#options.url, new Error('It is lost'))), PATIENCE_MS);
+    const timer = setTimeout(() => late.reject(unavailable(url, new Error('It is lost'))), patienceMs);
     await Promise.race([this.#wake.promise, late.promise]).finally(() => clearTimeout(timer));
   }
 
@@ -197,6 +204,8 @@ class Share implements Supply {
       `The limiter's Redis at ${hostOf(this.#options.url)} is lost (${error.message}): this process keeps to ${rate} KMS calls a second until it is back`,
     );
     void this.#reconnect();
+    // From now on who waits does so with patience, and not for ever.
+    this.#wakeAll();
   }
 
   async #reconnect(): Promise<void> {
@@ -204,11 +213,11 @@ class Share implements Supply {
       await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS).unref());
       const bucket = await this.#open().catch(() => undefined);
       if (bucket === undefined) continue;
+      if (this.#closed) return bucket.close();
       this.#bucket = Promise.resolve(bucket);
       this.#isLost = false;
       this.#kept.untilMs = Date.now() + KEPT_MS;
-      this.#wake.resolve();
-      this.#wake = Promise.withResolvers();
+      this.#wakeAll();
       this.#options.onNotice(`The limiter's Redis at ${hostOf(this.#options.url)} is back`);
       return;
     }

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { kmsKeyring } from '../../src/keys/kms.ts';
 import { createKmsClient } from '../../src/keys/kms-client.ts';
 import { readKmsQuota } from '../../src/limits/service-quotas.ts';
+import { sharedLimiter } from '../../src/limits/shared.ts';
 import { kmsLimiter } from '../../src/limits/token-bucket.ts';
 import { startSandbox } from '../../src/sandbox/server.ts';
 import { createCertificate } from '../../src/sandbox/tls.ts';
@@ -62,7 +63,7 @@ test('a server that speaks nothing newer can be reached by others', async () => 
 test.each([
   ['with AWS_CA_BUNDLE', () => bundle],
   ['without it', () => undefined],
-])('and is not spoken to by S3, KMS or Service Quotas, %s', async (_, bundleOf) => {
+])('and is not spoken to by S3, KMS, Service Quotas or a limiter, %s', async (_, bundleOf) => {
   vi.stubEnv('AWS_CA_BUNDLE', bundleOf());
   sessionCount = 0;
   const store = new S3Store(await resolveS3Settings({ bucket: 'bucket' }));
@@ -78,6 +79,9 @@ test.each([
   client.destroy();
   await limiter.close();
   expect(await readKmsQuota('us-east-1')).toMatchObject({ from: 'table' });
+  const shared = sharedLimiter({ ratePerSecond: 1, id: '', url: url.replace('https', 'rediss'), onNotice: () => {} });
+  await expect(shared.take()).rejects.toMatchObject({ code: 'limiter-unavailable' });
+  await shared.close();
   expect(sessionCount).toBe(0);
 });
 

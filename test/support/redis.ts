@@ -1,8 +1,9 @@
 /** A real Redis for tests, on this machine alone, with nothing on disk. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
+import { createServer as createTlsServer } from 'node:tls';
 
 export const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
 
@@ -39,6 +40,58 @@ export async function startRedis(): Promise<RedisProcess> {
   };
   await redis.start();
   return redis;
+}
+
+/** What lies between us and Redis, for a test to cut and to hold up. */
+export interface Wire extends AsyncDisposable {
+  url: string;
+  /** Of connections that are open. */
+  readonly count: number;
+  /** Cuts the connection over which Redis tells what happens, and no other. */
+  cutSubscriber(): void;
+  /** Holds up connections from now on: resolves when there is one, to what lets them through. */
+  hold(): Promise<() => void>;
+}
+
+/** Over TLS where a certificate is given. */
+export async function openWire(redisUrl: string, certificate?: { cert: string; key: string }): Promise<Wire> {
+  const sockets = new Set<Socket>();
+  let subscriber: Socket | undefined;
+  let gate: Promise<void> | undefined;
+  let onHeld = () => {};
+  const pass = async (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {}).on('close', () => sockets.delete(socket));
+    if (gate) onHeld();
+    await gate;
+    const onward = connect(Number(new URL(redisUrl).port), '127.0.0.1').on('error', () => socket.destroy());
+    socket.on('data', (bytes) => {
+      if (bytes.includes('subscribe')) subscriber = socket;
+    });
+    socket.on('close', () => onward.destroy());
+    socket.pipe(onward).pipe(socket);
+  };
+  const server = certificate ? createTlsServer(certificate, pass) : createServer(pass);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return {
+    url: `${certificate ? 'rediss' : 'redis'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get count() {
+      return sockets.size;
+    },
+    cutSubscriber: () => subscriber!.destroy(),
+    async hold() {
+      const opened = Promise.withResolvers<void>();
+      const held = Promise.withResolvers<void>();
+      gate = opened.promise;
+      onHeld = held.resolve;
+      await held.promise;
+      return opened.resolve;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((closed) => server.close(closed));
+    },
+  };
 }
 
 async function freePort(): Promise<number> {
