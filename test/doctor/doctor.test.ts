@@ -1,6 +1,7 @@
 /** A bucket is looked at, put right, and looked at again, against a server that evaluates what is written into its policy. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   CreateBucketCommand,
@@ -73,6 +74,9 @@ const deny = (name: string, more: object) => {
   const arn = `arn:aws:s3:::${name}`;
   return { Sid: 'Theirs', Effect: 'Deny', Principal: '*', Action: 's3:*', Resource: [arn, `${arn}/*`], ...more };
 };
+
+const olderOfOurs = (name: string) =>
+  deny(name, { Sid: 'SealiftDenyOldTls', Condition: { NumericLessThan: { 's3:TlsVersion': '1.1' } } });
 
 describe('a bare bucket', () => {
   const GAPS = ['transport', 'tls', 'bucket-key', 'sse-c', 'versioning', 'lifecycle', 'ownership', 'public-access'];
@@ -172,9 +176,21 @@ test('a fix that fails half way tells what was changed, whatever fails after it'
   expect(named(findings, 'gap')).toEqual(['versioning', 'lifecycle', 'public-access']);
 });
 
+test('without a state folder to look into nothing is changed', async () => {
+  const name = await bareBucket();
+  stage.requests.length = 0;
+  const stateDir = join(stage.folder, 'open-to-all');
+  mkdirSync(stateDir);
+  chmodSync(stateDir, 0o777);
+  await using engine = stage.engine({ stateDir });
+  const request = { bucket: `s3://${name}`, approve: () => true };
+  await expect(engine.doctor(request)).rejects.toMatchObject({ code: 'state-dir-unsafe' });
+  expect(operationsOn(name)).toEqual([]);
+});
+
 test('an older statement of ours is shown with what takes its place', async () => {
   const name = await bareBucket();
-  const older = deny(name, { Sid: 'SealiftDenyOldTls', Condition: { NumericLessThan: { 's3:TlsVersion': '1.1' } } });
+  const older = olderOfOurs(name);
   await setPolicy(name, older);
   const byHand = (await look(name)).findings.find(({ check }) => check === 'tls')?.remedy;
   expect(byHand).toMatch(/^Replace in the policy: \{.*"1\.1".*\} by: \{.*"1\.2"/);
@@ -409,6 +425,7 @@ test.skipIf(lacksTerminal)('on a terminal --fix asks, and No is no (skipped wher
 
 test('on the command line --fix alone takes a terminal; with --yes it does not ask, and without gaps the status is 0', async () => {
   const name = await bareBucket();
+  await setPolicy(name, olderOfOurs(name));
   const { env } = stage.sandbox;
   const unasked = await run(['doctor', `s3://${name}`, '--fix', '--json'], { env });
   expect([unasked.exit, unasked.last]).toMatchObject([2, { code: 'usage' }]);
@@ -419,6 +436,7 @@ test('on the command line --fix alone takes a terminal; with --yes it does not a
   expect(fixed.last?.applied).toHaveLength(6);
   expect(fixed.lines.filter(({ type }) => type === 'change').length).toBe(6);
   expect(fixed.stderr).toContain('policy: these statements are put into it');
+  expect(fixed.stderr).toContain('\n  in place of {"Sid":"SealiftDenyOldTls"');
   const s3 = clientOf(stage.sandbox);
   expect(await outcome(s3.send(new PutObjectCommand({ Bucket: name, Key: 'k', Body: 'x' })))).toBe('ok');
   s3.destroy();

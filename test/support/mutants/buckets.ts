@@ -28,6 +28,22 @@ export const buckets: Mutant[] = [
     only: 'changed meanwhile',
   },
   {
+    breaks: 'Doctor: what was changed is told, whatever fails afterwards',
+    file: 'src/doctor.ts',
+    find: 'tellsOf: () => true',
+    replace: 'tellsOf: isRefusal',
+    test: DOCTOR,
+    only: 'half way',
+  },
+  {
+    breaks: 'Doctor: what an older statement of ours said is shown before it is replaced',
+    file: 'src/doctor/remedy.ts',
+    find: 'removed: without(old, young)',
+    replace: 'removed: []',
+    test: DOCTOR,
+    only: 'older statement',
+  },
+  {
     breaks: 'Doctor: it does not lock itself out',
     file: 'src/doctor/denials.ts',
     find: '      if (remedy !== undefined) return { found, remedy };\n',
