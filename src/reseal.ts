@@ -21,7 +21,9 @@ import { findObject, type SealedObject } from './get/object.ts';
 import { checkRules, type OpenRules } from './get/unlock.ts';
 import { contextOf as contextOfObject } from './get/unlock-s3ec.ts';
 import { type JobResult, type Place, Progress, type RunOptions, type Tools, underKey } from './job.ts';
+import { isUnfinished } from './jobs.ts';
 import type { Keyring } from './keys/keyring.ts';
+import { jobIdOf } from './ledger/ledger.ts';
 import { MTIME_METADATA } from './mtime.ts';
 import type { SealOptions } from './put/attempt.ts';
 import { ID_METADATA } from './put/confirm.ts';
@@ -30,7 +32,7 @@ import { putFrom, type WriteRequest } from './put.ts';
 import { proveParts } from './reseal/proof.ts';
 import { openSource } from './reseal/source.ts';
 import { placeAsItIs } from './rewrap/place.ts';
-import { encryptionKept } from './stores/encryption.ts';
+import { encryptionAsked, encryptionKept } from './stores/encryption.ts';
 import type { KeptHeaders } from './stores/store.ts';
 
 /** What is to be sealed again, and how. */
@@ -72,7 +74,8 @@ export async function reseal(request: ResealOptions, opener: Keyring, tools: Too
   const progress = new Progress(request);
   const place = await tools.place(request.object);
   const target = underKey(place, request.customerKey);
-  const old = await placeAsItIs(place, request);
+  const job = jobIdOf({ command: 'reseal', source: request.object, target: place.url });
+  const old = await placeAsItIs(place, { ...request, mayBeDone: !request.fresh && isUnfinished(tools, job) });
   const object = await findObject(old, request);
   const headers = await headersOf(old, object, request);
   const rules = { ...request, onCall: progress.countKmsCall };
@@ -133,7 +136,8 @@ function writeRequest(request: ResealOptions, object: SealedObject, kept: KeptHe
     context: request.context ?? contextOf(object),
     metadata: without(kept.metadata, [ID_METADATA, MTIME_METADATA, ...HEADER_NAMES]),
     storageClass: request.storageClass ?? kept.storageClass,
-    sse: encryptionKept(request, kept.sse),
+    // What has an old key has no other encryption to keep, nor had it before a run whose last answer was lost.
+    sse: request.oldCustomerKey ? encryptionAsked(request) : encryptionKept(request, kept.sse),
     customerKey: request.customerKey,
     overwrite: true,
     ...{

@@ -108,6 +108,23 @@ test.each([
   await expectEqual(plot, before);
 });
 
+test.each([
+  ['another key', other],
+  ['no key', undefined],
+])('sealed again under %s, with the last answer lost, it is found done', async (name, next) => {
+  const plot = stage.plot(`resealed ${name}`, 1000);
+  await put(plot);
+  const reseal = () => stage.shared.reseal({ object: plot.target, oldCustomerKey: customerKey, customerKey: next });
+  stage.sandbox.setFaults('PutObject:1=lose-answer; HeadObject:3-=500');
+  await expect(reseal()).rejects.toMatchObject({ code: 'store-unavailable' });
+  // It need not be written once more.
+  stage.sandbox.setFaults('PutObject:*=500');
+  expect(await reseal()).toMatchObject({ warnings: [] });
+  await expectEqual(plot, next);
+  // With no job left an old key is one that the object must have.
+  await expect(reseal()).rejects.toMatchObject({ code: next ? 'sse-c-wrong-key' : 'sse-c-not-used' });
+});
+
 test('a bucket that blocks SSE-C: the hint allows it', async () => {
   const plot = stage.plot('blocked', SHORT);
   await allow('SSE-C');
