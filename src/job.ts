@@ -50,7 +50,10 @@ export type JobEvent =
   | { type: 'part'; number: number; size: number; kept: boolean; reason: string }
   /** A request to S3 or KMS failed and is being made again. Jobs that share an engine all hear of it. */
   | ({ type: 'retry' } & Retry)
-  /** Calls to KMS are paced in another way from now on, because the Redis of a shared limiter is lost, or back. */
+  /**
+   * Calls to KMS are paced in another way than was asked for, because Service Quotas tell nothing or the Redis of a
+   * shared limiter is lost; or as before, since it is back.
+   */
   | { type: 'limiter'; message: string }
   /** More or fewer parts are in flight from now on: the server asked for it, or the measured throughput did. */
   | ({ type: 'lanes' } & LaneChange)

@@ -12,12 +12,14 @@ import { createKmsClient } from '../keys/kms-client.ts';
 import { multiKeyring as keyringOfSeveral } from '../keys/multi.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import { kmsQuota } from '../limits/quotas.ts';
+import { checkRedisUrl } from '../limits/redis-bucket.ts';
 import { type KmsQuota, readKmsQuota } from '../limits/service-quotas.ts';
 import { sharedLimiter } from '../limits/shared.ts';
 import { kmsLimiter } from '../limits/token-bucket.ts';
 import type { Retry } from '../network.ts';
 import type { KmsUse } from '../plan.ts';
 import type { EngineOptions } from './api.ts';
+import { Once } from './once.ts';
 
 const DEFAULT_KMS_SHARE = 0.2;
 
@@ -96,13 +98,15 @@ export class EngineKeys implements WrappingKeyring {
   readonly id: string;
   readonly #options: EngineOptions;
   readonly #hearers: KeysHearers;
-  #ready: Promise<CachingKeyring> | undefined;
+  readonly #ready = new Once<CachingKeyring>();
+  readonly #limiter = new Once<Limiter>();
+  readonly #client = new Once<KMSClient>();
+  readonly #quota = new Once<KmsQuota>();
   #cache: CachingKeyring | undefined;
-  #limiter: Limiter | undefined;
-  #client: KMSClient | undefined;
-  #quota: Promise<KmsQuota> | undefined;
 
+  /** Throws `bad-option` for a limiter that is none. */
   constructor(options: EngineOptions, hearers: KeysHearers) {
+    if (options.limiter !== undefined) checkRedisUrl(options.limiter);
     this.#options = options;
     this.#hearers = hearers;
     this.id = options.keyring ? idOf(options.keyring) : '';
@@ -132,21 +136,14 @@ export class EngineKeys implements WrappingKeyring {
   }
 
   async close(): Promise<void> {
-    await this.#ready?.catch(() => undefined);
+    await this.#ready.ifMade();
     this.#cache?.close();
-    this.#client?.destroy();
-    await this.#limiter?.close();
+    (await this.#client.ifMade())?.destroy();
+    await (await this.#limiter.ifMade())?.close();
   }
 
   #open(): Promise<CachingKeyring> {
-    if (!this.#ready) {
-      this.#ready = this.#make();
-      // What failed once, a region that was not set, may succeed when it is asked for again.
-      this.#ready.catch(() => {
-        this.#ready = undefined;
-      });
-    }
-    return this.#ready;
+    return this.#ready.get(() => this.#make());
   }
 
   async #make(): Promise<CachingKeyring> {
@@ -167,15 +164,15 @@ export class EngineKeys implements WrappingKeyring {
 
   async #overKms(options: KmsKeyringOptions): Promise<WrappingKeyring> {
     const { keyIds, discovery, grantTokens } = options;
-    this.#client ??= await createKmsClient();
-    const client = this.#client;
+    const client = await this.#client.get(createKmsClient);
     const region = await client.config.region();
-    this.#limiter ??= this.#limiterFor(await this.#rateOf(options, region), region);
-    const access = { client, limiter: this.#limiter, onRetry: this.#hearers.onRetry };
+    const limiter = await this.#limiter.get(() => this.#limiterFor(options, region));
+    const access = { client, limiter, onRetry: this.#hearers.onRetry };
     return keyringOverKms({ ...access, keyIds, discovery, region, grantTokens });
   }
 
-  #limiterFor(ratePerSecond: number, region: string): Limiter {
+  async #limiterFor(options: KmsKeyringOptions, region: string): Promise<Limiter> {
+    const ratePerSecond = await this.#rateOf(options, region);
     const { limiter: url } = this.#options;
     if (url === undefined) return kmsLimiter({ ratePerSecond });
     return sharedLimiter({ ratePerSecond, url, id: `sealift kms ${region}`, onNotice: this.#hearers.onNotice });
@@ -187,8 +184,8 @@ export class EngineKeys implements WrappingKeyring {
     if (!keyring) throw noKey();
     const wishes = kmsWishesIn(keyring);
     if (wishes.length === 0) return undefined;
-    this.#client ??= await createKmsClient();
-    const region = await this.#client.config.region();
+    const client = await this.#client.get(createKmsClient);
+    const region = await client.config.region();
     return {
       quota: await this.#readQuota(region),
       ratePerSecond: await this.#rateOf(wishes[0]!, region),
@@ -200,13 +197,19 @@ export class EngineKeys implements WrappingKeyring {
   /** Calls a second that KMS is asked at most. */
   async #rateOf({ share = DEFAULT_KMS_SHARE, ratePerSecond }: KmsKeyringOptions, region: string): Promise<number> {
     if (ratePerSecond !== undefined) return ratePerSecond;
-    if (share === 'auto') return DEFAULT_KMS_SHARE * (await this.#readQuota(region)).perSecond;
-    return share * kmsQuota(region);
+    if (share !== 'auto') return share * kmsQuota(region);
+    const { perSecond, from, asOf, reason } = await this.#readQuota(region);
+    const rate = DEFAULT_KMS_SHARE * perSecond;
+    if (from === 'table') {
+      this.#hearers.onNotice(
+        `Service Quotas tell nothing (${reason}): KMS is asked ${rate} times a second at most, by Sealift's table of ${asOf}`,
+      );
+    }
+    return rate;
   }
 
   #readQuota(region: string): Promise<KmsQuota> {
-    this.#quota ??= readKmsQuota(region);
-    return this.#quota;
+    return this.#quota.get(() => readKmsQuota(region));
   }
 }
 

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
-import { kmsKeyring } from '../../src/engine/keys.ts';
+import { EngineKeys, kmsKeyring } from '../../src/engine/keys.ts';
+import type { JobEvent } from '../../src/job.ts';
+import type { WrappingKeyring } from '../../src/keys/keyring.ts';
 import { KMS_QUOTAS_AS_OF } from '../../src/limits/quotas.ts';
 import { readKmsQuota } from '../../src/limits/service-quotas.ts';
 import { openStage, type Stage } from '../support/stage.ts';
@@ -48,10 +50,14 @@ it('signs its requests: with another secret it is not answered', async () => {
   }
 });
 
-it('is not spoken to over plain HTTP', async () => {
+it('is not spoken to over plain HTTP, and asked again once that is mended', async () => {
+  const keys = new EngineKeys({}, { onRetry: () => {}, onNotice: () => {} });
+  const wish = kmsKeyring({ keyIds: [stage.sandbox.kmsKeyId], share: 'auto' });
   vi.stubEnv('AWS_ENDPOINT_URL_SERVICE_QUOTAS', 'http://quotas.example.com');
-  await expect(readKmsQuota(REGION)).rejects.toMatchObject({ code: 'plain-http' });
+  await expect(keys.fulfil(wish)).rejects.toMatchObject({ code: 'plain-http' });
   vi.stubEnv('AWS_ENDPOINT_URL_SERVICE_QUOTAS', undefined);
+  await keys.fulfil(wish);
+  await keys.close();
 });
 
 it('is asked once by an engine whose share is auto, and by no other', async () => {
@@ -68,4 +74,28 @@ it('is asked once by an engine whose share is auto, and by no other', async () =
   await using auto = stage.engine(plot, { keyring: kmsKeyring({ keyIds, share: 'auto' }), keyReuse: 'off' });
   for (const number of [1, 2]) await auto.put({ source, target: `${plot.target}-${number}` });
   expect(asked()).toEqual(['GetServiceQuota', 'GenerateDataKey', 'GenerateDataKey']);
+});
+
+it('is told of where it cannot be asked, once', async () => {
+  const plot = stage.plot('untold', 100);
+  const onEvent = (event: JobEvent) => event.type === 'limiter' && told.push(event.message);
+  const told: string[] = [];
+  const keyring = kmsKeyring({ keyIds: [stage.sandbox.kmsKeyId], share: 'auto' });
+  await using engine = stage.engine(plot, { keyring, keyReuse: 'off' });
+  stage.sandbox.setFaults('GetServiceQuota:*=AccessDeniedException; GetAWSDefaultServiceQuota:*=AccessDeniedException');
+  for (const number of [1, 2]) {
+    await engine.put({ source: plot.source, target: `${plot.target}-${number}`, onEvent });
+  }
+  expect(told).toEqual([expect.stringMatching(/\(AccessDenied.*20000 times a second at most, .* table of \d/)]);
+});
+
+it('several who need keys at once share one limiter and one quota', async () => {
+  const keys = new EngineKeys({}, { onRetry: () => {}, onNotice: () => {} });
+  const wish = kmsKeyring({ keyIds: [stage.sandbox.kmsKeyId], share: 'auto' });
+  const keyrings = (await Promise.all([keys.fulfil(wish), keys.fulfil(wish)])) as WrappingKeyring[];
+  expect(stage.requests.map(({ operation }) => operation)).toEqual(['GetServiceQuota']);
+  await keys.close();
+  for (const keyring of keyrings) {
+    await expect(keyring.makeDataKey({ encryptionContext: {} })).rejects.toMatchObject({ code: 'interrupted' });
+  }
 });
