@@ -11,8 +11,9 @@ import { rehearse } from './plan/rehearsal.ts';
 import { objectsUnder } from './plan/sources.ts';
 import { type LargestObject, type Requests, Tally } from './plan/tally.ts';
 import { type Estimate, estimate, type Speeds } from './plan/time.ts';
-import type { SealOptions } from './put/attempt.ts';
-import { asksKmsForEach } from './stores/encryption.ts';
+import { headersFor, type SealOptions } from './put/attempt.ts';
+import { formatFor } from './put/format.ts';
+import { asksKmsForEach, encryptionAsked } from './stores/encryption.ts';
 
 /** What is to be put where. */
 export interface PlanRequest extends SealOptions, Pick<RunOptions, 'signal'> {
@@ -86,6 +87,8 @@ export async function plan(
   if (first === undefined || !largest || !smallest) throw nothingThere(source);
 
   const place = await tools.place(first === '' ? target : beneath(target, first));
+  // As a put does before it sends anything, for what it throws.
+  headersFor({ request: { ...options, sse: encryptionAsked(options) }, place }, formatFor(options));
   const isRemote = place.store.copies !== undefined;
   const whole = tally.wholeObjects > 0 ? smallest.path : undefined;
   const speeds = await rehearse({ largest: largest.path, whole, place, options, tools });

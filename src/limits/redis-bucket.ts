@@ -31,7 +31,7 @@ const CONNECT_DEADLINE_MS = 3_000;
 const PLENTY = 1e9;
 
 export interface BucketOptions {
-  /** `redis://` or `rediss://`. */
+  /** One that `checkRedisUrl` takes. */
   url: string;
   /** Of the limit that is shared. */
   id: string;

@@ -12,15 +12,7 @@
  */
 import type { Limiter } from './limiter.ts';
 import { PacedLimiter, type Supply } from './paced.ts';
-import {
-  type BucketOptions,
-  checkRedisUrl,
-  hostOf,
-  LEASE_MS,
-  RedisBucket,
-  UNIT_COUNT,
-  unavailable,
-} from './redis-bucket.ts';
+import { type BucketOptions, hostOf, LEASE_MS, RedisBucket, UNIT_COUNT, unavailable } from './redis-bucket.ts';
 import { checkRate } from './token-bucket.ts';
 
 /** Of the rate, what is handed out. The rest is for calls that bunch on their way, from whichever process. */
@@ -47,9 +39,8 @@ export interface SharedLimiterOptions extends BucketOptions {
 
 /** A limiter that all who give the same `url` and `id` share. Throws `bad-option`; Redis is connected to by the first take. */
 export function sharedLimiter(options: SharedLimiterOptions): Limiter {
-  const { ratePerSecond, url } = options;
+  const { ratePerSecond } = options;
   checkRate(ratePerSecond);
-  checkRedisUrl(url);
   const fullRate = HANDED_OUT * ratePerSecond;
   return new PacedLimiter({ supply: new Share(fullRate, options), fullRate, catchUpSeconds: CATCH_UP_SECONDS });
 }

@@ -140,13 +140,12 @@ type Intended = Pick<AttemptRow, 'sealiftId' | 'headers' | 'condition' | 'oldIns
 /** Looks at what the user asks for and at the target. Throws as `beginAttempt` does. */
 export async function intend(
   run: PutRun,
-  { metadataNames }: PutFormat,
+  format: PutFormat,
   ours: Readonly<Record<string, string>> = {},
   source?: RangedSource,
 ): Promise<Intended> {
-  refuseNames(run.request, [...OUR_METADATA, ...metadataNames]);
   const sealiftId = freshRandom(16).toString('hex');
-  const headers = headersFor(run, { ...ours, [ID_METADATA]: sealiftId });
+  const headers = headersFor(run, format, { ...ours, [ID_METADATA]: sealiftId });
   const condition = await conditionFor(run, source);
   const oldInstructions = run.request.instructionFile ? await keepOldInstructions(run) : undefined;
   return { sealiftId, headers, condition, oldInstructions };
@@ -239,7 +238,12 @@ async function conditionFor({ request, place }: PutRun, source: RangedSource | u
 }
 
 /** The user's headers and ours. Throws `bad-option` and `metadata-too-large` for what no object can have. */
-function headersFor({ request, place }: PutRun, ours: Readonly<Record<string, string>>): ObjectHeaders {
+export function headersFor(
+  { request, place }: { request: SealOptions & { inherited?: ObjectHeaders['inherited'] }; place: Place },
+  { metadataNames }: PutFormat,
+  ours: Readonly<Record<string, string>> = {},
+): ObjectHeaders {
+  refuseNames(request, [...OUR_METADATA, ...metadataNames]);
   const metadata = { ...request.metadata, ...ours };
   const { contentType, storageClass, tags, sse, inherited } = request;
   const headers = { metadata, contentType, storageClass, tags, sse, inherited };

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Limiter } from '../../src/limits/limiter.ts';
+import { checkRedisUrl } from '../../src/limits/redis-bucket.ts';
 import { sharedLimiter } from '../../src/limits/shared.ts';
 import { createCertificate } from '../../src/sandbox/tls.ts';
 import { hasRedis, openWire, type RedisProcess, startRedis } from '../support/redis.ts';
@@ -174,7 +175,7 @@ test('no Redis is an error that says where, and keeps its password', async () =>
 });
 
 test.each(['http://127.0.0.1', 'redis://', 'localhost:6379', 'user:secret@host'])('%s is no Redis', (url) => {
-  expect(() => limiterAt(url)).toThrow(
+  expect(() => checkRedisUrl(url)).toThrow(
     expect.objectContaining({ code: 'bad-option', message: expect.not.stringContaining('secret') }),
   );
 });

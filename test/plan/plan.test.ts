@@ -85,6 +85,22 @@ test('sources, sizes and buckets that a put would refuse are refused', async () 
   await expect(engine.plan({ source: `${folder}/none`, target })).rejects.toMatchObject({ code: 'source-not-found' });
   const elsewhere = { source: large, target: 's3://no-such-bucket/object' };
   await expect(engine.plan(elsewhere)).rejects.toMatchObject({ code: 'bucket-not-found' });
+  const dsse = { source: large, target, sse: { algorithm: 'aws:kms:dsse', bucketKey: true } };
+  await expect(engine.plan(dsse)).rejects.toMatchObject({
+    code: 'bad-option',
+    message: expect.stringContaining('DSSE'),
+  });
+  const onDisk = { source: large, target: `file://${stage.folder}/refused`, sse: { algorithm: 'AES256' } };
+  await expect(engine.plan(onDisk)).rejects.toMatchObject({
+    code: 'bad-option',
+    message: expect.stringContaining('--sse'),
+  });
+  const named = { source: large, target, metadata: { 'sealift-id': 'mine' } };
+  await expect(engine.plan(named)).rejects.toMatchObject({
+    code: 'bad-option',
+    message: expect.stringContaining('sealift-id'),
+  });
+  expect(() => stage.engine(plot, { limiter: 'http://user:secret@127.0.0.1' })).toThrow(/^--limiter is not/);
   mkdirSync(join(stage.folder, 'empty'));
   const empty = { source: join(stage.folder, 'empty'), target };
   await expect(engine.plan(empty)).rejects.toMatchObject({ code: 'source-not-found' });
