@@ -24,10 +24,10 @@ const GONE_SECONDS = 10;
 /** A new bucket is empty for 8 s, and all who share it have theirs soon after. */
 const WARM_UP_MS = 12_000;
 /**
- * Where other work on this machine holds a process up, its calls arrive together afterwards, and that minute says nothing:
- * a timer of ours that was so late, the time of as many calls as there is room for, tells of it.
+ * Where other work on this machine holds a process up, its calls arrive together afterwards, and a minute that fails says
+ * nothing. A timer of ours that was so late tells of it: with nothing else at work it is 130 ms at most.
  */
-const STALL_MS = 1000 * JITTER;
+const STALL_MS = 250;
 const TRY_COUNT = 3;
 
 const caller = join(import.meta.dirname, '../support/kms-caller.ts');
@@ -86,31 +86,42 @@ describe.skipIf(!hasRedis)('with redis-server (skipped where there is none)', ()
     return { most: Math.max(...counts), average, throttled, said, stallMs };
   }
 
-  /** As `callFor`, once more where this machine stalled meanwhile, whatever came of it. */
-  async function callUnstalled(seconds: number, meanwhile: () => Promise<void>) {
+  type Minute = Awaited<ReturnType<typeof callFor>>;
+
+  /** Another try is for a machine that stalled, and for nothing else. */
+  async function inTries(call: () => Promise<Minute>, check: (minute: Minute) => void): Promise<void> {
     for (let count = 1; ; count++) {
-      const result = await callFor(seconds, meanwhile);
-      if (result.stallMs <= STALL_MS || count === TRY_COUNT) return result;
+      const minute = await call();
+      try {
+        return check(minute);
+      } catch (error) {
+        if (count === TRY_COUNT || minute.stallMs < STALL_MS) throw error;
+      }
     }
   }
 
   test(`${PROCESS_COUNT} processes together keep to ${RATE} a second, and come near it`, async () => {
-    const { most, average, throttled } = await callUnstalled(SECONDS, async () => {});
-    expect(most).toBeLessThanOrEqual(RATE * (1 + JITTER));
-    expect(average).toBeGreaterThanOrEqual(LEAST_RATE);
-    expect(throttled).toBe(0);
+    const call = () => callFor(SECONDS, async () => {});
+    await inTries(call, ({ most, average, throttled }) => {
+      expect(most).toBeLessThanOrEqual(RATE * (1 + JITTER));
+      expect(average).toBeGreaterThanOrEqual(LEAST_RATE);
+      expect(throttled).toBe(0);
+    });
   });
 
   test(`with Redis gone for ${GONE_SECONDS} s they keep to it still, and say so`, async () => {
-    const { most, throttled, said } = await callUnstalled(SECONDS, async () => {
-      await sleep(((SECONDS - GONE_SECONDS) / 2) * 1000);
-      await redis.kill();
-      await sleep(GONE_SECONDS * 1000);
-      await redis.start();
+    const call = () =>
+      callFor(SECONDS, async () => {
+        await sleep(((SECONDS - GONE_SECONDS) / 2) * 1000);
+        await redis.kill();
+        await sleep(GONE_SECONDS * 1000);
+        await redis.start();
+      });
+    await inTries(call, ({ most, throttled, said }) => {
+      expect(most).toBeLessThanOrEqual(RATE * (1 + JITTER));
+      expect(throttled).toBe(0);
+      expect(said.filter((line) => / is lost /.test(line))).toHaveLength(PROCESS_COUNT);
+      expect(said.filter((line) => / at \S+ is back$/.test(line))).toHaveLength(PROCESS_COUNT);
     });
-    expect(most).toBeLessThanOrEqual(RATE * (1 + JITTER));
-    expect(throttled).toBe(0);
-    expect(said.filter((line) => / is lost /.test(line))).toHaveLength(PROCESS_COUNT);
-    expect(said.filter((line) => / at \S+ is back$/.test(line))).toHaveLength(PROCESS_COUNT);
   });
 });
