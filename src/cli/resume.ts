@@ -118,7 +118,8 @@ async function resumeJob(
   output.say(`${job.id} (${stateOf(job)}): ${does} ${source} ${target}`);
   const { customerKey } = await customerKeysOf(flags);
   const reseal = does === 'reseal' ? await resealOptions(flags) : undefined;
-  return runJob({ output, signal, from: source, to: target, explain: flags.explain }, (run) => {
+  // Awaited here: the engine is closed as soon as this returns.
+  return await runJob({ output, signal, from: source, to: target, explain: flags.explain }, (run) => {
     if (reseal) return engine.reseal({ ...reseal, object: target, ...run });
     if (does === 'put') return engine.put({ ...sealOptions(flags), customerKey, source, target, ...run });
     return engine.get({ ...openOptions(flags), customerKey, source, target, ...run });
