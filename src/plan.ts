@@ -9,7 +9,7 @@ import type { KmsQuota } from './limits/service-quotas.ts';
 import { type Cost, costOf, PRICES, type PriceTable } from './plan/prices.ts';
 import { rehearse } from './plan/rehearsal.ts';
 import { objectsUnder } from './plan/sources.ts';
-import { type LargestObject, type Requests, Tally } from './plan/tally.ts';
+import { type LargestObject, type Requests, Tally, turnsOf } from './plan/tally.ts';
 import { type Estimate, estimate, type Speeds } from './plan/time.ts';
 import { headersFor, type SealOptions } from './put/attempt.ts';
 import { formatFor } from './put/format.ts';
@@ -96,7 +96,7 @@ export async function plan(
   const requests = isRemote ? tally.requests : undefined;
   const crew = largest.crew?.plan;
   const timeWith = (kmsCalls: number) =>
-    estimate({ ...tally, ...turnsOf(requests), kmsCalls }, speeds, {
+    estimate({ ...tally, ...(requests ? turnsOf(requests) : { writes: 0, reads: 0 }), kmsCalls }, speeds, {
       threads: crew?.threadCount ?? 1,
       lanes: crew?.lanes.start ?? 1,
       isRemote,
@@ -140,12 +140,6 @@ function kmsPlanOf(
     callsWithoutReuse,
     callsOfS3: sse && asksKmsForEach(sse) ? objects : 0,
   };
-}
-
-function turnsOf(requests: Requests | undefined): { writes: number; reads: number } {
-  if (!requests) return { writes: 0, reads: 0 };
-  const { HeadBucket, HeadObject, ...others } = requests;
-  return { writes: Object.values(others).reduce((sum, count) => sum + count, 0), reads: HeadBucket + HeadObject };
 }
 
 function slowest(...rates: (number | undefined)[]): number | undefined {

@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { SealiftError } from '../errors.ts';
-import type { Requests } from './tally.ts';
+import { type Requests, turnsOf } from './tally.ts';
 
 /** US dollars. */
 export interface PriceTable {
@@ -51,13 +51,12 @@ export function costOf(
 ): Cost | undefined {
   const row = prices.storageClasses[storageClass];
   if (!row) return undefined;
-  const { HeadBucket, HeadObject, ...others } = requests;
-  const writes = Object.values(others).reduce((sum, count) => sum + count, 0);
+  const { writes, reads } = turnsOf(requests);
   return {
     asOf: prices.asOf,
     region: prices.region,
     storageClass,
-    requests: (writes * row.writes + (HeadBucket + HeadObject) * row.reads) / 1000,
+    requests: (writes * row.writes + reads * row.reads) / 1000,
     kms: (kmsCalls * prices.kmsCalls) / 10_000,
     storagePerMonth: (sealedBytes / 1e9) * row.month,
   };

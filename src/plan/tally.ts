@@ -17,6 +17,11 @@ export type Requests = Record<
   number
 >;
 
+/** As S3 counts and bills them: those that write, and those that only look. */
+export function turnsOf({ HeadBucket, HeadObject, ...others }: Requests): { writes: number; reads: number } {
+  return { writes: Object.values(others).reduce((sum, count) => sum + count, 0), reads: HeadBucket + HeadObject };
+}
+
 /** The largest object's, which decides about the memory. */
 export interface LargestObject {
   path: string;
