@@ -136,6 +136,8 @@ export interface ErrorData {
   message: string;
   hint: string;
   exit: number;
+  /** What AWS's own logs know the refused call by, where AWS refused one. */
+  requestId?: string | undefined;
 }
 
 /**
@@ -159,12 +161,19 @@ export class SealiftError extends Error {
   readonly code: ErrorCode;
   /** What the reader can do next: a whole sentence, or '' where the message already says it. */
   readonly hint: string;
+  /** Where a call to S3 or KMS was answered with this error, what their logs (CloudTrail) and AWS's support know it by. */
+  readonly requestId: string | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { hint?: string; cause?: unknown; requestId?: string | undefined } = {},
+  ) {
     super(message, options.cause === undefined ? {} : { cause: options.cause });
     this.name = 'SealiftError';
     this.code = code;
     this.hint = options.hint ?? '';
+    this.requestId = options.requestId;
   }
 
   /** The process's exit status for this error. */
@@ -173,12 +182,13 @@ export class SealiftError extends Error {
   }
 
   toJSON(): ErrorData {
-    return { code: this.code, message: this.message, hint: this.hint, exit: this.exit };
+    const { code, message, hint, exit, requestId } = this;
+    return { code, message, hint, exit, requestId };
   }
 
   /** The inverse of `toJSON`, for errors that crossed a thread as data: structured clone drops class and fields. */
-  static revive(data: ErrorData): SealiftError {
-    return new SealiftError(data.code, data.message, { hint: data.hint });
+  static revive({ code, message, hint, requestId }: ErrorData): SealiftError {
+    return new SealiftError(code, message, { hint, requestId });
   }
 
   /** What work rejects with once its signal has aborted: the signal's own reason where that is one of our errors. */

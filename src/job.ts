@@ -80,6 +80,8 @@ export interface JobResult {
   cpuSeconds: number;
   peakRssBytes: number;
   kmsCalls: number;
+  /** What CloudTrail knows these calls by, of the first hundred that KMS answered. */
+  kmsRequestIds: string[];
   /** What the store did not confirm, in words. */
   warnings: string[];
   /** Of a put: what the store calls the object it has taken. */
@@ -179,6 +181,9 @@ export interface Crew extends CrewPlan {
   hashThread?: HashThread | undefined;
 }
 
+/** A job makes a call or a few. What makes more has met an error that many times, and each is like the others. */
+const MOST_REQUEST_IDS = 100;
+
 /** Counts a job's progress and tells it. */
 export class Progress {
   readonly #options: RunOptions;
@@ -192,6 +197,7 @@ export class Progress {
   isProven = true;
   #openedBytes = 0;
   #kmsCalls = 0;
+  readonly #kmsRequestIds: string[] = [];
   readonly warnings: string[] = [];
 
   constructor(options: RunOptions) {
@@ -203,8 +209,9 @@ export class Progress {
     this.#options.onEvent?.(event);
   }
 
-  readonly countKmsCall = (): void => {
+  readonly countKmsCall = (requestId?: string): void => {
     this.#kmsCalls++;
+    if (requestId !== undefined && this.#kmsRequestIds.length < MOST_REQUEST_IDS) this.#kmsRequestIds.push(requestId);
   };
 
   readonly tellLanes = (change: LaneChange): void => this.emit({ type: 'lanes', ...change });
@@ -253,6 +260,7 @@ export class Progress {
       cpuSeconds: (cpu.user + cpu.system) / 1e6,
       peakRssBytes: peakRss(),
       kmsCalls: this.#kmsCalls,
+      kmsRequestIds: this.#kmsRequestIds,
       warnings: this.warnings,
     };
   }

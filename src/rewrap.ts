@@ -21,7 +21,7 @@ import { checkCommitment, deriveObjectKeys } from './formats/s3ec/keys.ts';
 import { ALGORITHM_NAME, PROVIDER_ID } from './formats/s3ec/wrapping.ts';
 import { readRange } from './get/object.ts';
 import { type JobResult, type Place, Progress, type RunOptions, type Tools, underKey } from './job.ts';
-import type { Keyring, WrappingKeyring } from './keys/keyring.ts';
+import type { Keyring, KeyringRequest, WrappingKeyring } from './keys/keyring.ts';
 import { wrappedBy } from './put/s3ec.ts';
 import { type CopyRequest, copyOver, otherBytes } from './rewrap/copy.ts';
 import { writeInstructions } from './rewrap/instructions.ts';
@@ -166,7 +166,7 @@ async function findInstructions(
 async function wrapAnew(
   { header }: Found,
   { opener, wrapper }: { opener: Keyring; wrapper: WrappingKeyring },
-  call: Pick<RunOptions, 'signal'> & { onCall: () => void },
+  call: Pick<KeyringRequest, 'signal' | 'onCall'>,
 ): Promise<ObjectHeader> {
   const { suite, wrapping, wrappedKey, description, messageId } = header;
   const { contentAlgorithm } = suite;

@@ -98,6 +98,7 @@ export class Output {
     const name = about.job === undefined ? 'sealift' : `sealift: ${about.job}`;
     this.#write(`${name}: ${error.message} (${error.code})`);
     if (error.hint !== '') this.#write(error.hint);
+    if (error.requestId !== undefined) this.detail(`AWS request id: ${error.requestId}`);
     if (this.flags.verbose) this.#write(stackOf(error));
     return error;
   }

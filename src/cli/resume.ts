@@ -152,6 +152,7 @@ function tellNothingToDo(output: Output, id: string | undefined): void {
     cpuSeconds: 0,
     peakRssBytes: 0,
     kmsCalls: 0,
+    kmsRequestIds: [],
     warnings: [],
   };
   output.json({ type: 'result', command: 'resume', job: id ?? null, object: null, ...nothing });

@@ -29,6 +29,7 @@ export async function runJob(report: JobReport, job: (options: RunOptions) => Pr
   }
   output.json({ type: 'result', ...result });
   output.say(resultText(report, result, reusedBytes));
+  if (result.kmsRequestIds.length > 0) output.detail(`KMS request ids: ${result.kmsRequestIds.join(', ')}`);
   return result.warnings.length > 0 ? EXIT.warnings : EXIT.done;
 }
 

@@ -81,11 +81,11 @@ export function stopped(released: Released): SealiftError {
  */
 export function cannotGoOn(thrown: unknown, released: Released | 'nothing'): SealiftError {
   const error = SealiftError.from(thrown);
-  const { code, message } = error;
+  const { code, message, requestId } = error;
   if (code === 'interrupted') return error;
   const isOut = released !== 'nothing' && released.ackedBytes > 0;
   const told = isOut ? `${message}, after ${releasedText(released)}` : message;
-  return new SealiftError(code, told, { hint: hintOf(error, released), cause: error.cause ?? error });
+  return new SealiftError(code, told, { hint: hintOf(error, released), cause: error.cause ?? error, requestId });
 }
 
 /** What a sink's own error comes to. */

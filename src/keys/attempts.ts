@@ -40,5 +40,6 @@ function worthTelling(failures: readonly SealiftError[], reasons: readonly strin
   const telling =
     failures.find((failure) => MAY_PASS.has(failure.code)) ?? failures.find((failure) => failure.code !== 'wrong-key')!;
   if (failures.length === 1) return telling;
-  return new SealiftError(telling.code, reasons.join('; '), { hint: telling.hint, cause: telling });
+  const { code, hint, requestId } = telling;
+  return new SealiftError(code, reasons.join('; '), { hint, cause: telling, requestId });
 }

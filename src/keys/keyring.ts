@@ -33,8 +33,11 @@ export interface KeyringRequest {
   signal?: AbortSignal | undefined;
   /** False where no copy of the key may be kept for another request, or none will be asked for. */
   cacheable?: boolean | undefined;
-  /** Called before each call that this request makes to a service: what AWS will count, retries included. */
-  onCall?: (() => void) | undefined;
+  /**
+   * Called after each call that this request makes to a service, whatever came of it: what AWS counts, retries included.
+   * `requestId` is what the service's own log knows the call by, where it answered.
+   */
+  onCall?: ((requestId?: string) => void) | undefined;
 }
 
 /** The wrapped copies that an object carries, to be opened. */

@@ -12,7 +12,7 @@ import { SealiftError } from '../errors.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import type { Retry } from '../network.ts';
 import type { KeyringRequest } from './keyring.ts';
-import { isThrottling, isTransient, type KmsQuestion, kmsError } from './kms-errors.ts';
+import { isThrottling, isTransient, type KmsQuestion, kmsError, requestIdOf } from './kms-errors.ts';
 
 const DEFAULT_MAX_ATTEMPTS = 10;
 const FIRST_DELAY_MS = 100;
@@ -29,7 +29,7 @@ export interface KmsAccess {
 }
 
 /** Rejects with a SealiftError; once the signal has aborted, with `interrupted` or the signal's own SealiftError. */
-export async function callKms<Answer>(
+export async function callKms<Answer extends Parameters<typeof requestIdOf>[0]>(
   { client, limiter, onRetry, maxAttempts = DEFAULT_MAX_ATTEMPTS }: KmsAccess,
   asked: KmsQuestion,
   send: (client: KMSClient, options: { abortSignal?: AbortSignal }) => Promise<Answer>,
@@ -39,12 +39,13 @@ export async function callKms<Answer>(
   try {
     for (let attempt = 1; ; attempt++) {
       await limiter.take({ signal });
-      onCall?.();
       try {
         const answer = await send(client, options);
+        onCall?.(requestIdOf(answer));
         limiter.succeeded();
         return answer;
       } catch (error) {
+        onCall?.(requestIdOf(error as object));
         const throttled = isThrottling(error);
         if (throttled) limiter.throttled();
         if (!(throttled || isTransient(error)) || attempt >= maxAttempts) throw error;

@@ -19,6 +19,7 @@ interface Failure extends Error {
   $response?: { body?: unknown };
   $metadata?: {
     httpStatusCode?: number;
+    requestId?: string;
     /** KMS disliked the signature's time; the SDK has noted by how much, and signs the next request with KMS's time. */
     clockSkewCorrected?: boolean;
   };
@@ -34,7 +35,8 @@ const FIND_CREDENTIALS =
   'Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. To see what is found: aws configure list.';
 const NOT_OPENED =
   'The encryption context or the wrapped data key was changed since the object was sealed, or the key is another.';
-const TRY_LATER = 'Sealift tried several times. Run the same command again later; it goes on where it stopped.';
+const TRY_LATER =
+  'Sealift tried several times. Run the same command again later: a job that `sealift jobs` lists goes on where it stopped.';
 
 /** By the error's name: the "Errors" of each operation and "Common Errors" in the KMS API Reference, and the SDK's. */
 const BY_NAME: Readonly<Record<string, Verdict>> = {
@@ -79,7 +81,13 @@ export function kmsError(thrown: unknown, { operation, keyId }: KmsQuestion): Se
   const verdict = judge(failure, operation);
   if (verdict === undefined) return SealiftError.from(thrown);
   const [code, hint] = verdict;
-  return new SealiftError(code, `KMS ${operation} ${keyId}: ${reasonOf(failure)}`, { hint, cause: thrown });
+  const requestId = requestIdOf(failure);
+  return new SealiftError(code, `KMS ${operation} ${keyId}: ${reasonOf(failure)}`, { hint, cause: thrown, requestId });
+}
+
+/** What CloudTrail knows a call by, of its answer or of the error it was answered with. */
+export function requestIdOf({ $metadata }: { $metadata?: { requestId?: string } }): string | undefined {
+  return $metadata?.requestId;
 }
 
 /** Undefined where neither KMS nor the network is to blame. */

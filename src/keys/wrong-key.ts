@@ -12,7 +12,7 @@ export function wrongKey(options: {
   tried: string;
   /** Why each attempt failed; empty where no wrapped copy was for this key. */
   reasons?: readonly string[];
-  cause?: unknown;
+  cause?: SealiftError | undefined;
 }): SealiftError {
   const { encryptedDataKeys, tried, reasons = [], cause } = options;
   const why = reasons.length === 0 ? 'it is sealed under others' : reasons.join('; ');
@@ -20,6 +20,7 @@ export function wrongKey(options: {
   return new SealiftError('wrong-key', `The data key does not open with ${tried}: ${why}`, {
     hint: `The object can be opened with: ${names}. Give that key with --kms-key or --raw-key.`,
     cause,
+    requestId: cause?.requestId,
   });
 }
 

@@ -182,5 +182,5 @@ async function abandon({ ledger, place, progress }: PutRun, thrown: unknown): Pr
   const mayBeThere = attempt?.single || attempt?.state === 'completing';
   const hint = `${mayBeThere ? `Whether ${place.url} is there \`sealift inspect\` tells. ` : ''}${AGAIN}`;
   const code = error.code === 'interrupted' ? 'pipe-interrupted' : error.code;
-  return new SealiftError(code, error.message, { hint, cause: error });
+  return new SealiftError(code, error.message, { hint, cause: error, requestId: error.requestId });
 }

@@ -20,21 +20,23 @@ export interface Exchange {
 }
 
 export function newExchange(request: IncomingMessage, response: ServerResponse, count: number): Exchange {
+  const id = `SANDBOX${String(count).padStart(9, '0')}`;
   return {
-    id: `SANDBOX${String(count).padStart(9, '0')}`,
+    id,
     request,
     response,
-    record: newRecord(request),
+    record: newRecord(request, id),
     fault: undefined,
     body: undefined,
   };
 }
 
-function newRecord(request: IncomingMessage): RequestRecord {
+function newRecord(request: IncomingMessage, requestId: string): RequestRecord {
   return {
     time: now(),
     firstByteTime: null,
     service: serviceOf(request),
+    requestId,
     operation: request.method ?? '',
     bucket: null,
     key: null,

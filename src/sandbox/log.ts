@@ -10,6 +10,8 @@ export interface RequestRecord {
   /** When the first byte of the body came; null where there was none. */
   firstByteTime: number | null;
   service: ServiceName;
+  /** As the answer has it. */
+  requestId: string;
   /** As the SDKs name it. */
   operation: string;
   bucket: string | null;

@@ -68,7 +68,7 @@ type Verdict = readonly [code: ErrorCode, hint: string];
 interface Failure extends Error {
   /** Node's code of a network or TLS error. */
   code?: unknown;
-  $metadata?: { httpStatusCode?: number };
+  $metadata?: { httpStatusCode?: number; requestId?: string };
   $response?: { headers?: Record<string, string>; body?: unknown };
   /** The region that S3 expected, in AuthorizationHeaderMalformed. */
   Region?: string;
@@ -77,7 +77,8 @@ interface Failure extends Error {
 }
 
 const START_OVER = 'Run the same command again: it starts the object over, under a new key.';
-const TRY_LATER = 'Sealift tried several times. Run the same command again later; it goes on where it stopped.';
+const TRY_LATER =
+  'Sealift tried several times. Run the same command again later: a job that `sealift jobs` lists goes on where it stopped.';
 
 /** Errors that mean the same whatever the call, by S3's name. */
 const BY_NAME: Readonly<Record<string, Verdict>> = {
@@ -117,7 +118,8 @@ export function s3Error(thrown: unknown, context: CallContext): SealiftError {
   const verdict = judge(failure, context);
   if (verdict === undefined) return SealiftError.from(thrown);
   const [code, hint] = verdict;
-  return new SealiftError(code, `${context.call} ${context.url}: ${reasonOf(failure)}`, { hint, cause: thrown });
+  const message = `${context.call} ${context.url}: ${reasonOf(failure)}`;
+  return new SealiftError(code, message, { hint, cause: thrown, requestId: failure.$metadata?.requestId });
 }
 
 /** An error of the credential chain. */

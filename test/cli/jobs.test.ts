@@ -18,7 +18,7 @@ const KEY = ['--kms-key', 'alias/sandbox'];
 const SLOW_PARTS = 'UploadPart:*=slow@16MiB/s';
 const RESULT_FIELDS = [
   'type,command,job,object,objects,failed,skipped,plainBytes,sealedBytes',
-  'parts,partsReused,seconds,cpuSeconds,peakRssBytes,kmsCalls',
+  'parts,partsReused,seconds,cpuSeconds,peakRssBytes,kmsCalls,kmsRequestIds',
 ].flatMap((names) => names.split(','));
 
 let sandbox: Sandbox;

@@ -212,7 +212,11 @@ describe('what KMS refuses', () => {
     using made = await make(keyringOf([first]));
     sandbox.kms.denied.add(first);
     const refusal = await make(keyringOf([first])).catch((error) => error);
-    expect(refusal).toMatchObject({ code: 'kms-access-denied', hint: expect.stringContaining('kms:GenerateDataKey') });
+    expect(refusal).toMatchObject({
+      code: 'kms-access-denied',
+      hint: expect.stringContaining('kms:GenerateDataKey'),
+      requestId: records.at(-1)!.requestId,
+    });
     // What signed the request stands in no error.
     const shown = inspect(refusal, { depth: 20, showHidden: true });
     expect(shown).toContain('AccessDeniedException');

@@ -152,6 +152,7 @@ export interface Told {
   exit: number;
   message: string;
   hint: string;
+  requestId?: string | undefined;
 }
 
 /** How `work` fails. Fails itself where it does not, or where the reader is not told what happened and what to do. */
@@ -161,8 +162,8 @@ export async function refusal(work: Promise<unknown>): Promise<Told> {
     (thrown: unknown) => thrown,
   );
   expect(error).toBeInstanceOf(SealiftError);
-  const { code, exit, message, hint } = error as SealiftError;
-  return wellSaid({ code, exit, message, hint });
+  const { code, exit, message, hint, requestId } = error as SealiftError;
+  return wellSaid({ code, exit, message, hint, requestId });
 }
 
 /** How a process with `--json` failed. Machines and people must have been told the same. */

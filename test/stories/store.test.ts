@@ -171,6 +171,8 @@ describe('out of reach', () => {
     scene.sandbox.setFaults(`UploadPart:2-=${fault}`);
     const told = await refusal(engine.put(request));
     expect(told).toMatchObject({ code, exit: 5, hint: expect.stringMatching(/goes on where it stopped/) });
+    // It crossed from a thread to here with the error.
+    expect(told.requestId).toEqual(fault === 'reset' ? undefined : expect.stringMatching(/^SANDBOX/));
     expect(await act.left()).toMatchObject({ objects: [], uploads: 1, jobs: 1 });
     scene.sandbox.setFaults('');
     expect(await engine.put(request)).toMatchObject({ partsReused: 1 });

@@ -95,6 +95,7 @@ export function run(args: string[], options: RunOptions = {}): Promise<Outcome> 
 export interface LogEntry {
   time: number;
   service: 's3' | 'kms';
+  requestId: string;
   operation: string;
   key?: string;
   partNumber?: number;
