@@ -13,6 +13,8 @@ export default defineConfig({
     globalSetup: ['test/support/warm-up.ts'],
     exclude: long ? [] : ['test/long/**'],
     pool: 'forks',
+    // What files have in common, the SDK above all, is loaded once a worker, not once a file.
+    isolate: false,
     maxWorkers: 3,
     fileParallelism: !long,
     testTimeout: long ? 1_800_000 : 90_000,
