@@ -22,6 +22,7 @@ import { checkRules, type OpenRules, unlock } from './get/unlock.ts';
 import { unlockObject } from './get/unlock-s3ec.ts';
 import { type JobResult, type Place, Progress, type RunOptions, type Tools, underKey } from './job.ts';
 import type { KeyringRequest } from './keys/keyring.ts';
+import type { ProfileOptions } from './parts/stopwatch.ts';
 
 /**
  * Takes opened bytes in order. The bytes are the callee's until the promise resolves, and no longer: the next ones are
@@ -30,7 +31,7 @@ import type { KeyringRequest } from './keys/keyring.ts';
 export type PlainSink = (bytes: Uint8Array) => Promise<void>;
 
 /** What is to be opened, and into what. */
-export interface GetRequest extends RunOptions, OpenRules {
+export interface GetRequest extends RunOptions, OpenRules, ProfileOptions {
   /** `s3://bucket/key` or `file:///path`; or a message's bytes in order, as from a pipe. */
   source: string | AsyncIterable<Uint8Array>;
   /** A file's path, a function, or a Node or Web stream, which is ended with the object. */
@@ -122,7 +123,8 @@ export async function openSource(
   const object = await findObject(place, request);
   checkProvable(request, object);
   if (isInOrder(object)) return getInOrder({ request, tools, progress }, streamOfObject(place, object, signal));
-  const message = await unlockMessage(place, object, tools, { ...request, onCall: progress.countKmsCall });
+  const rules = { ...request, onCall: progress.countKmsCall };
+  const message = await progress.watch.time('kms', () => unlockMessage(place, object, tools, rules));
   const range = wantedRange(request, object);
   const proof = message.format === 's3ec' && !request.range ? new Proof(place, object, message) : undefined;
   progress.totalBytes = Math.max(0, range.last - range.first + 1);

@@ -9,6 +9,7 @@ import type { Allowance, LaneChange } from './limits/allowance.ts';
 import type { Retry } from './network.ts';
 import type { MemoryBudget, MemoryPlan } from './parts/memory.ts';
 import type { HashThread } from './parts/signing.ts';
+import { JobWatch, type ProfileOptions, type StageSeconds } from './parts/stopwatch.ts';
 import type { StoreAccess } from './parts/task.ts';
 import type { Threads } from './parts/threads.ts';
 import type { ServerEncryption } from './stores/encryption.ts';
@@ -57,6 +58,8 @@ export type JobEvent =
   | { type: 'limiter'; message: string }
   /** More or fewer parts are in flight from now on: the server asked for it, or the measured throughput did. */
   | ({ type: 'lanes' } & LaneChange)
+  /** With `profileStages`, of each part that was moved: where its time went. */
+  | { type: 'stages'; stages: StageSeconds }
   /** The object is started again under a new key. */
   | { type: 'restart'; reason: string }
   /** Something the user should know; the result counts it and the command exits 3. */
@@ -82,6 +85,11 @@ export interface JobResult {
   kmsCalls: number;
   /** What CloudTrail knows these calls by, of the first hundred that KMS answered. */
   kmsRequestIds: string[];
+  /**
+   * With `profileStages`: where the time of all parts went, summed over those in flight at once, so in all more than
+   * `seconds`.
+   */
+  stages?: StageSeconds | undefined;
   /** What the store did not confirm, in words. */
   warnings: string[];
   /** Of a put: what the store calls the object it has taken. */
@@ -199,9 +207,11 @@ export class Progress {
   #kmsCalls = 0;
   readonly #kmsRequestIds: string[] = [];
   readonly warnings: string[] = [];
+  readonly watch: JobWatch;
 
-  constructor(options: RunOptions) {
+  constructor(options: RunOptions & ProfileOptions) {
     this.#options = options;
+    this.watch = new JobWatch({ runs: options.profileStages ?? false });
   }
 
   emit(event: JobEvent): void {
@@ -237,6 +247,13 @@ export class Progress {
     this.emit({ type: 'progress', ackedBytes, totalBytes, reusedBytes, seconds });
   }
 
+  /** Where a part's time went, if it tells. */
+  moved(stages: StageSeconds | undefined): void {
+    if (!stages) return;
+    this.watch.add(stages);
+    this.emit({ type: 'stages', stages });
+  }
+
   /** Opened to prove the object, and not kept. */
   opened(size: number): void {
     this.#openedBytes += size;
@@ -261,6 +278,7 @@ export class Progress {
       peakRssBytes: peakRss(),
       kmsCalls: this.#kmsCalls,
       kmsRequestIds: this.#kmsRequestIds,
+      stages: this.watch.seconds,
       warnings: this.warnings,
     };
   }

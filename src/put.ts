@@ -15,6 +15,7 @@ import { leaveJob } from './leave.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { SourceIdentity } from './ledger/types.ts';
 import { openSource } from './parts/source.ts';
+import type { ProfileOptions } from './parts/stopwatch.ts';
 import { type Attempt, beginAttempt, type PartDigests, type RangedSource, type SealOptions } from './put/attempt.ts';
 import { finishUpload, footerSizeOf } from './put/finish.ts';
 import { giveUpAttempt } from './put/give-up.ts';
@@ -28,7 +29,7 @@ import { encryptionAsked } from './stores/encryption.ts';
 import type { InheritedHeaders, WriteAnswer } from './stores/store.ts';
 
 /** What is to be sealed, and into which object. */
-export interface PutRequest extends SealOptions, RunOptions {
+export interface PutRequest extends SealOptions, RunOptions, ProfileOptions {
   /** A file's path; or a Node or Web stream, or any async iterable: what it yields is copied before it is asked for more. */
   source: string | AsyncIterable<Uint8Array>;
   /** `s3://bucket/key` or `file:///path`. */

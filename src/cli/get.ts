@@ -17,6 +17,8 @@ import {
   type OpenFlags,
   openKeyOptions,
   outputOptions,
+  type ProfileFlags,
+  profileOption,
   stateOptions,
   storeOptions,
   workOptions,
@@ -26,7 +28,7 @@ import { fileFor, objectAt } from './paths.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
 
-type GetFlags = EngineFlags & OpenFlags & CustomerKeyFlags & { fresh?: boolean };
+type GetFlags = EngineFlags & OpenFlags & CustomerKeyFlags & ProfileFlags & { fresh?: boolean };
 
 const EXAMPLES = `
 Examples:
@@ -55,7 +57,7 @@ export function addGet(program: Command, output: Output): void {
     .addOption(flag('--range <first-last>', 'these plain bytes only, counted from 0, both included', range))
     .addOption(flag('--release-unverified', 'of S3 Encryption Clients: a range, or a pipe before all is verified'));
   const groups = [messageOptions, keyOptions, openKeyOptions, workOptions, storeOptions, stateOptions, freshOption];
-  for (const add of [...groups, customerKeyOptions, outputOptions]) add(command);
+  for (const add of [...groups, profileOption, customerKeyOptions, outputOptions]) add(command);
 
   command.action(async (object: string, target: string) => {
     const flags = flagsOf<GetFlags>(command);
@@ -69,7 +71,8 @@ export function addGet(program: Command, output: Output): void {
     }
     const path = toPipe ? target : fileFor(fromPipe ? '' : objectAt(object), target);
     const { customerKey } = await customerKeysOf(flags);
-    const request = { source, ...openOptions(flags), customerKey, fresh: flags.fresh, memo: memoOf(flags) };
+    const { fresh, profileStages } = flags;
+    const request = { source, ...openOptions(flags), customerKey, fresh, profileStages, memo: memoOf(flags) };
     await using engine = await openEngine(flags, 'open');
     const signal = stopOnSignals(output);
     const pipe = new Pipe();

@@ -34,6 +34,10 @@ export interface WorkFlags {
   bwlimit?: number | undefined;
 }
 
+export interface ProfileFlags {
+  profileStages?: boolean | undefined;
+}
+
 export interface StoreFlags {
   pathStyle?: boolean | undefined;
   allowHttp?: boolean | undefined;
@@ -209,6 +213,10 @@ export function pipeOptions(command: Command): Command {
     .addOption(flag('--expected-size <size>', 'of a pipe: begin with parts large enough for it', size));
 }
 
+export function profileOption(command: Command): Command {
+  return command.optionsGroup('Work:').addOption(flag('--profile-stages', 'tell at the end where the time went'));
+}
+
 export function outputOptions(command: Command): Command {
   return command
     .optionsGroup('Output:')
@@ -239,8 +247,8 @@ export function flag<T>(flags: string, description: string, parse?: Parse<T>): O
 export type Memo = { flags: Record<string, unknown> };
 
 /** All flags but those that belong to one run, that say where the job itself is kept, or that may hold a password. */
-export function memoOf(flags: EngineFlags & { fresh?: boolean }): Memo {
-  const { json, quiet, verbose, fresh, stateDir, limiter, ...kept } = flags;
+export function memoOf(flags: EngineFlags & ProfileFlags & { fresh?: boolean }): Memo {
+  const { json, quiet, verbose, profileStages, fresh, stateDir, limiter, ...kept } = flags;
   return { flags: kept };
 }
 

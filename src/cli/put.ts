@@ -22,7 +22,9 @@ import {
   objectOptions,
   outputOptions,
   type PipeFlags,
+  type ProfileFlags,
   pipeOptions,
+  profileOption,
   stateOptions,
   storeOptions,
   workOptions,
@@ -33,7 +35,12 @@ import { outputOf, type Pipe, standardInput } from './pipe.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
 
-type PutFlags = EngineFlags & ObjectFlags & SseFlags & CustomerKeyFlags & PipeFlags & { fresh?: boolean };
+type PutFlags = EngineFlags &
+  ObjectFlags &
+  SseFlags &
+  CustomerKeyFlags &
+  PipeFlags &
+  ProfileFlags & { fresh?: boolean };
 
 const EXAMPLES = `
 Examples:
@@ -76,6 +83,7 @@ export function addPut(program: Command, output: Output): void {
     customerKeyOptions,
     pipeOptions,
     workOptions,
+    profileOption,
     storeOptions,
     stateOptions,
     freshOption,
@@ -85,7 +93,7 @@ export function addPut(program: Command, output: Output): void {
   }
   command.action(async (first: string, second: string | undefined) => {
     const flags = flagsOf<PutFlags>(command);
-    const { fresh, expectedSize } = flags;
+    const { fresh, expectedSize, profileStages } = flags;
     const { source, dest } = endsOf({ first, second }, flags);
     using pipe = pipeOf(source, flags);
     const target = objectFor(source, dest);
@@ -94,7 +102,16 @@ export function addPut(program: Command, output: Output): void {
     await using engine = await openEngine(flags, 'seal');
     const signal = stopOnSignals(output);
     process.exitCode = await runJob({ output, signal, from: pipe?.name ?? source, to: target }, (run) =>
-      engine.put({ ...sealOptions(flags), ...request, customerKey, target, expectedSize, fresh, ...run }),
+      engine.put({
+        ...sealOptions(flags),
+        ...request,
+        customerKey,
+        target,
+        expectedSize,
+        fresh,
+        profileStages,
+        ...run,
+      }),
     );
   });
 }

@@ -1,9 +1,9 @@
 /** One job, from its first event to its result: what `put`, `get`, `verify` and `resume` have in common. */
 import { EXIT } from '../errors.ts';
-import type { JobResult, RunOptions } from '../index.ts';
+import type { JobResult, RunOptions, Stage, StageSeconds } from '../index.ts';
 import { encryptionText } from '../stores/encryption.ts';
 import { formatDuration, formatRate, formatSize, MiB } from '../units.ts';
-import { counted, type Output } from './output.ts';
+import { columns, counted, type Output } from './output.ts';
 import { ProgressReport } from './progress.ts';
 
 export interface JobReport {
@@ -30,6 +30,7 @@ export async function runJob(report: JobReport, job: (options: RunOptions) => Pr
   output.json({ type: 'result', ...result });
   output.say(resultText(report, result, reusedBytes));
   if (result.kmsRequestIds.length > 0) output.detail(`KMS request ids: ${result.kmsRequestIds.join(', ')}`);
+  if (result.stages) output.say(stagesText(result.stages));
   return result.warnings.length > 0 ? EXIT.warnings : EXIT.done;
 }
 
@@ -47,6 +48,29 @@ function resultText({ from, to }: JobReport, result: JobResult, reusedBytes: num
   // What every object of S3 has needs no words.
   if (sse && (sse.algorithm !== 'AES256' || sse.customerKeyMd5)) facts.push(`at rest ${encryptionText(sse)}`);
   return `${DONE[command]} ${from}${to === undefined ? '' : ` into ${to}`}\n${facts.join(', ')}`;
+}
+
+const STAGE_WORDS: Record<Stage, string> = {
+  disk: 'reading the source, writing the target',
+  cipher: 'sealing, opening',
+  checksum: 'CRC, fingerprint',
+  ledger: 'waiting for the ledger',
+  network: 'waiting for the store',
+  kms: 'waiting for a data key',
+};
+
+/** Longest first. Those of parts in flight at once add up, so shares say more than seconds. */
+function stagesText(stages: StageSeconds): string {
+  const all = Object.values(stages).reduce((sum, seconds) => sum + seconds, 0);
+  const longestFirst = (Object.entries(stages) as [Stage, number][]).sort(([, one], [, other]) => other - one);
+  const rows = longestFirst.map(([stage, seconds]) => {
+    const percent = Math.round((100 * seconds) / (all || 1));
+    return [
+      stage,
+      `${String(percent).padStart(3)} %  ${seconds.toFixed(2).padStart(8)} s  ${STAGE_WORDS[stage]}`,
+    ] as const;
+  });
+  return `Where the time of all parts went:\n${columns(rows)}`;
 }
 
 function timeText(seconds: number): string {

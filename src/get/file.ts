@@ -180,8 +180,8 @@ async function fetchPieces(
   { pieces, opener }: { pieces: Iterable<Piece>; opener: Opener },
 ): Promise<boolean> {
   const record = batched(async (written: WrittenPiece[]) => {
-    await syncFile(tempPath);
-    await ledger.recordPieces(written);
+    await progress.watch.time('disk', () => syncFile(tempPath));
+    await progress.watch.time('ledger', () => ledger.recordPieces(written));
   });
 
   // Whether or not all pieces came, those that did are recorded before the ledger is closed.

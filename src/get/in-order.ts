@@ -12,6 +12,7 @@ import type { PlainRequest, PlainSink } from '../get.ts';
 import type { JobResult, Progress, Tools } from '../job.ts';
 import { laneSizeOf } from '../parts/memory.ts';
 import { targetError } from '../parts/open-part.ts';
+import type { Stopwatch } from '../parts/stopwatch.ts';
 import { MiB } from '../units.ts';
 import { type ByteRange, checkRange } from './pieces.ts';
 import { cannotGoOn, releasedText } from './pipe.ts';
@@ -49,7 +50,7 @@ async function getMessage(run: InOrderRun): Promise<JobResult> {
   const { command, target, range } = request;
   const signed = message.format === 'esdk' && message.header.suite.signature ? (true as const) : undefined;
   if (range && signed) throw noRanges();
-  const opener = await unlocked(run);
+  const opener = await progress.watch.time('kms', () => unlocked(run));
   const object = message.at.url;
   progress.totalBytes = message.plainSize ?? 0;
   progress.emit({ type: 'start', job: '', command, object, resumed: false, totalBytes: progress.totalBytes });
@@ -57,7 +58,9 @@ async function getMessage(run: InOrderRun): Promise<JobResult> {
   using _ticket = await tools.budget.take(laneSizeOf(heldSize(message)));
   let sealedBytes = 0;
   const into = async (sink: PlainSink) => {
-    sealedBytes = await openInto(sink, run, opener);
+    const watch = progress.watch.ofPart();
+    sealedBytes = await openInto(sink, run, { opener, watch });
+    progress.moved(watch.stop());
   };
   const { warn } = progress;
   const { overwrite = false } = request;
@@ -100,7 +103,7 @@ export function heldSize(message: MessageStream): number {
 async function openInto(
   sink: PlainSink,
   { request, progress, message }: InOrderRun,
-  opener: InOrderOpener,
+  { opener, watch }: { opener: InOrderOpener; watch: Stopwatch },
 ): Promise<number> {
   const { signal, range = { first: 0, last: Number.POSITIVE_INFINITY } } = request;
   let position = 0;
@@ -110,16 +113,22 @@ async function openInto(
     const wanted = within(range, plain, position);
     position += plain.length;
     if (wanted.length === 0) return;
+    watch.enter('disk');
     await sink(wanted);
+    watch.enter('cipher');
     progress.acked(wanted.length);
   }
 
+  watch.enter('network');
   for await (const chunk of message.body) {
     if (signal?.aborted) throw SealiftError.interrupted(signal, 'get');
     sealedBytes += chunk.length;
+    watch.enter('cipher');
     for (const plain of opener.push(chunk)) await pass(plain);
     if (position > range.last) return sealedBytes;
+    watch.enter('network');
   }
+  watch.enter('cipher');
   await pass(opener.finish());
   if (request.range) checkRange(range, position);
   return sealedBytes;

@@ -35,8 +35,11 @@ export async function openerFor(run: GetRun, pieceCount: number): Promise<Opener
       open: async (piece, target, cut) => {
         const buffers = new BufferPool();
         try {
-          const link = { cut, show: showOf(target), isElsewhere: false };
-          return await openPart(await taskFor(run, piece, target), place.store, buffers, link);
+          const watch = progress.watch.ofPart();
+          const link = { cut, watch, show: showOf(target), isElsewhere: false };
+          const receipt = await openPart(await taskFor(run, piece, target), place.store, buffers, link);
+          progress.moved(watch.stop());
+          return receipt;
         } finally {
           buffers.clear();
         }
@@ -61,7 +64,9 @@ export async function openerFor(run: GetRun, pieceCount: number): Promise<Opener
       );
       // How long somebody looks at it is not the server's doing.
       await lanes.measure(piece.plainSize, () => Promise.race([opened, shown.promise]));
-      return await opened;
+      const receipt = await opened;
+      progress.moved(receipt.stages);
+      return receipt;
     },
   };
 }
@@ -71,7 +76,7 @@ function showOf(target: PieceTarget): OpenLink['show'] {
 }
 
 async function taskFor(run: GetRun, { firstUnit, lastUnit }: Piece, target: PieceTarget): Promise<OpenTask> {
-  const { place, object, message, range } = run;
+  const { place, object, message, range, progress } = run;
   return {
     kind: 'open',
     store: await accessTo(place),
@@ -82,6 +87,7 @@ async function taskFor(run: GetRun, { firstUnit, lastUnit }: Piece, target: Piec
     firstUnit,
     lastUnit,
     range,
+    profiled: progress.watch.seconds !== undefined,
     target: 'show' in target ? { shown: true } : target,
   };
 }

@@ -27,18 +27,22 @@ export async function openPart(
   link: OpenLink,
 ): Promise<OpenReceipt> {
   const { target, range } = task;
+  const { watch } = link;
   const { plainOffset, plainSize: size } = plainSpanOf(task.message, task);
   // What is moved to another thread costs its collector more than the cipher costs here; what is shared costs nothing.
   const plain = buffers.take(size, { isShared: 'shown' in target && link.isElsewhere });
   try {
-    const hash = await fetchAndOpen(task, store, plain, link.cut);
+    const hash = await fetchAndOpen(task, store, plain, link);
     const first = Math.max(range.first - plainOffset, 0);
     const wanted = plain.subarray(first, Math.max(first, Math.min(range.last + 1 - plainOffset, size)));
     const receipt = { plainSize: wanted.length, hash };
     if ('path' in target) {
+      watch.enter('disk');
       await writeAt(target.path, wanted, plainOffset + first - range.first);
+      watch.enter('checksum');
       return { ...receipt, crc32: crc32(wanted) };
     }
+    watch.enter('disk');
     if ('shown' in target) await link.show(wanted, hash);
     return receipt;
   } finally {
@@ -51,7 +55,7 @@ async function fetchAndOpen(
   task: PartToOpen,
   store: Store,
   plain: Buffer,
-  cut: AbortSignal | undefined,
+  { cut, watch }: Pick<OpenLink, 'cut' | 'watch'>,
 ): Promise<Uint8Array | undefined> {
   const { first, last } = sealedRangeOf(task.message, task);
   for (let attempt = 1; ; attempt++) {
@@ -59,15 +63,19 @@ async function fetchAndOpen(
     // Of an empty object only the tag is there.
     if (last < first) return opener.finish();
     try {
+      watch.enter('network');
       const body = await store.read(
         task.objectKey,
         { first, last },
         { ifMatch: task.etag, versionId: task.versionId, sliceSize: sliceSizeOf(task.message), signal: cut },
       );
       for await (const chunk of body) {
+        watch.enter('cipher');
         opener.push(chunk);
         release(chunk);
+        watch.enter('network');
       }
+      watch.enter('cipher');
       return opener.finish();
     } catch (error) {
       const passing = error instanceof SealiftError && error.code === 'store-unavailable';

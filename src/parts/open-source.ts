@@ -10,6 +10,7 @@ import { gridOf, unitsCovering } from '../formats/units.ts';
 import type { Store } from '../stores/store.ts';
 import type { BufferPool } from './buffers.ts';
 import { openPart } from './open-part.ts';
+import { STANDING } from './stopwatch.ts';
 import type { SealedSource } from './task.ts';
 
 /** How an object is reached, by whoever opens it. */
@@ -45,7 +46,12 @@ export async function openInto(
     sealer.push(plain);
   };
   const from = store.withCustomerKey(customerKey);
-  await openPart({ ...units, target: { shown: true } }, from, buffers, { show, isElsewhere: false, cut });
+  await openPart({ ...units, target: { shown: true } }, from, buffers, {
+    show,
+    isElsewhere: false,
+    cut,
+    watch: STANDING,
+  });
 }
 
 /** Collision-resistant, unlike a tag: who has the key of a signed message could make other frames with the same tags. */

@@ -11,6 +11,7 @@ import type { Intent, SourceIdentity } from '../ledger/types.ts';
 import { MiB } from '../units.ts';
 import { type ObjectAccess, openInto } from './open-source.ts';
 import { checkStillPlanned, openPlannedSource, sourceChanged } from './source.ts';
+import { STANDING, type Stopwatch } from './stopwatch.ts';
 import type { Announced, PartSource } from './task.ts';
 
 /** Bytes a read asks for. Big enough to make the hop through the I/O pool cheap, small enough to stay in cache. */
@@ -36,16 +37,19 @@ export async function sealInto(
   buffer: Buffer,
   { message, source, header, number }: PartToSeal,
   from?: ObjectAccess,
+  watch: Stopwatch = STANDING,
 ): Promise<HeldPart> {
   const sealer = sealerOf(message, { number, header, sealed: buffer });
   if ('plain' in source) {
+    watch.enter('cipher');
     sealer.push(source.plain);
     release(new Uint8Array(source.plain.buffer));
   } else if ('object' in source) {
     await openInto(sealer, source, from!);
   } else {
-    await readFile(sealer, source);
+    await readFile(sealer, source, watch);
   }
+  watch.enter('checksum');
   const { sealed, hash, ...promised } = sealer.finish();
   return { sealed, hash, intent: { number, ...promised, sealedSize: sealed.length, crc32: crc32(sealed) } };
 }
@@ -64,10 +68,12 @@ export function withFooter(
   return { intent: { ...intent, sealedSize: whole.length, crc32: checksum, footer }, sealed: whole };
 }
 
-async function readFile(sealer: PartSealer, source: SourceIdentity): Promise<void> {
+async function readFile(sealer: PartSealer, source: SourceIdentity, watch: Stopwatch): Promise<void> {
+  watch.enter('disk');
   const file = await openPlannedSource(source);
   try {
-    await readInto(sealer, file, sealer.range, source);
+    await readInto(sealer, file, sealer.range, { source, watch });
+    watch.enter('disk');
     await checkStillPlanned(source, file);
   } finally {
     await file.close();
@@ -79,13 +85,15 @@ export async function readInto(
   sealer: Pick<PartSealer, 'push'>,
   file: FileHandle,
   { plainOffset, plainSize }: PartSealer['range'],
-  source: SourceIdentity,
+  { source, watch }: { source: SourceIdentity; watch: Stopwatch },
 ): Promise<void> {
   const slice = Buffer.allocUnsafeSlow(Math.min(READ_SIZE, plainSize));
   for (let done = 0; done < plainSize; ) {
     const want = Math.min(slice.length, plainSize - done);
+    watch.enter('disk');
     const { bytesRead } = await file.read(slice, 0, want, plainOffset + done);
     if (bytesRead === 0) throw sourceChanged(source, { ...source, size: plainOffset + done });
+    watch.enter('cipher');
     sealer.push(slice.subarray(0, bytesRead));
     done += bytesRead;
   }

@@ -14,15 +14,18 @@ import type { Link, SealTask } from './task.ts';
 /** Seals one part and sends it. A part that is held has its buffer from `buffers`, where it goes back whatever happens. */
 export async function sealPart(task: SealTask, store: Store, link: Link, buffers: BufferPool): Promise<Receipt> {
   const { source, message, objectKey } = task;
+  const { cut, watch } = link;
   const { sealedOffset: offset } = partOf(message, task.number);
   if (!task.held && 'path' in source && message.format === 'esdk') {
-    const { intent, body } = await sealTwice({ ...task, source, message });
+    const { intent, body } = await sealTwice({ ...task, source, message }, watch);
+    watch.enter('ledger');
     await link.announce({ intent });
     return await send(task, store, link, { intent, body, offset });
   }
   const buffer = buffers.take(roomFor(message, task.number) + MAX_FOOTER_SIZE, { isShared: task.show });
   try {
-    const { intent, hash, sealed } = await sealInto(buffer, task, { store, objectKey, buffers, cut: link.cut });
+    const { intent, hash, sealed } = await sealInto(buffer, task, { store, objectKey, buffers, cut }, watch);
+    watch.enter('ledger');
     const promised = await link.announce(task.show ? { intent, hash, sealed } : { intent, hash });
     // With the footer, where it got one meanwhile.
     const body = Buffer.from(sealed.buffer, sealed.byteOffset, promised.sealedSize);
@@ -40,6 +43,7 @@ async function send(
 ): Promise<Receipt> {
   const { number, sealedSize, crc32 } = intent;
   if (compareOnly) return { number, sealedSize, crc32, etag: '' };
+  link.watch.enter('network');
   const { etag } = await store.sendPart(objectKey, { uploadId, number, offset, body, crc32 }, { signal: link.cut });
   return { number, sealedSize, crc32, etag };
 }

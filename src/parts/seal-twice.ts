@@ -15,6 +15,7 @@ import type { PartBody } from '../stores/store.ts';
 import { MiB } from '../units.ts';
 import { type PartToSeal, readInto } from './seal-once.ts';
 import { checkStillPlanned, openPlannedSource, sourceChanged } from './source.ts';
+import { STANDING, type Stopwatch } from './stopwatch.ts';
 
 /** Only a file can be read a second time, and only messages of frames have parts so large. */
 type PartOfFile = PartToSeal & { source: SourceIdentity; message: EsdkMessage };
@@ -28,14 +29,18 @@ export function pieceMemoryOf({ frameSize, partFrameCount }: { frameSize: number
 }
 
 /** Pass one. Resolves to the part's intent, and to the body that is pass two each time it is read. */
-export async function sealTwice(input: PartOfFile): Promise<{ intent: Intent; body: PartBody }> {
+export async function sealTwice(
+  input: PartOfFile,
+  watch: Stopwatch = STANDING,
+): Promise<{ intent: Intent; body: PartBody }> {
   const { message, number, header } = input;
   const part = partOf(message.layout, number);
   const tags = Buffer.alloc(part.frames.frameCount * TAG_SIZE);
   let checksum = 0;
   let size = 0;
   let offset = 0;
-  for await (const piece of sealedPieces(input)) {
+  for await (const piece of sealedPieces(input, watch)) {
+    watch.enter('checksum');
     checksum = crc32(piece.sealed, checksum);
     size += piece.sealed.length;
     offset += piece.tags.copy(tags, offset);
@@ -47,16 +52,17 @@ export async function sealTwice(input: PartOfFile): Promise<{ intent: Intent; bo
       sealedSize: size,
       crc32: checksum,
     },
-    body: { byteLength: size, slices: () => comparedPieces(input, tags) },
+    body: { byteLength: size, slices: () => comparedPieces(input, tags, watch) },
   };
 }
 
-async function* comparedPieces(input: PartOfFile, tags: Buffer): AsyncGenerator<Uint8Array> {
+async function* comparedPieces(input: PartOfFile, tags: Buffer, watch: Stopwatch): AsyncGenerator<Uint8Array> {
   let offset = 0;
-  for await (const piece of sealedPieces(input)) {
+  for await (const piece of sealedPieces(input, watch)) {
     const before = tags.subarray(offset, offset + piece.tags.length);
     if (!piece.tags.equals(before)) throw sourceChanged(input.source);
     offset += piece.tags.length;
+    watch.enter('network');
     yield piece.sealed;
   }
 }
@@ -67,13 +73,14 @@ interface Piece {
 }
 
 /** The part's sealed bytes in order. All pieces share one buffer: a piece is the reader's until it asks for the next. */
-async function* sealedPieces({ message, source, header, number }: PartOfFile): AsyncGenerator<Piece> {
+async function* sealedPieces({ message, source, header, number }: PartOfFile, watch: Stopwatch): AsyncGenerator<Piece> {
   const part = partOf(message.layout, number);
   if (part.isFirst) yield { sealed: Buffer.from(header), tags: Buffer.alloc(0) };
   const { layout } = message;
   const pieceFrames = Math.max(1, Math.floor(PIECE_SIZE / layout.frameSize));
   const { frames } = part;
   const end = part.sealedOffset + part.sealedSize;
+  watch.enter('disk');
   const file = await openPlannedSource(source);
   const buffer = Buffer.allocUnsafeSlow(pieceFrames * (layout.frameSize + FRAME_OVERHEAD) + FINAL_OVERHEAD);
   try {
@@ -81,12 +88,13 @@ async function* sealedPieces({ message, source, header, number }: PartOfFile): A
       const lastFrame = Math.min(firstFrame + pieceFrames - 1, frames.lastFrame);
       const piece = frameRange(layout, { firstFrame, lastFrame });
       const sealer = new PartSealer({ ...message, frames: piece, sealed: buffer, offset: 0 });
-      await readInto(sealer, file, piece, source);
+      await readInto(sealer, file, piece, { source, watch });
       const { size, tags } = sealer.finish();
       // Of a frame that lies in two parts, this part's side.
       const from = Math.max(0, part.sealedOffset - piece.sealedOffset);
       yield { sealed: buffer.subarray(from, Math.min(size, end - piece.sealedOffset)), tags };
     }
+    watch.enter('disk');
     await checkStillPlanned(source, file);
   } finally {
     // The buffer is left to the collector: where a send ended early, a socket may still point into it.

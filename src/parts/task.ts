@@ -11,6 +11,7 @@ import type { Intent, ObjectIdentity, Receipt, SourceIdentity } from '../ledger/
 import type { SharedBandwidth } from '../limits/bandwidth.ts';
 import type { Credentials } from '../stores/aws-settings.ts';
 import type { StoreSettings } from '../stores/open.ts';
+import type { StageSeconds, Stopwatch } from './stopwatch.ts';
 
 /** What a thread is given when it starts. */
 export interface ThreadData {
@@ -73,6 +74,8 @@ export interface SealTask {
   held: boolean;
   /** Seal, compare with the ledger, send nothing: for a kept part whose source has become doubtful, or that is hashed again. */
   compareOnly: boolean;
+  /** Tell in the receipt where the time went. */
+  profiled: boolean;
   /** Show the sealed bytes with the intent: they are to be signed, or they are the last and will get a footer. */
   show: boolean;
 }
@@ -86,12 +89,14 @@ export interface OpenTask extends Units {
   versionId?: string | undefined;
   /** Plain bytes wanted, inclusive; bytes of the units outside are dropped. `last` < `first` wants none. */
   range: { first: number; last: number };
+  /** As of a SealTask. */
+  profiled: boolean;
   /** Where the opened bytes go: into a file at their place in the range, to whoever is shown them, or nowhere. */
   target: { path: string } | { shown: true } | { nowhere: true };
 }
 
 /** What is opened, by whoever has its store. */
-export type PartToOpen = Omit<OpenTask, 'kind' | 'store'>;
+export type PartToOpen = Omit<OpenTask, 'kind' | 'store' | 'profiled'>;
 
 export type PartTask = SealTask | OpenTask;
 
@@ -113,6 +118,7 @@ export interface OpenLink {
   readonly isElsewhere: boolean;
   /** Aborts when they are not waited for any longer. */
   readonly cut: AbortSignal | undefined;
+  readonly watch: Stopwatch;
 }
 
 /** What the thread needs back from the main thread before it may send. */
@@ -124,6 +130,7 @@ export interface Link {
   announce(part: Announced): Promise<Intent>;
   /** Aborts when the main thread will wait no longer. */
   readonly cut: AbortSignal;
+  readonly watch: Stopwatch;
 }
 
 export interface OpenReceipt {
@@ -132,6 +139,11 @@ export interface OpenReceipt {
   crc32?: number | undefined;
   /** Of an object that only as a whole proves itself: what its tag is made from. Secret. */
   hash?: Uint8Array | undefined;
+}
+
+/** Where a part's time went, if the task has asked. */
+export interface Timed {
+  stages?: StageSeconds | undefined;
 }
 
 /** Errors cross as data: structured clone drops an error's class and fields. */

@@ -12,6 +12,7 @@ import type { Store } from '../stores/store.ts';
 import { BufferPool } from './buffers.ts';
 import { openPart } from './open-part.ts';
 import { sealPart } from './seal-part.ts';
+import { type Stopwatch, stopwatch } from './stopwatch.ts';
 import type {
   Announced,
   Link,
@@ -23,6 +24,7 @@ import type {
   StoreAccess,
   TaskAnswer,
   ThreadData,
+  Timed,
 } from './task.ts';
 
 export interface ThreadCall {
@@ -45,14 +47,15 @@ interface OpenedStore extends Pick<StoreAccess, 'credentials'> {
 
 const stores = new Map<string, OpenedStore>();
 
-export async function runTask({ task, port }: ThreadCall): Promise<TaskAnswer<Receipt | OpenReceipt>> {
-  const link = new PortLink(port);
+export async function runTask({ task, port }: ThreadCall): Promise<TaskAnswer<(Receipt | OpenReceipt) & Timed>> {
+  const link = new PortLink(port, stopwatch({ runs: task.profiled }));
   running++;
   clearTimeout(idle);
   try {
     const store = (await storeFor(task.store)).withCustomerKey(task.store.customerKey);
-    if (task.kind === 'seal') return { value: await sealPart(task, store, link, buffers) };
-    return { value: await openPart(task, store, buffers, link) };
+    const receipt =
+      task.kind === 'seal' ? await sealPart(task, store, link, buffers) : await openPart(task, store, buffers, link);
+    return { value: { ...receipt, stages: link.watch.stop() } };
   } catch (error) {
     return { error: SealiftError.from(error).toJSON() };
   } finally {
@@ -85,12 +88,14 @@ function tellRetry(retry: Retry): void {
 /** The thread's end of a task's port: intents or opened bytes go up on it, the answer to them or a cut comes down. */
 class PortLink implements Link, OpenLink {
   readonly isElsewhere = true;
+  readonly watch: Stopwatch;
   readonly #port: MessagePort;
   readonly #cut = new AbortController();
   #onAnswer: ((answer: TaskAnswer<unknown>) => void) | undefined;
 
-  constructor(port: MessagePort) {
+  constructor(port: MessagePort, watch: Stopwatch) {
     this.#port = port;
+    this.watch = watch;
     port.on('message', (message: TaskAnswer<unknown> | 'cut') => {
       if (message === 'cut') this.#cut.abort();
       else this.#onAnswer?.(message);

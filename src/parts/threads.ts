@@ -20,6 +20,7 @@ import type {
   Shown,
   TaskAnswer,
   ThreadData,
+  Timed,
 } from './task.ts';
 
 /**
@@ -69,12 +70,12 @@ export class Threads {
    * Seals and sends one part, until `cut`. The task is handed over before this returns. `announce` must resolve only when
    * the intent is on disk.
    */
-  async seal(task: SealTask, announce: Link['announce'], cut?: AbortSignal): Promise<Receipt> {
-    return (await this.#run(task, cut, (part) => announce(part as Announced))) as Receipt;
+  async seal(task: SealTask, announce: Link['announce'], cut?: AbortSignal): Promise<Receipt & Timed> {
+    return (await this.#run(task, cut, (part) => announce(part as Announced))) as Receipt & Timed;
   }
 
   /** Opens one part, until `cut`. What is to be shown is in the thread's memory, and stays as it is until `show` resolves. */
-  async open(task: OpenTask, show: OpenLink['show'], cut?: AbortSignal): Promise<OpenReceipt> {
+  async open(task: OpenTask, show: OpenLink['show'], cut?: AbortSignal): Promise<OpenReceipt & Timed> {
     let failure: { error: unknown } | undefined;
     try {
       return (await this.#run(task, cut, (shown) => {
@@ -83,7 +84,7 @@ export class Threads {
           failure = { error };
           throw error;
         });
-      })) as OpenReceipt;
+      })) as OpenReceipt & Timed;
     } catch (error) {
       // As it was thrown here, not as it came back.
       throw failure ? failure.error : error;
@@ -99,7 +100,7 @@ export class Threads {
     task: SealTask | OpenTask,
     cut: AbortSignal | undefined,
     onMessage: (message: unknown) => Promise<unknown>,
-  ): Promise<Receipt | OpenReceipt> {
+  ): Promise<(Receipt | OpenReceipt) & Timed> {
     if (cut?.aborted) throw SealiftError.interrupted(cut, 'A part that had not begun');
     const { port1, port2 } = new MessageChannel();
     const reply = (answer: TaskAnswer<unknown>) => port1.postMessage(answer);
@@ -112,7 +113,7 @@ export class Threads {
     const onCut = () => port1.postMessage('cut');
     cut?.addEventListener('abort', onCut);
     try {
-      const answer: TaskAnswer<Receipt | OpenReceipt> = await this.#pool.run(
+      const answer: TaskAnswer<(Receipt | OpenReceipt) & Timed> = await this.#pool.run(
         { task, port: port2 },
         { transferList: [port2, ...buffersOf(task)] },
       );

@@ -166,14 +166,15 @@ export async function startAttempt(run: PutRun, intended: Intended, sealing: Sea
   const { source, format, cut } = sealing;
   const { plainSize } = cut.layout;
   const { signal } = request;
-  using materials = await tools.keyring.makeDataKey({
+  const asked = {
     ...format.keyNeeds,
     // To reseal is to have a new key.
     cacheable: format.keyNeeds.cacheable !== false && request.command === 'put',
     plainSize,
     signal,
     onCall: progress.countKmsCall,
-  });
+  };
+  using materials = await progress.watch.time('kms', () => tools.keyring.makeDataKey(asked));
   const { dataKey, encryptedDataKeys } = materials;
   const made = format.begin({ dataKey: dataKey.bytes, encryptedDataKeys, cut, objectKey: place.key });
   const { message, header, vault, instructions, signingKey: sealedKey } = made;

@@ -50,18 +50,21 @@ export async function sendPart(
   part: Pick<SealTask, 'number' | 'source' | 'uploadId' | 'held' | 'compareOnly'>,
   { crew, ending, cut }: { crew: Crew; ending: Ending | undefined; cut: AbortSignal },
 ): Promise<void> {
-  const { ledger, place } = run;
+  const { ledger, place, progress } = run;
+  const profiled = progress.watch.seconds !== undefined;
   const { row, message } = attempt;
   const isLast = part.number === message.layout.partCount;
   const hasFooter = ending !== undefined || attempt.footer !== undefined;
   const show = (isLast && hasFooter) || ending?.needsAllBytes === true;
   const store = await accessTo(place);
-  const task: SealTask = { kind: 'seal', store, message, header: row.header, objectKey: place.key, show, ...part };
+  const fixed = { kind: 'seal' as const, store, message, header: row.header, objectKey: place.key };
+  const task: SealTask = { ...fixed, show, profiled, ...part };
   const seal = () => crew.threads.seal(task, (sealed) => announcePart(run, attempt, sealed, ending), cut);
   const { sealedSize } = partOf(message, part.number);
   const moved = () => (part.compareOnly ? seal() : crew.lanes.measure(sealedSize, seal));
   const receipt = await (ending ? ending.enter(part.number, moved) : moved());
-  if (!part.compareOnly) await ledger.recordReceipt(receipt);
+  progress.moved(receipt.stages);
+  if (!part.compareOnly) await progress.watch.time('ledger', () => ledger.recordReceipt(receipt));
 }
 
 /** Resolves to false when the run was stopped before all parts were acknowledged. */

@@ -7,7 +7,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { EXIT, SealiftError } from '../errors.ts';
 import { type Cut, endedAt, partOf } from '../formats/message.ts';
-import type { Crew, LaneNeeds, Tools } from '../job.ts';
+import type { Crew, LaneNeeds, Progress, Tools } from '../job.ts';
 import { runLanes } from '../parts/lanes.ts';
 import { mostPipePartOf, pipeLaneSizeOf } from '../parts/memory.ts';
 import { type PartRead, PipeReader } from '../parts/pipe-reader.ts';
@@ -85,7 +85,7 @@ function needsOf(longest: Cut, { sign: signed }: PutRequest): LaneNeeds {
 
 /** Reads the pipe part by part. Throws `pipe-too-long` where more follows the last part that may be. */
 export async function* piecesOf(
-  { tools }: { tools: Pick<Tools, 'budget'> },
+  { tools, progress }: { tools: Pick<Tools, 'budget'>; progress: Pick<Progress, 'watch'> },
   reader: PipeReader,
   longest: Cut,
 ): AsyncGenerator<Piece, undefined> {
@@ -93,7 +93,7 @@ export async function* piecesOf(
     const { plainOffset, plainSize } = partOf(longest, number);
     using held = new DisposableStack();
     held.use(await tools.budget.take(pipeLaneSizeOf(plainSize)));
-    const read = await reader.read(plainSize);
+    const read = await progress.watch.time('disk', () => reader.read(plainSize));
     if (number === longest.layout.partCount && !read.isLast) throw tooLong(longest);
     const ticket = held.move();
     const end = plainOffset + read.plain.length;

@@ -82,7 +82,8 @@ async function unlock(
 ): Promise<Pick<Attempt, 'message' | 'vault' | 'signingKey' | 'footer' | 'hashes'>> {
   const { keyNeeds, open } = storedMessage(row);
   const { signal } = request;
-  using dataKey = await tools.keyring.openDataKey({ ...keyNeeds, signal, onCall: progress.countKmsCall });
+  const asked = { ...keyNeeds, signal, onCall: progress.countKmsCall };
+  using dataKey = await progress.watch.time('kms', () => tools.keyring.openDataKey(asked));
   const { message, vault } = open(dataKey.bytes);
   ledger.unlock(message.keys.ledgerKey);
   const intents = ledger.intents();

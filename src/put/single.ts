@@ -31,13 +31,16 @@ export async function sendHeld(run: PutRun, attempt: Attempt, source: PartSource
   const part = partOf(message, 1);
   const buffer = Buffer.allocUnsafeSlow(part.sealedSize + MAX_FOOTER_SIZE);
   const at = { store: place.store, objectKey: place.key, buffers: new BufferPool(), cut: run.request.signal };
-  const bare = await sealInto(buffer, { message, source, header: row.header, number: 1 }, at);
+  const watch = progress.watch.ofPart();
+  const bare = await sealInto(buffer, { message, source, header: row.header, number: 1 }, at, watch);
   const footer = footerOf(attempt, bare);
   const { sealed, intent } = footer ? withFooter(bare, footer) : bare;
+  watch.enter('ledger');
   await ledger.recordIntent(intent);
   const { crc32 } = intent;
   const { headers, condition } = row;
   const receipt = { number: 1, sealedSize: sealed.length, crc32, etag: '' };
+  watch.enter('network');
   const answer = await withInstructions(run, row, () =>
     confirmWrite(run, expectedObject(attempt, [receipt]), (options) =>
       place.store.putObject(place.key, sealed, { ...headers, ...options, crc32, condition }),
@@ -45,7 +48,9 @@ export async function sendHeld(run: PutRun, attempt: Attempt, source: PartSource
   );
   // All of it is with the kernel. After a failure the collector decides: a socket may still point into it.
   release(buffer);
+  watch.enter('ledger');
   await ledger.recordReceipt({ ...receipt, etag: answer.etag });
+  progress.moved(watch.stop());
   progress.acked(part.plainSize);
   return answer;
 }

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { layoutOf } from '../../src/formats/esdk/layout.ts';
-import type { JobEvent } from '../../src/job.ts';
+import { type JobEvent, Progress } from '../../src/job.ts';
 import { jobIdOf } from '../../src/ledger/ledger.ts';
 import { BASE_SIZE, MemoryBudget, pipeLaneSizeOf } from '../../src/parts/memory.ts';
 import { PipeReader } from '../../src/parts/pipe-reader.ts';
@@ -157,7 +157,8 @@ test('one part more than there may be is an error, and the last that may be is n
     const numbers: number[] = [];
     using reader = new PipeReader(streamOf(randomBytes(size)));
     try {
-      for await (const { number, ...piece } of piecesOf({ tools: { budget } }, reader, longest)) {
+      const progress = new Progress({});
+      for await (const { number, ...piece } of piecesOf({ tools: { budget }, progress }, reader, longest)) {
         numbers.push(number);
         piece[Symbol.dispose]();
       }

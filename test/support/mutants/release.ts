@@ -175,7 +175,7 @@ export const release: Mutant[] = [
   {
     breaks: 'a piece is synced before the ledger hears of it',
     file: 'src/get/file.ts',
-    find: '  await syncFile(tempPath);\n',
+    find: "  await progress.watch.time('disk', () => syncFile(tempPath));\n",
     replace: '',
     test: STORIES,
     only: 'is synced',
