@@ -39,7 +39,7 @@ export function openToRead(path: string): DatabaseSync {
   return new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
 }
 
-/** SQLite's own look at every page: linear in the ledger's size, which is a few MB at most. */
+/** SQLite's own look at every page: linear in the ledger's size, a few MB, of a migration some 400 bytes an object. */
 export function checkPages(db: DatabaseSync, files: JobFiles): void {
   const found = db.prepare('PRAGMA quick_check(1)').get()?.quick_check;
   if (found !== 'ok') throw corrupt(files, String(found));

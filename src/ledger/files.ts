@@ -14,12 +14,14 @@ export interface JobFiles {
   readonly stateDir: string;
   readonly db: string;
   readonly lock: string;
+  /** Of a migration: the folder with the ledgers of its large objects. */
+  readonly objects: string;
 }
 
 const ID = /^[a-z]+-[a-z2-7]{10}$/;
 const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
 
-/** `put-` or `get-` and ten base32 characters of a hash: the same for the same command, source and target. */
+/** `put-`, `get-` or another command, and ten base32 characters of a hash: the same for the same command, source and target. */
 export function jobIdOf(job: Pick<NewJob, 'command' | 'source' | 'target'>): string {
   const text = JSON.stringify(['sealift job 1', job.command, job.source, job.target]);
   const hash = createHash('sha256').update(text).digest();
@@ -29,7 +31,8 @@ export function jobIdOf(job: Pick<NewJob, 'command' | 'source' | 'target'>): str
 /** Throws `no-such-job` for what cannot be an id: ids are typed by people, and become file names. */
 export function jobFiles(stateDir: string, id: string): JobFiles {
   if (!ID.test(id)) throw noSuchJob(id);
-  return { id, stateDir, db: join(stateDir, `${id}.db`), lock: join(stateDir, `${id}.lock`) };
+  const named = (suffix: string) => join(stateDir, `${id}.${suffix}`);
+  return { id, stateDir, db: named('db'), lock: named('lock'), objects: named('objects') };
 }
 
 /** The id in a ledger's file name, or undefined for a file that is no ledger. */
@@ -59,6 +62,7 @@ export function createPrivateFile(path: string): void {
 /** Removes a ledger, the database first: without it there is no job, whatever a crash leaves of the rest. */
 export function removeLedgerFiles(files: JobFiles): void {
   for (const suffix of ['', '-wal', '-shm']) rmSync(`${files.db}${suffix}`, { force: true });
+  rmSync(files.objects, { recursive: true, force: true });
 }
 
 /** Makes names created in or removed from a folder durable. */

@@ -10,6 +10,7 @@ import { guarded, openToRead } from './database.ts';
 import { type JobFiles, jobFiles, jobIdOfFile, noSuchJob, removeLedgerFiles, syncFolder } from './files.ts';
 import { readJob } from './job-row.ts';
 import { JobLock } from './lock.ts';
+import { countObjects } from './object-rows.ts';
 import { checkSchema } from './schema.ts';
 import type { DamagedJob, JobRow, JobSummary, NewAttempt, NewDownload } from './types.ts';
 
@@ -55,22 +56,27 @@ export function summarizeJob(stateDir: string, jobId: string): JobSummary {
 export function listUploads(stateDir: string): { job: string; uploadId: string }[] {
   return readdirSync(stateDir).flatMap((name) => {
     const id = jobIdOfFile(name);
-    if (id === undefined) return [];
-    const files = jobFiles(stateDir, id);
-    try {
-      const attempts = guarded(files, () => {
-        const db = openToRead(files.db);
-        try {
-          return [readAttempt(db, files), ...readLost(db, files)];
-        } finally {
-          db.close();
-        }
-      });
-      return attempts.flatMap((attempt) => (attempt?.outsideId ? [{ job: id, uploadId: attempt.outsideId }] : []));
-    } catch {
-      return [];
-    }
+    return id === undefined ? [] : uploadsOf(jobFiles(stateDir, id));
   });
+}
+
+function uploadsOf(files: JobFiles): { job: string; uploadId: string }[] {
+  // Of a migration, those of its large objects.
+  const within = existsSync(files.objects) ? listUploads(files.objects) : [];
+  try {
+    const attempts = guarded(files, () => {
+      const db = openToRead(files.db);
+      try {
+        return [readAttempt(db, files), ...readLost(db, files)];
+      } finally {
+        db.close();
+      }
+    });
+    const own = attempts.flatMap((attempt) => (attempt?.outsideId ? [attempt.outsideId] : []));
+    return [...own, ...within.map(({ uploadId }) => uploadId)].map((uploadId) => ({ job: files.id, uploadId }));
+  } catch {
+    return [];
+  }
 }
 
 /** Throws `job-busy` where the job is there and not over, and what `summarizeJob` throws where that cannot be known. */
@@ -127,8 +133,9 @@ export function pruneJobs(stateDir: string, { olderThanMs }: { olderThanMs: numb
     .map(({ id }) => id);
 }
 
-/** Whether something could not be freed: an upload, or an instruction file that was not put back. */
+/** Whether something could not be freed: an upload, its own or a large object's, or an instruction file that was not put back. */
 function hasLost(files: JobFiles): boolean {
+  if (existsSync(files.objects) && listJobs(files.objects).length > 0) return true;
   const db = openToRead(files.db);
   try {
     return readLost(db, files).length > 0;
@@ -166,9 +173,10 @@ function holderOf(files: JobFiles): number | undefined {
   }
 }
 
-type Progress = Pick<JobSummary, 'bytesDone' | 'bytesTotal' | 'partsDone' | 'partsTotal' | 'answer'>;
+type Progress = Pick<JobSummary, 'bytesDone' | 'bytesTotal' | 'partsDone' | 'partsTotal' | 'answer' | 'objects'>;
 
 function progressOf(db: DatabaseSync, files: JobFiles, job: JobRow): Progress {
+  if (job.command === 'migrate') return progressOfMigrate(db);
   const attempt = readAttempt(db, files);
   if (!attempt) return { bytesDone: 0, bytesTotal: 0, partsDone: 0, partsTotal: 0 };
   const progress = job.command === 'get' ? progressOfGet(db, attempt.plan) : progressOfPut(db, attempt);
@@ -198,4 +206,18 @@ function progressOfGet(db: DatabaseSync, plan: string): Progress {
   // Pieces are of one size but for the last, and there is at least one.
   const bytesDone = Math.round((plainSize * partsDone) / pieceCount);
   return { bytesDone, bytesTotal: plainSize, partsDone, partsTotal: pieceCount };
+}
+
+/** Totals are those of what is listed so far. */
+function progressOfMigrate(db: DatabaseSync): Progress {
+  const objects = countObjects(db);
+  const { done, skipped } = objects;
+  const all = Object.values(objects);
+  return {
+    bytesDone: done.bytes + skipped.bytes,
+    bytesTotal: all.reduce((sum, { bytes }) => sum + bytes, 0),
+    partsDone: 0,
+    partsTotal: 0,
+    objects,
+  };
 }

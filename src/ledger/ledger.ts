@@ -10,26 +10,15 @@
  * in order, and ours: SQLite's checksums drop a half-written commit, our tags and checksums show altered rows.
  */
 import type { KeyObject } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { SealiftError } from '../errors.ts';
 import { attemptOf, downloadOf, readAttempt, readLost, type StoredAttempt, writeAttempt } from './attempt-rows.ts';
-import { checkPages, guarded, ledgerError, openToWrite } from './database.ts';
-import {
-  createPrivateFile,
-  type JobFiles,
-  jobFiles,
-  jobIdOf,
-  noSuchJob,
-  removeLedgerFiles,
-  syncFolder,
-} from './files.ts';
-import { GroupCommit } from './group-commit.ts';
-import { checkPlace, placeOf, readJob, type StoredJob, writeJob } from './job-row.ts';
-import { listJobs, locked, pruneJobs, refuseUnfinished, removeJob, removeJobFiles, summarizeJob } from './jobs.ts';
-import type { JobLock } from './lock.ts';
+import { guarded } from './database.ts';
+import type { JobFiles } from './files.ts';
+import type { GroupCommit } from './group-commit.ts';
+import { JobFile } from './job-file.ts';
+import { listJobs, pruneJobs, removeJob, summarizeJob } from './jobs.ts';
 import { PartRows } from './part-rows.ts';
-import { checkSchema, takeSteps } from './schema.ts';
 import type {
   AttemptRow,
   DownloadRow,
@@ -51,83 +40,32 @@ export class Ledger implements Disposable {
   static readonly remove = removeJob;
   static readonly prune = pruneJobs;
 
+  readonly #file: JobFile;
   readonly #files: JobFiles;
-  readonly #lock: JobLock;
   readonly #db: DatabaseSync;
   readonly #commits: GroupCommit;
-  #stored: StoredJob;
   #key: KeyObject | undefined;
   #parts: PartRows | undefined;
 
-  private constructor(files: JobFiles, lock: JobLock, db: DatabaseSync, stored: StoredJob) {
-    this.#files = files;
-    this.#lock = lock;
-    this.#db = db;
-    this.#commits = new GroupCommit(db, (thrown) => ledgerError(files, thrown));
-    this.#stored = stored;
+  private constructor(file: JobFile) {
+    this.#file = file;
+    this.#files = file.files;
+    this.#db = file.db;
+    this.#commits = file.commits;
   }
 
-  /**
-   * Makes the ledger of a new job, in place of one that has ended. Throws `job-busy` where one is in use or
-   * unfinished, and what `open` throws where one cannot be read: `Ledger.remove` gets rid of any.
-   */
+  /** As `JobFile.create`. */
   static create(stateDir: string, newJob: NewJob): Ledger {
-    const id = jobIdOf(newJob);
-    const files = jobFiles(stateDir, id);
-    return locked(files, (lock) => {
-      refuseUnfinished(files);
-      removeLedgerFiles(files);
-      createPrivateFile(files.db);
-      syncFolder(stateDir);
-      const job: JobRow = { ...newJob, id, state: 'running', createdMs: Date.now() };
-      try {
-        return Ledger.#opened(files, lock, () => ({ job, place: placeOf(files), pid: process.pid }));
-      } catch (thrown) {
-        // A job that never was: on a full disk its empty file would be taken for a damaged one.
-        removeLedgerFiles(files);
-        throw thrown;
-      }
-    });
+    return new Ledger(JobFile.create(stateDir, newJob));
   }
 
-  /**
-   * Opens the ledger of a job, in whatever state the job is. Throws `no-such-job`, `job-busy`, `ledger-corrupt`,
-   * `ledger-too-new`, and `ledger-moved` where the file is not where it was made. A moved one may be older than its
-   * original: with `evenIfMoved` it opens, to abort its upload or to start over, never to go on.
-   */
-  static open(stateDir: string, jobId: string, { evenIfMoved = false } = {}): Ledger {
-    const files = jobFiles(stateDir, jobId);
-    if (!existsSync(files.db)) throw noSuchJob(jobId);
-    return locked(files, (lock) =>
-      Ledger.#opened(files, lock, (db) => {
-        checkSchema(db, files);
-        checkPages(db, files);
-        const { job, place } = readJob(db, files);
-        if (!evenIfMoved) checkPlace(place, files);
-        return { job, place, pid: process.pid };
-      }),
-    );
-  }
-
-  /** Opens the database, and writes what `prepare` finds or makes of the job, with the pid of its new holder. */
-  static #opened(files: JobFiles, lock: JobLock, prepare: (db: DatabaseSync) => StoredJob): Ledger {
-    const db = openToWrite(files.db);
-    try {
-      const stored = prepare(db);
-      const ledger = new Ledger(files, lock, db, stored);
-      ledger.#commits.writeNow(() => {
-        takeSteps(db);
-        writeJob(db, stored);
-      });
-      return ledger;
-    } catch (thrown) {
-      db.close();
-      throw thrown;
-    }
+  /** As `JobFile.open`. */
+  static open(stateDir: string, jobId: string, options: { evenIfMoved?: boolean } = {}): Ledger {
+    return new Ledger(JobFile.open(stateDir, jobId, options));
   }
 
   get job(): JobRow {
-    return this.#stored.job;
+    return this.#file.job;
   }
 
   /** Transactions committed since this ledger was opened. */
@@ -135,26 +73,19 @@ export class Ledger implements Disposable {
     return this.#commits.count;
   }
 
-  /** The job is over. The ledger stays, for `jobs` to show, until it is pruned or the same job comes again. */
+  /** As `JobFile.finish`. */
   finish(state: Exclude<JobRow['state'], 'running'>): void {
-    const stored = { ...this.#stored, job: { ...this.job, state, finishedMs: Date.now() } };
-    this.#commits.writeNow(() => writeJob(this.#db, stored));
-    this.#stored = stored;
+    this.#file.finish(state);
   }
 
-  /** Closes the ledger and removes it: for a job that came to nothing before anything was promised. */
+  /** As `JobFile.discard`. */
   discard(): void {
-    this.#commits.flush();
-    this.#db.close();
-    removeJobFiles(this.#files, this.#lock);
+    this.#file.discard();
   }
 
-  /** Commits what still waits, and lets the job go. May be called again. */
+  /** As `JobFile.close`. */
   close(): void {
-    if (!this.#db.isOpen) return;
-    this.#commits.flush();
-    this.#db.close();
-    this.#lock.release();
+    this.#file.close();
   }
 
   [Symbol.dispose](): void {

@@ -35,6 +35,16 @@ const STEPS: readonly string[] = [
      sealed_size INTEGER NOT NULL, crc32 INTEGER NOT NULL, tag BLOB NOT NULL
    ) STRICT;
    CREATE TABLE pieces (number INTEGER PRIMARY KEY, crc32 INTEGER NOT NULL, tag BLOB NOT NULL) STRICT;`,
+  // What a migration has in place of attempts.
+  `CREATE TABLE objects (
+     row INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, is_large INTEGER NOT NULL, source TEXT NOT NULL,
+     state TEXT NOT NULL, attempts INTEGER NOT NULL, code TEXT, message TEXT, target TEXT,
+     started_ms INTEGER, finished_ms INTEGER, checksum BLOB NOT NULL
+   ) STRICT;
+   CREATE INDEX objects_by_state ON objects (state, is_large, attempts);
+   CREATE TABLE listing (
+     row INTEGER PRIMARY KEY, section TEXT NOT NULL UNIQUE, cursor TEXT, is_listed INTEGER NOT NULL, checksum BLOB NOT NULL
+   ) STRICT;`,
 ];
 
 /**

@@ -31,7 +31,7 @@ export interface ObjectIdentity {
 
 export interface JobRow {
   id: string;
-  command: 'put' | 'get' | 'reseal';
+  command: 'put' | 'get' | 'reseal' | 'migrate';
   /** What the user typed, resolved: an absolute path or a URL. */
   source: string;
   target: string;
@@ -125,6 +125,8 @@ export interface JobSummary extends JobRow {
   partsTotal: number;
   /** The store's answer to a put that is done. */
   answer?: AttemptRow['answer'];
+  /** Of a migration: its objects by what has become of them. */
+  objects?: ObjectCounts;
 }
 
 /** A ledger that cannot be read: listed all the same, so that it can be seen and removed. */
@@ -164,3 +166,58 @@ export interface WrittenPiece {
   /** Of its plain bytes: a resume reads them back, because the file has lain open to others since. */
   crc32: number;
 }
+
+/** One object of a migration. */
+export interface ObjectRow {
+  /** In the order of the listing. */
+  row: number;
+  /** Behind the source's place and the target's prefix. No two objects of a job have one. */
+  name: string;
+  size: number;
+  /** Moved in parts, as a job of its own. */
+  isLarge: boolean;
+  source: SourceFacts;
+  /** `sending`: it may have reached the store, and only a look there tells. */
+  state: 'pending' | 'sending' | 'done' | 'skipped' | 'failed';
+  /** Times it has failed by a cause that may pass. */
+  attempts: number;
+  /** Why it failed last. */
+  code?: string | undefined;
+  message?: string | undefined;
+  /** Of one that is or may have been sent. */
+  target?: TargetFacts | undefined;
+  startedMs?: number | undefined;
+  finishedMs?: number | undefined;
+}
+
+/** What the listing said of it. */
+export interface SourceFacts {
+  mtimeNs?: string | undefined;
+  etag?: string | undefined;
+  versionId?: string | undefined;
+}
+
+/** What was made of it. */
+export interface TargetFacts {
+  /** In its user metadata: tells this very writing of the object from every other. */
+  sealiftId: string;
+  /** In hex: names the message, so that an older version put back is noticed. */
+  messageId: string;
+  format: 'esdk' | 's3ec';
+  sealedSize: number;
+  etag?: string | undefined;
+  versionId?: string | undefined;
+  crc32?: number | undefined;
+  /** The store has confirmed the checksum. */
+  isConfirmed?: boolean | undefined;
+  kmsKey?: string | undefined;
+  kmsRequestId?: string | undefined;
+}
+
+/** As it was listed; one with a refusal has failed already. */
+export type NewObject = Pick<ObjectRow, 'name' | 'size' | 'isLarge' | 'source'> & {
+  refusal?: { code: string; message: string } | undefined;
+};
+
+/** How many objects are in a state, and their plain bytes. */
+export type ObjectCounts = Readonly<Record<ObjectRow['state'], { count: number; bytes: number }>>;

@@ -28,6 +28,9 @@ function alter(stateDir: string, sql: string): void {
   db.close();
 }
 
+/** Tables that are empty here; bulk.test.ts has theirs. */
+const OF_A_MIGRATION = ['objects', 'listing'];
+
 test('whichever value of whichever row is altered, it is ledger-corrupt', async () => {
   using dir = new StateDir();
   {
@@ -55,7 +58,7 @@ test('whichever value of whichever row is altered, it is ledger-corrupt', async 
     BLOB: (name: string) => `zeroblob(length(${name}))`,
   };
   // The job's row number is bound to be 1.
-  const values = columns.filter(({ name }) => name !== 'row');
+  const values = columns.filter(({ name, tableName }) => name !== 'row' && !OF_A_MIGRATION.includes(tableName));
   expect(values).toHaveLength(12 + 1 + 8 + 8 + 5 + 3);
   for (const { tableName, name, type } of values) {
     snapshot.restore();

@@ -158,7 +158,7 @@ test('a newer schema is refused, untouched, and listed', async () => {
   await closedLedger(dir.path, 1);
   const path = join(dir.path, `${id}.db`);
   const db = new DatabaseSync(path);
-  db.exec('PRAGMA user_version = 2; ALTER TABLE job ADD COLUMN more TEXT');
+  db.exec('PRAGMA user_version = 99; ALTER TABLE job ADD COLUMN more TEXT');
   db.close();
   const before = readFileSync(path);
   expect(readAll(dir.path)).toBe('ledger-too-new');

@@ -96,7 +96,7 @@ export const resume: Mutant[] = [
   })),
   {
     breaks: 'a ledger opened elsewhere can only abort or start over',
-    file: 'src/ledger/ledger.ts',
+    file: 'src/ledger/job-file.ts',
     find: '        if (!evenIfMoved) checkPlace(place, files);\n',
     replace: '',
     test: 'test/ledger/damage.test.ts',
