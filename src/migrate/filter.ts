@@ -1,0 +1,100 @@
+/**
+ * Which objects a migration takes, by name, size and time. The rules for names are rclone's: they are tried in order, the
+ * first that means the name decides, and what none means is taken. The name alone decides: that a folder which can hold
+ * nothing wanted is not walked changes nothing of what is taken.
+ */
+import { SealiftError } from '../errors.ts';
+import { type Glob, parseGlob } from './glob.ts';
+
+/** Plain JSON, so that a job takes the same objects whenever it goes on. */
+export interface FilterRequest {
+  /** Patterns: only what one of them means. Together with `exclude` or `rules` the order would be nobody's choice. */
+  include?: readonly string[] | undefined;
+  /** Patterns: all but what one of them means. */
+  exclude?: readonly string[] | undefined;
+  /** Lines of a file of rules: `+ PATTERN`, `- PATTERN`, `!` to forget those before, `#` or `;` for a comment. */
+  rules?: readonly string[] | undefined;
+  /** Bytes, both included. */
+  minSize?: number | undefined;
+  maxSize?: number | undefined;
+  /** Milliseconds since 1970, both included: last written not before, and not after. */
+  writtenSince?: number | undefined;
+  writtenUntil?: number | undefined;
+}
+
+interface Rule extends Glob {
+  takes: boolean;
+}
+
+export class Filter {
+  readonly #rules: readonly Rule[];
+  readonly #request: FilterRequest;
+
+  /** Throws `bad-option`. */
+  constructor(request: FilterRequest = {}) {
+    this.#request = request;
+    this.#rules = rulesOf(request);
+  }
+
+  /** Whether times decide, so that a source must know them. */
+  get needsTimes(): boolean {
+    return this.#request.writtenSince !== undefined || this.#request.writtenUntil !== undefined;
+  }
+
+  takesName(name: string): boolean {
+    return this.#rules.find((rule) => rule.matches(name))?.takes ?? true;
+  }
+
+  /** By size and time. `writtenMs` may be missing where times do not decide. */
+  takes({ size, writtenMs = Number.NaN }: { size: number; writtenMs?: number | undefined }): boolean {
+    const { minSize = 0, maxSize = Number.POSITIVE_INFINITY, writtenSince, writtenUntil } = this.#request;
+    if (size < minSize || size > maxSize) return false;
+    if (writtenSince !== undefined && !(writtenMs >= writtenSince)) return false;
+    return writtenUntil === undefined || writtenMs <= writtenUntil;
+  }
+
+  /** Whether anything in a folder may be taken. It is named with a slash at its end. */
+  enters(folder: string): boolean {
+    const decisive = this.#rules.find((rule) => (rule.takes ? rule.reaches(folder) : rule.covers(folder)));
+    return decisive?.takes ?? true;
+  }
+}
+
+function rulesOf({ include = [], exclude = [], rules = [] }: FilterRequest): Rule[] {
+  if ([include, exclude, rules].filter(({ length }) => length > 0).length > 1) {
+    throw new SealiftError('bad-option', 'Of include, exclude and a file of rules only one kind can be given', {
+      hint: 'Put all of them into one --filter-from file, "+ PATTERN" and "- PATTERN", in the order they are to be tried.',
+    });
+  }
+  const folder = include.find((pattern) => pattern.endsWith('/'));
+  if (folder !== undefined) {
+    throw new SealiftError('bad-option', `--include ${folder} names a folder, and only objects are taken`, {
+      hint: `Write --include '${folder}**' for all that is in it.`,
+    });
+  }
+  if (include.length > 0) return [...include.map((pattern) => ruleOf(pattern, true)), ruleOf('**', false)];
+  if (exclude.length > 0) return exclude.map((pattern) => ruleOf(pattern, false));
+  return readRules(rules);
+}
+
+function readRules(lines: readonly string[]): Rule[] {
+  let rules: Rule[] = [];
+  for (const [index, line] of lines.entries()) {
+    const text = line.trim();
+    if (text === '' || /^[#;]/.test(text)) continue;
+    const [, sign, pattern] = /^([+-]) (.+)$/s.exec(text) ?? [];
+    if (text === '!') rules = [];
+    else if (pattern !== undefined) rules.push(ruleOf(pattern, sign === '+'));
+    else {
+      throw new SealiftError('bad-option', `Line ${index + 1} of the rules is none: ${JSON.stringify(text)}`, {
+        hint: 'A rule is "+ PATTERN" to take or "- PATTERN" to leave out. "!" alone forgets those before; "#" begins a comment.',
+      });
+    }
+  }
+  return rules;
+}
+
+/** To leave out a folder is to leave out all that is in it. */
+function ruleOf(pattern: string, takes: boolean): Rule {
+  return { takes, ...parseGlob(pattern.endsWith('/') && !takes ? `${pattern}**` : pattern) };
+}
