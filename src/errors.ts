@@ -118,6 +118,7 @@ export const CODES = {
   'object-relocated': integrity,
   'object-unbound': integrity,
   'object-unsigned': integrity,
+  'object-unsealed': integrity,
   'checksum-mismatch': integrity,
   'kms-answer-mismatch': integrity,
 } as const satisfies Record<string, number>;

@@ -11,7 +11,7 @@ import { toFile } from './get/file.ts';
 import { getInOrder } from './get/in-order.ts';
 import { checkFirst } from './get/job.ts';
 import { toNowhere } from './get/nowhere.ts';
-import { findObject, isInOrder, refuseVersion, type SealedObject } from './get/object.ts';
+import { type FoundObject, findObject, isInOrder, refuseVersion } from './get/object.ts';
 import { type ByteRange, checkRange, piecesOf } from './get/pieces.ts';
 import { cannotGoOn, sinkFailed, toPipe } from './get/pipe.ts';
 import { checkProvable, Proof } from './get/proof.ts';
@@ -20,6 +20,7 @@ import { fillStream, type PlainStream } from './get/stream-target.ts';
 import { checkTarget } from './get/target.ts';
 import { checkRules, type OpenRules, unlock } from './get/unlock.ts';
 import { unlockObject } from './get/unlock-s3ec.ts';
+import { ChecksumProof, findUnsealed, messageOf, unsealedRequest } from './get/unsealed.ts';
 import { type JobResult, type Place, Progress, type RunOptions, type Tools, underKey } from './job.ts';
 import type { KeyringRequest } from './keys/keyring.ts';
 import type { ProfileOptions } from './parts/stopwatch.ts';
@@ -42,6 +43,11 @@ export interface GetRequest extends RunOptions, OpenRules, ProfileOptions {
   versionId?: string | undefined;
   /** With which S3 has encrypted the object (SSE-C). */
   customerKey?: KeyObject | undefined;
+  /**
+   * `none`: the object was put with `seal: 'none'`, and is to be had all the same. Nothing of it can be authenticated; as a
+   * whole it is compared with the CRC32 that S3 keeps. Objects that are sealed are refused then.
+   */
+  seal?: 'none' | undefined;
   /** Replace a file that exists. */
   overwrite?: boolean | undefined;
   /**
@@ -60,10 +66,10 @@ export interface GetRun {
   request: PlainRequest;
   tools: Tools;
   place: Place;
-  object: SealedObject;
+  object: FoundObject;
   message: Message;
   /** Of an object that proves itself only as a whole, where all of it is wanted. */
-  proof: Proof | undefined;
+  proof: Proof | ChecksumProof | undefined;
   /** Plain bytes wanted; `last` < `first` where the object is empty. */
   range: ByteRange;
   progress: Progress;
@@ -108,11 +114,12 @@ function guarded(sink: PlainSink): PlainSink {
 
 /** Opens the source of a get or a verify; what is said of errors is for these to decide. */
 export async function openSource(
-  request: PlainRequest,
+  asked: PlainRequest,
   { tools, progress }: { tools: Tools; progress: Progress },
 ): Promise<JobResult> {
-  const { command, source, target, overwrite = false, signal } = request;
-  checkRules(request);
+  checkRules(asked);
+  const request = asked.seal === 'none' ? unsealedRequest(asked) : asked;
+  const { command, source, target, overwrite = false, seal, signal } = request;
   if (typeof source !== 'string') {
     refuseVersion(request);
     if (typeof target === 'string') await checkTarget(target, { overwrite });
@@ -120,13 +127,15 @@ export async function openSource(
   }
   if (typeof target === 'string') await checkFirst({ ...request, source, target }, tools);
   const place = underKey(await tools.place(source), request.customerKey);
-  const object = await findObject(place, request);
-  checkProvable(request, object);
-  if (isInOrder(object)) return getInOrder({ request, tools, progress }, streamOfObject(place, object, signal));
+  const object = seal === 'none' ? await findUnsealed(place, request) : await findObject(place, request);
+  if (object.format !== 'plain') {
+    checkProvable(request, object);
+    if (isInOrder(object)) return getInOrder({ request, tools, progress }, streamOfObject(place, object, signal));
+  }
   const rules = { ...request, onCall: progress.countKmsCall };
   const message = await progress.watch.time('kms', () => unlockMessage(place, object, tools, rules));
   const range = wantedRange(request, object);
-  const proof = message.format === 's3ec' && !request.range ? new Proof(place, object, message) : undefined;
+  const proof = request.range ? undefined : proofOf(place, object, message, progress);
   progress.totalBytes = Math.max(0, range.last - range.first + 1);
 
   const run: GetRun = { request, tools, place, object, message, proof, range, progress };
@@ -137,17 +146,25 @@ export async function openSource(
     plainBytes: progress.totalBytes,
     sealedBytes: object.info.size,
     parts: piecesOf(run).count,
+    seal,
   });
+}
+
+/** What the pieces of an object have to come to, where they do not prove themselves. */
+function proofOf(place: Place, object: FoundObject, message: Message, progress: Progress): GetRun['proof'] {
+  if (object.format === 'plain') return new ChecksumProof(place, object, progress);
+  return message.format === 's3ec' ? new Proof(place, object, message) : undefined;
 }
 
 /** The object's keys, and how it is cut. Throws as `unlock` and `unlockObject` do. */
 async function unlockMessage(
   { url, key }: Place,
-  object: SealedObject,
+  object: FoundObject,
   tools: Tools,
   rules: OpenRules & Pick<KeyringRequest, 'signal' | 'onCall'>,
 ): Promise<Message> {
   const at = { url, objectKey: key };
+  if (object.format === 'plain') return messageOf(object);
   if (object.format === 'esdk') {
     const { messageId, keys } = await unlock(object.header, at, tools, rules);
     return { format: 'esdk', layout: object.layout, messageId, keys };
@@ -164,7 +181,7 @@ function deliver(run: GetRun): Promise<string> {
   return typeof target === 'string' ? toFile(run, target) : toPipe(run, target);
 }
 
-function wantedRange({ range }: PlainRequest, { layout: { plainSize } }: SealedObject): ByteRange {
+function wantedRange({ range }: PlainRequest, { layout: { plainSize } }: FoundObject): ByteRange {
   if (!range) return { first: 0, last: plainSize - 1 };
   checkRange(range, plainSize);
   return { first: range.first, last: Math.min(range.last, plainSize - 1) };

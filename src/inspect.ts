@@ -5,7 +5,14 @@ import type { Layout } from './formats/esdk/layout.ts';
 import { MAX_FOOTER_SIZE } from './formats/esdk/signature.ts';
 import type { Format } from './formats/names.ts';
 import { ALLOW_FLAG } from './formats/policy.ts';
-import { findObject, layoutOfMessage, refuseVersion, type S3ecObject } from './get/object.ts';
+import {
+  type FoundObject,
+  findAny,
+  layoutOfMessage,
+  refuseVersion,
+  type S3ecObject,
+  type UnsealedObject,
+} from './get/object.ts';
 import { plainSizeOf } from './get/s3ec-header.ts';
 import { streamOfPipe } from './get/stream.ts';
 import { isBound, type OpenRules } from './get/unlock.ts';
@@ -17,8 +24,8 @@ import type { ServerEncryption } from './stores/encryption.ts';
 /** What an object says about itself. Only who opens it knows whether it is true. */
 export interface Inspection {
   object: string;
-  /** A message of the AWS Encryption SDK, or an object of the S3 Encryption Client. */
-  format: Format;
+  /** A message of the AWS Encryption SDK, or an object of the S3 Encryption Client; `none` where it says that it is not sealed. */
+  format: Format | 'none';
   /** Of the message, or of the metadata. */
   messageVersion: number;
   suite: string;
@@ -79,11 +86,11 @@ export async function inspect(
     return inspectPipe(source, options);
   }
   const place = underKey(await tools.place(source), options.customerKey);
-  const found = await findObject(place, options);
+  const found = await findAny(place, options);
   const { info } = found;
   return {
     object: place.url,
-    ...(found.format === 'esdk' ? inspectMessage({ ...found, size: info.size }) : inspectObject(found)),
+    ...inspectFound(found),
     etag: info.etag,
     versionId: info.versionId ?? null,
     crc32: info.crc32?.toString(16).padStart(8, '0') ?? null,
@@ -93,6 +100,17 @@ export async function inspect(
     lastModified: info.lastModified?.toISOString() ?? null,
     metadata: info.metadata,
   };
+}
+
+function inspectFound(found: FoundObject) {
+  switch (found.format) {
+    case 'esdk':
+      return inspectMessage({ ...found, size: found.info.size });
+    case 's3ec':
+      return inspectObject(found);
+    case 'plain':
+      return inspectUnsealed(found);
+  }
 }
 
 async function inspectPipe(source: AsyncIterable<Uint8Array>, options: InspectOptions): Promise<Inspection> {
@@ -162,6 +180,27 @@ function inspectObject({ header, hasInstructionFile, info }: S3ecObject) {
     frames: 1,
     headerBytes: 0,
     plainBytes: plainSizeOf(header, info.size, info.metadata) ?? null,
+    sealedBytes: info.size,
+  };
+}
+
+function inspectUnsealed({ info }: UnsealedObject) {
+  return {
+    ...NOT_S3EC,
+    format: 'none' as const,
+    messageVersion: 0,
+    suite: 'none',
+    commits: false,
+    signed: false,
+    messageId: '',
+    encryptionContext: {},
+    keys: [],
+    boundToName: false,
+    needs: ['--seal none'],
+    frameSize: 0,
+    frames: 0,
+    headerBytes: 0,
+    plainBytes: info.size,
     sealedBytes: info.size,
   };
 }

@@ -99,6 +99,8 @@ export interface JobResult {
   sse?: ServerEncryption | undefined;
   /** The message has a signature; a get has verified it. */
   signed?: true | undefined;
+  /** The object is not sealed, as was asked: nobody can authenticate it. */
+  seal?: 'none' | undefined;
 }
 
 /** How a job is stopped and heard. */
@@ -261,10 +263,8 @@ export class Progress {
   }
 
   result(
-    fixed: Pick<
-      JobResult,
-      'command' | 'job' | 'object' | 'plainBytes' | 'sealedBytes' | 'parts' | 'etag' | 'versionId' | 'sse' | 'signed'
-    >,
+    fixed: Pick<JobResult, 'command' | 'job' | 'object' | 'plainBytes' | 'sealedBytes' | 'parts'> &
+      Pick<JobResult, 'etag' | 'versionId' | 'sse' | 'signed' | 'seal'>,
   ): JobResult {
     const cpu = process.cpuUsage(this.#cpu);
     return {

@@ -7,6 +7,7 @@ import type { KeyObject } from 'node:crypto';
 import { type ErrorCode, isDenied, SealiftError } from './errors.ts';
 import { decodeHeader } from './formats/esdk/header.ts';
 import { MAX_FOOTER_SIZE } from './formats/esdk/signature.ts';
+import { isUnsealed } from './formats/plain/mark.ts';
 import { layoutOfMessage } from './get/object.ts';
 import { headerOr, plainSizeOf } from './get/s3ec-header.ts';
 import { type ObjectUrl, parsePrefixUrl } from './stores/object-url.ts';
@@ -23,10 +24,10 @@ export interface ListOptions {
 }
 
 /**
- * `sealed`; `foreign`: of neither format; `damaged`: begins or ends like none; `archived`: cannot be
+ * `sealed`; `unsealed`: put with `--seal none`; `foreign`: of neither format; `damaged`: begins or ends like none; `archived`: cannot be
  * read before it is restored; `unreadable`: the store refuses.
  */
-export type ListingState = 'sealed' | 'foreign' | 'damaged' | 'archived' | 'unreadable';
+export type ListingState = 'sealed' | 'unsealed' | 'foreign' | 'damaged' | 'archived' | 'unreadable';
 
 /** An object, or the common beginning of several. */
 export type Listing =
@@ -108,8 +109,8 @@ async function lookInto(
   if (storageClass === 'GLACIER' || storageClass === 'DEEP_ARCHIVE') return tell('archived', null);
   if (size === 0) return tell('foreign', null);
   try {
-    const { plainSize, sealedSize } = await sizesOf(store, key, signal);
-    return tell('sealed', plainSize, sealedSize);
+    const { state = 'sealed', plainSize, sealedSize } = await sizesOf(store, key, signal);
+    return tell(state, plainSize, sealedSize);
   } catch (error) {
     const { code } = SealiftError.from(error);
     if (code === 'sse-c-not-used') return await lookInto(store.withCustomerKey(undefined), listed, signal);
@@ -120,9 +121,17 @@ async function lookInto(
   }
 }
 
-async function sizesOf(store: Store, key: string, signal: AbortSignal | undefined) {
+interface Sizes {
+  /** Default: `sealed`. */
+  state?: 'unsealed';
+  plainSize: number | null;
+  sealedSize: number;
+}
+
+async function sizesOf(store: Store, key: string, signal: AbortSignal | undefined): Promise<Sizes> {
   const start = await readSome(store, key, { first: 0, last: FIRST_READ_SIZE - 1 }, signal);
   const { objectSize: sealedSize, metadata } = start;
+  if (isUnsealed(metadata)) return { state: 'unsealed', plainSize: sealedSize, sealedSize };
   const found = await headerOr({ store, key }, metadata, () => sizesOfMessage(store, key, start, signal), signal);
   if (!('header' in found)) return found;
   return { plainSize: plainSizeOf(found.header, sealedSize, metadata) ?? null, sealedSize };
@@ -133,7 +142,7 @@ async function sizesOfMessage(
   key: string,
   { bytes, objectSize }: SomeBytes,
   signal: AbortSignal | undefined,
-): Promise<{ plainSize: number | null; sealedSize: number }> {
+): Promise<Sizes> {
   const header = decodeHeader(bytes);
   if (!header && bytes.length === objectSize) {
     throw new SealiftError('truncated', `${store.url(key)} ends inside its header`, {

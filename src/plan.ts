@@ -92,7 +92,7 @@ export async function plan(
   const isRemote = place.store.copies !== undefined;
   const whole = tally.wholeObjects > 0 ? smallest.path : undefined;
   const speeds = await rehearse({ largest: largest.path, whole, place, options, tools });
-  const use = await kmsUse();
+  const use = options.seal === 'none' ? undefined : await kmsUse();
   const requests = isRemote ? tally.requests : undefined;
   const crew = largest.crew?.plan;
   const timeWith = (kmsCalls: number) =>

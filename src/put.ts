@@ -162,6 +162,7 @@ function resultOf({ request, ledger, place, progress }: PutRun): JobResult {
     versionId: attempt.answer?.versionId,
     sse: attempt.answer?.sse,
     signed: attempt.signingKey === undefined ? undefined : true,
+    seal: attempt.format === 'plain' ? 'none' : undefined,
   });
 }
 

@@ -13,6 +13,8 @@ export interface VerifyRequest extends RunOptions, OpenRules {
   source: GetRequest['source'];
   /** Of an S3 bucket with versions: this one of the object, instead of the newest. */
   versionId?: string | undefined;
+  /** As of a get. */
+  seal?: GetRequest['seal'];
   /** With which S3 has encrypted the object (SSE-C). */
   customerKey?: GetRequest['customerKey'];
 }

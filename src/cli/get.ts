@@ -5,7 +5,7 @@ import { EXIT, SealiftError } from '../errors.ts';
 import type { GetRequest, OpenRules, PlainSink } from '../index.ts';
 import { type CustomerKeyFlags, customerKeyOptions, customerKeysOf } from './encryption.ts';
 import { range } from './flag-values.ts';
-import { openEngine } from './keys.ts';
+import { openEngine, openUseOf } from './keys.ts';
 import {
   type EngineFlags,
   flag,
@@ -19,6 +19,7 @@ import {
   outputOptions,
   type ProfileFlags,
   profileOption,
+  sealOption,
   stateOptions,
   storeOptions,
   workOptions,
@@ -41,8 +42,14 @@ Examples:
 An object of an S3 Encryption Client is found out by itself. It proves itself only as a whole: to a pipe it is fetched
 twice, and a --range of it needs --release-unverified.
 
+An object that was put with --seal none comes only with --seal none. Nothing authenticates it: as a whole it is compared with
+the checksum that S3 keeps, a range with nothing.
+
 Nothing is written under TARGET's name before all of it is verified. Without a key flag, the KMS key that the object
 names is asked.`;
+
+/** What `--seal none` comes to for who reads. */
+export const UNSEALED = 'of an object put with --seal none: its bytes, which nothing authenticates';
 
 export function addGet(program: Command, output: Output): void {
   const command = program
@@ -58,6 +65,7 @@ export function addGet(program: Command, output: Output): void {
     .addOption(flag('--release-unverified', 'of S3 Encryption Clients: a range, or a pipe before all is verified'));
   const groups = [messageOptions, keyOptions, openKeyOptions, workOptions, storeOptions, stateOptions, freshOption];
   for (const add of [...groups, profileOption, customerKeyOptions, outputOptions]) add(command);
+  sealOption(command, UNSEALED);
 
   command.action(async (object: string, target: string) => {
     const flags = flagsOf<GetFlags>(command);
@@ -73,7 +81,7 @@ export function addGet(program: Command, output: Output): void {
     const { customerKey } = await customerKeysOf(flags);
     const { fresh, profileStages } = flags;
     const request = { source, ...openOptions(flags), customerKey, fresh, profileStages, memo: memoOf(flags) };
-    await using engine = await openEngine(flags, 'open');
+    await using engine = await openEngine(flags, openUseOf(flags));
     const signal = stopOnSignals(output);
     const pipe = new Pipe();
     if (fromPipe) addAbortSignal(signal, process.stdin);
@@ -112,8 +120,8 @@ export function openRules(flags: OpenFlags): OpenRules {
 
 /** What the flags say about what is opened. */
 export function openOptions(flags: OpenFlags): Omit<GetRequest, 'source' | 'target'> {
-  const { overwrite, range, releaseUnverified, versionId } = flags;
-  return { overwrite, range, releaseUnverified, versionId, ...openRules(flags) };
+  const { seal, overwrite, range, releaseUnverified, versionId } = flags;
+  return { seal, overwrite, range, releaseUnverified, versionId, ...openRules(flags) };
 }
 
 /** Standard output as a sink: the next bytes are asked for when these are gone. */

@@ -48,11 +48,40 @@ export function addInspect(program: Command, output: Output): void {
   });
 }
 
+type Rows = [string, string][];
+
 function inspectionText(object: Inspection): string {
-  const { format, messageVersion, suite, commits, signed, keys, encryptionContext, metadata, boundToName } = object;
-  const { wrapping, instructionFile, description } = object;
-  const rows: [string, string][] = [
+  const rows: Rows = [
     ['object', object.object],
+    ...(object.format === 'none' ? unsealedRows(object) : sealRows(object)),
+    ...Object.entries(object.metadata).map(([name, value]): [string, string] => ['metadata', `${name}=${value}`]),
+  ];
+  const optional = {
+    'message id': object.format === 'none' ? null : object.messageId,
+    ETag: object.etag,
+    version: object.versionId,
+    CRC32: object.crc32,
+    'storage class': object.storageClass,
+    'encrypted at rest': object.sse && encryptionText(object.sse),
+    'content type': object.contentType,
+    written: object.lastModified,
+  };
+  for (const [name, value] of Object.entries(optional)) if (value !== null) rows.push([name, value]);
+  return columns(rows);
+}
+
+function unsealedRows({ needs, sealedBytes }: Inspection): Rows {
+  return [
+    ['format', "none: not sealed by Sealift, nothing is proven beyond S3's checksum"],
+    ...needs.map((flag): [string, string] => ['needs', flag]),
+    ['size', sizeText(sealedBytes)],
+  ];
+}
+
+function sealRows(object: Inspection): Rows {
+  const { format, messageVersion, suite, commits, signed, keys, encryptionContext, boundToName } = object;
+  const { wrapping, instructionFile, description } = object;
+  return [
     [
       'format',
       format === 'esdk' ? `esdk message, version ${messageVersion}` : `s3ec object, metadata version ${messageVersion}`,
@@ -76,20 +105,7 @@ function inspectionText(object: Inspection): string {
     ...keys.map(({ provider, key }): [string, string] => ['key', `${provider} ${key}`]),
     ...Object.entries(encryptionContext).map(([name, value]): [string, string] => ['context', `${name}=${value}`]),
     ...Object.entries(description).map(([name, value]): [string, string] => ['description', `${name}=${value}`]),
-    ...Object.entries(metadata).map(([name, value]): [string, string] => ['metadata', `${name}=${value}`]),
-    ['message id', object.messageId],
   ];
-  const optional = {
-    ETag: object.etag,
-    version: object.versionId,
-    CRC32: object.crc32,
-    'storage class': object.storageClass,
-    'encrypted at rest': object.sse && encryptionText(object.sse),
-    'content type': object.contentType,
-    written: object.lastModified,
-  };
-  for (const [name, value] of Object.entries(optional)) if (value !== null) rows.push([name, value]);
-  return columns(rows);
 }
 
 function sizeText(size: number): string {

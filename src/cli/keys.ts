@@ -1,10 +1,38 @@
 /** From flags to keys, and to the engine that uses them. The library is loaded here, once the flags are known to be good. */
 import { SealiftError } from '../errors.ts';
 import type { Engine, Keyring, KmsKeyring, KmsKeyringOptions, MultiKeyring, WrappingKeyring } from '../index.ts';
-import type { EngineFlags, KeyFlags, OldKeyFlags } from './options.ts';
+import type { EngineFlags, KeyFlags, OldKeyFlags, SealFlag } from './options.ts';
 
 /** What a command does with keys. To open, none need be named: the object says which KMS key it wants. */
 export type KeyUse = 'seal' | 'open' | 'none';
+
+/** What says how keys are used, by the names of the flags. */
+const KEY_FLAGS = {
+  kmsKey: '--kms-key',
+  rawKey: '--raw-key',
+  kmsGrantToken: '--kms-grant-token',
+  kmsShare: '--kms-share',
+  kmsRate: '--kms-rate',
+  limiter: '--limiter',
+  keyReuse: '--key-reuse',
+} as const satisfies Partial<Record<keyof KeyFlags, string>>;
+
+/** To seal, unless the flags say not to. Throws `bad-option` where they name keys all the same. */
+export function sealUseOf(flags: EngineFlags & SealFlag): KeyUse {
+  if (flags.seal !== 'none') return 'seal';
+  const names = Object.keys(KEY_FLAGS) as (keyof typeof KEY_FLAGS)[];
+  const named = names.find((name) => flags[name] !== undefined);
+  if (named === undefined) return 'none';
+  const flag = KEY_FLAGS[named];
+  throw new SealiftError('bad-option', `With --seal none nothing is sealed, and ${flag} would be of no use`, {
+    hint: `Leave --seal none out to have the object sealed, or ${flag} to have it not (look for a SEALIFT_ variable too).`,
+  });
+}
+
+/** To open, unless the flags say that nothing is sealed. */
+export function openUseOf({ seal }: SealFlag): KeyUse {
+  return seal === 'none' ? 'none' : 'open';
+}
 
 export async function openEngine(flags: EngineFlags, use: KeyUse): Promise<Engine> {
   const { keyReuse, limiter, maxMemory, threads, lanes, bwlimit } = flags;

@@ -23,8 +23,9 @@ Sizes are those of what was sealed, in bytes. No key is needed, and nothing is v
 bytes of an object, or its metadata, and from how long it is. That is one small request an object, two where it is
 signed or not sealed.`;
 
-/** What is said in place of a size. */
+/** What is said in place of a size, or beside it. */
 const NOTES = {
+  unsealed: 'put with --seal none',
   sealed: 'only opening it tells',
   foreign: 'not sealed',
   damaged: 'damaged',
@@ -82,7 +83,7 @@ function lineOf(listing: Listing, { recursive }: LsFlags): string {
   if (listing.type === 'prefix') return `${'PRE'.padStart(33)}  ${name}`;
   const { lastModified, plainBytes, state } = listing;
   const time = lastModified?.slice(0, 19).replace('T', ' ') ?? '';
-  const note = plainBytes === null ? `  (${NOTES[state]})` : '';
+  const note = plainBytes === null || state === 'unsealed' ? `  (${NOTES[state]})` : '';
   return `${time.padEnd(19)}${String(plainBytes ?? '-').padStart(14)}  ${name}${note}`;
 }
 

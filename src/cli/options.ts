@@ -48,9 +48,14 @@ export interface StateFlags {
   stateDir?: string | undefined;
 }
 
+/** Of what is not to be sealed, or is not. */
+export interface SealFlag {
+  seal?: 'none' | undefined;
+}
+
 export type EngineFlags = KeyFlags & WorkFlags & StoreFlags & StateFlags & OutputFlags;
 
-export interface ObjectFlags {
+export interface ObjectFlags extends SealFlag {
   overwrite?: boolean | undefined;
   format?: Format | undefined;
   s3ecLegacy?: boolean | undefined;
@@ -72,7 +77,7 @@ export interface PipeFlags {
   expectedSize?: number | undefined;
 }
 
-export interface OpenFlags {
+export interface OpenFlags extends SealFlag {
   overwrite?: boolean | undefined;
   range?: { first: number; last: number } | undefined;
   allowRelocated?: boolean | undefined;
@@ -204,6 +209,11 @@ export function sealOptions(command: Command): Command {
     .addOption(flag('--part-size <size>', 'bytes of a part (default 8MiB, more for very large files)', size))
     .addOption(flag('--equal-parts', 'parts of one size, for servers that want them: Cloudflare R2'))
     .addOption(flag('--frame-size <size>', 'bytes of a frame (default 256KiB)', size));
+}
+
+/** `how` says what it comes to. */
+export function sealOption(command: Command, how: string): Command {
+  return command.optionsGroup('Object:').addOption(flag('--seal <none>', how).choices(['none']));
 }
 
 export function pipeOptions(command: Command): Command {

@@ -6,7 +6,7 @@ import { KMS_QUOTA } from '../limits/quotas.ts';
 import { formatDuration, formatRate, formatSize } from '../units.ts';
 import { type SseFlags, sseOptions } from './encryption.ts';
 import { byteRate, path } from './flag-values.ts';
-import { openEngine } from './keys.ts';
+import { openEngine, sealUseOf } from './keys.ts';
 import {
   type EngineFlags,
   flag,
@@ -14,6 +14,7 @@ import {
   keyOptions,
   type ObjectFlags,
   outputOptions,
+  sealOption,
   sealOptions,
   stateOptions,
   storeOptions,
@@ -49,12 +50,13 @@ export function addPlan(program: Command, output: Output): void {
     .addOption(flag('--prices <file>', 'a table of prices instead of the one that comes along', path));
   const groups = [keyOptions, sealOptions, sseOptions, workOptions, storeOptions, stateOptions, outputOptions];
   for (const add of groups) add(command);
+  sealOption(command, 'as of a put that sends the bytes as they are, without a key');
   command.action(async (source: string, dest: string) => {
     const flags = flagsOf<PlanFlags>(command);
     const { readPrices } = await import('../index.ts');
     const prices = flags.prices === undefined ? undefined : await readPrices(flags.prices);
     const target = isDirectory(source) ? dest : objectFor(source, dest);
-    await using engine = await openEngine(flags, 'seal');
+    await using engine = await openEngine(flags, sealUseOf(flags));
     const signal = stopOnSignals(output);
     const { bandwidth } = flags;
     const plan = await engine.plan({ ...sealRequest(flags), source, target, bandwidth, prices, signal });

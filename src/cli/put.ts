@@ -11,7 +11,7 @@ import {
   sseOf,
   sseOptions,
 } from './encryption.ts';
-import { openEngine } from './keys.ts';
+import { openEngine, sealUseOf } from './keys.ts';
 import {
   type EngineFlags,
   flagsOf,
@@ -25,6 +25,7 @@ import {
   type ProfileFlags,
   pipeOptions,
   profileOption,
+  sealOption,
   stateOptions,
   storeOptions,
   workOptions,
@@ -65,7 +66,11 @@ which every client of the last years reads: it does not commit to its key, and t
 --instruction-file puts the wrapped data key into KEY.instruction, an object of its own, instead of the metadata. It is
 written right before the object, and put back as it was where the object fails. With --overwrite an older file is replaced;
 in a bucket without versions only with --yes, for nobody but the job's ledger keeps the old one. A crash between the two
-leaves the older object unreadable until \`sealift resume\` finishes or \`sealift cancel\` puts the file back.`;
+leaves the older object unreadable until \`sealift resume\` finishes or \`sealift cancel\` puts the file back.
+
+--seal none uploads the bytes in the clear, for buckets where S3's own encryption (--sse) is what you want: with the same
+threads, checks and resume, and without a key. Nobody can authenticate such an object, so every reader has to say
+--seal none too.`;
 
 export function addPut(program: Command, output: Output): void {
   const command = program
@@ -91,6 +96,7 @@ export function addPut(program: Command, output: Output): void {
   ]) {
     add(command);
   }
+  sealOption(command, 'send the bytes as they are, without a key; told below');
   command.action(async (first: string, second: string | undefined) => {
     const flags = flagsOf<PutFlags>(command);
     const { fresh, expectedSize, profileStages } = flags;
@@ -99,7 +105,7 @@ export function addPut(program: Command, output: Output): void {
     const target = objectFor(source, dest);
     const request = pipe ? { source: pipe } : { source: resolve(source), memo: memoOf(flags) };
     const { customerKey } = await customerKeysOf(flags);
-    await using engine = await openEngine(flags, 'seal');
+    await using engine = await openEngine(flags, sealUseOf(flags));
     const signal = stopOnSignals(output);
     process.exitCode = await runJob({ output, signal, from: pipe?.name ?? source, to: target }, (run) =>
       engine.put({
@@ -141,8 +147,8 @@ function pipeOf(source: string, { fromCommand }: PipeFlags): Pipe | undefined {
 
 /** What the flags say about the object. */
 export function sealOptions(flags: ObjectFlags & SseFlags): Omit<PutRequest, 'source' | 'target'> {
-  const { format, s3ecLegacy, instructionFile, frameSize, partSize, equalParts, context, sign } = flags;
-  const sealing = { format, s3ecLegacy, instructionFile, frameSize, partSize, equalParts, context, sign };
+  const { seal, format, s3ecLegacy, instructionFile, frameSize, partSize, equalParts, context, sign } = flags;
+  const sealing = { seal, format, s3ecLegacy, instructionFile, frameSize, partSize, equalParts, context, sign };
   const { overwrite, yes, contentType, storageClass, metadata, tag: tags } = flags;
   return { ...sealing, overwrite, yes, contentType, storageClass, metadata, tags, sse: sseOf(flags) };
 }

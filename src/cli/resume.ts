@@ -114,7 +114,9 @@ async function resumeJob(
   }
   const flags = flagsOf<ResumeFlags & ResealFlags>(command, begun);
   const { source, target, command: does } = job;
-  await using engine = await openEngine(flags, does === 'get' ? 'open' : 'seal');
+  // Keys that are named for other jobs are none of an unsealed one's business.
+  const use = flags.seal === 'none' ? 'none' : does === 'get' ? 'open' : 'seal';
+  await using engine = await openEngine(flags, use);
   output.say(`${job.id} (${stateOf(job)}): ${does} ${source} ${target}`);
   const { customerKey } = await customerKeysOf(flags);
   const reseal = does === 'reseal' ? await resealOptions(flags) : undefined;

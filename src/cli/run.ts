@@ -34,20 +34,24 @@ export async function runJob(report: JobReport, job: (options: RunOptions) => Pr
   return result.warnings.length > 0 ? EXIT.warnings : EXIT.done;
 }
 
+/** What is not sealed is not opened either, and its checksum is all that was compared. */
+const DONE_UNSEALED = { put: 'Uploaded, not sealed:', get: 'Downloaded, not sealed:', verify: 'Compared, not sealed:' };
+
 const DONE = { put: 'Sealed', get: 'Opened', verify: 'Verified', reseal: 'Resealed', rewrap: 'Rewrapped' } as const;
 
 function resultText({ from, to }: JobReport, result: JobResult, reusedBytes: number): string {
-  const { command, plainBytes, parts, partsReused, seconds, kmsCalls, signed, sse } = result;
+  const { command, plainBytes, parts, partsReused, seconds, kmsCalls, signed, seal, sse } = result;
   const kept = partsReused > 0 ? ` (${partsReused} kept from before)` : '';
   const facts = [`${formatSize(plainBytes)} in ${counted(parts, 'part')}${kept}`, timeText(seconds)];
   const movedBytes = plainBytes - reusedBytes;
   // The rate of a moment says nothing.
   if (movedBytes >= MiB) facts.push(formatRate(movedBytes / seconds));
-  facts.push(counted(kmsCalls, 'KMS call'));
+  if (!seal) facts.push(counted(kmsCalls, 'KMS call'));
   if (signed) facts.push('signed');
   // What every object of S3 has needs no words.
   if (sse && (sse.algorithm !== 'AES256' || sse.customerKeyMd5)) facts.push(`at rest ${encryptionText(sse)}`);
-  return `${DONE[command]} ${from}${to === undefined ? '' : ` into ${to}`}\n${facts.join(', ')}`;
+  const done = (seal && DONE_UNSEALED[command as keyof typeof DONE_UNSEALED]) ?? DONE[command];
+  return `${done} ${from}${to === undefined ? '' : ` into ${to}`}\n${facts.join(', ')}`;
 }
 
 const STAGE_WORDS: Record<Stage, string> = {

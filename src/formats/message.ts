@@ -1,7 +1,9 @@
 /**
- * A message of either format, as those see it who move its parts: it is cut, its parts are sealed in any order on any
- * thread, and each is promised by a fingerprint. What the formats do differently stays behind these functions.
+ * A message of any format, as those see it who move its parts: it is cut, its parts are sealed in any order on any
+ * thread, and each is promised by a fingerprint. What the formats do differently stays behind these functions; that the
+ * parts of one of them are not sealed at all, too.
  */
+import type { KeyObject } from 'node:crypto';
 import { fingerprint as esdkFingerprint } from './esdk/fingerprint.ts';
 import { TAG_SIZE } from './esdk/frame.ts';
 import type { MessageKeys } from './esdk/keys.ts';
@@ -9,13 +11,15 @@ import * as esdk from './esdk/layout.ts';
 import { endedAt as framesEndedAt } from './esdk/plan.ts';
 import { PartSealer as FrameSealer } from './esdk/seal-frames.ts';
 import { PartSealer as BlockSealer } from './gcm/seal-part.ts';
+import { fingerprint as plainFingerprint } from './plain/fingerprint.ts';
+import { PlainPart } from './plain/part.ts';
 import { fingerprint as s3ecFingerprint } from './s3ec/fingerprint.ts';
 import { gcmMessageOf, type ObjectKeys } from './s3ec/keys.ts';
 import * as s3ec from './s3ec/layout.ts';
 import type { Suite } from './s3ec/suites.ts';
 
 /** What every part of one message shares. Plain data: it crosses threads. */
-export type Message = EsdkMessage | S3ecMessage;
+export type Message = EsdkMessage | S3ecMessage | PlainMessage;
 
 export interface EsdkMessage {
   format: 'esdk';
@@ -32,10 +36,20 @@ export interface S3ecMessage {
   keys: ObjectKeys;
 }
 
-/** A format and the cut that goes with it. */
-export type Cut = Pick<EsdkMessage, 'format' | 'layout'> | Pick<S3ecMessage, 'format' | 'layout'>;
+/** Bytes that are not sealed. It has no data key, but a key for its ledger, from a root that is no secret. */
+export interface PlainMessage {
+  format: 'plain';
+  layout: s3ec.Layout;
+  keys: { ledgerKey: KeyObject };
+}
 
-/** One part of the cut, as both formats have it. What stands at a message's end, a signature or a tag, is not in it. */
+/** A format and the cut that goes with it. */
+export type Cut =
+  | Pick<EsdkMessage, 'format' | 'layout'>
+  | Pick<S3ecMessage, 'format' | 'layout'>
+  | Pick<PlainMessage, 'format' | 'layout'>;
+
+/** One part of the cut, as all formats have it. What stands at a message's end, a signature or a tag, is not in it. */
 export type Part = s3ec.Part;
 
 /** Part `number`, from 1. */
@@ -59,7 +73,7 @@ export function endedAt<Whole extends Cut>(cut: Whole, plainSize: number): Whole
 
 /** Bytes that a part takes while it is sealed: its own, and those that its first and its last frame have in other parts. */
 export function roomFor(cut: Cut, number: number): number {
-  if (cut.format === 's3ec') return s3ec.partOf(cut.layout, number).sealedSize;
+  if (cut.format !== 'esdk') return s3ec.partOf(cut.layout, number).sealedSize;
   const { isFirst, frames } = esdk.partOf(cut.layout, number);
   return (isFirst ? cut.layout.headerSize : 0) + frames.sealedSize;
 }
@@ -74,12 +88,16 @@ export interface SealedPart {
   sharedTags: Readonly<Record<number, string>>;
   /** Of a part of one GCM message: what its tag is made from. Secret. */
   hash?: Uint8Array | undefined;
+  /** Of `sealed`, where it is known already. */
+  crc32?: number | undefined;
 }
 
 /** Takes a part's plain bytes as they come, in pieces of any size. */
 export interface PartSealer {
   /** The plain bytes it takes. */
   readonly range: PlainRange;
+  /** Where they are best put, each at its place, before they are pushed: what is not sealed goes up from there. */
+  readonly inPlace?: Buffer | undefined;
   push(plain: Uint8Array): void;
   /** Throws RangeError unless exactly these plain bytes were pushed. */
   finish(): SealedPart;
@@ -94,7 +112,14 @@ export interface SealingInput {
 }
 
 export function sealerOf(message: Message, input: SealingInput): PartSealer {
-  return message.format === 'esdk' ? esdkSealer(message, input) : s3ecSealer(message, input);
+  switch (message.format) {
+    case 'esdk':
+      return esdkSealer(message, input);
+    case 's3ec':
+      return s3ecSealer(message, input);
+    case 'plain':
+      return plainSealer(message, input);
+  }
 }
 
 function esdkSealer(message: EsdkMessage, { number, header, sealed }: SealingInput): PartSealer {
@@ -147,6 +172,25 @@ function s3ecSealer({ layout, suite, messageId, keys }: S3ecMessage, { number, s
       const { size, hash } = sealer.finish();
       const fingerprint = s3ecFingerprint({ ledgerKey: keys.ledgerKey, part, hash });
       return { sealed: sealed.subarray(0, size), fingerprint, sharedTags: {}, hash };
+    },
+  };
+}
+
+function plainSealer({ layout, keys: { ledgerKey } }: PlainMessage, { number, sealed }: SealingInput): PartSealer {
+  const part = s3ec.partOf(layout, number);
+  const bytes = new PlainPart(part, sealed);
+  return {
+    range: part,
+    inPlace: bytes.inPlace,
+    push: (plain) => bytes.push(plain),
+    finish: () => {
+      const crc32 = bytes.finish();
+      return {
+        sealed: bytes.inPlace,
+        fingerprint: plainFingerprint({ ledgerKey, part, crc32 }),
+        sharedTags: {},
+        crc32,
+      };
     },
   };
 }

@@ -1,13 +1,15 @@
 /**
- * A message of either format, as those see it who open it: it is cut into units, each of which opens by itself. A unit of
+ * A message of any format, as those see it who open it: it is cut into units, each of which opens by itself. A unit of
  * an ESDK message is a frame, which proves itself. A unit of an S3 Encryption Client's object is a block of the cipher,
  * which proves nothing: opening some gives a hash, and the hashes of all give the tag; but for AES-CBC, which has neither.
+ * Of an object that is not sealed it is a byte: the hash of some is their CRC32, and the hashes of all give the object's.
  */
 import * as esdk from './esdk/layout.ts';
 import { FrameOpener } from './esdk/open-frames.ts';
 import { BLOCK_SIZE } from './gcm/message.ts';
 import { PartOpener } from './gcm/open-part.ts';
 import type { Cut, Message } from './message.ts';
+import { PlainPart } from './plain/part.ts';
 import { gcmMessageOf } from './s3ec/keys.ts';
 import { BlockOpener, sealedRange } from './s3ec/open-blocks.ts';
 import { SLICE_SIZE } from './transform.ts';
@@ -36,11 +38,12 @@ export function gridOf({ format, layout }: Cut): Grid {
     const { frameSize, frameCount, partFrameCount } = layout;
     return { plainSize, unitSize: frameSize, unitCount: frameCount, partUnitCount: partFrameCount, partCount };
   }
+  const unitSize = format === 's3ec' ? BLOCK_SIZE : 1;
   return {
     plainSize,
-    unitSize: BLOCK_SIZE,
-    unitCount: Math.max(1, Math.ceil(plainSize / BLOCK_SIZE)),
-    partUnitCount: layout.partSize / BLOCK_SIZE,
+    unitSize,
+    unitCount: Math.max(1, Math.ceil(plainSize / unitSize)),
+    partUnitCount: layout.partSize / unitSize,
     partCount,
   };
 }
@@ -69,7 +72,7 @@ export function plainSpanOf(cut: Cut, { firstUnit, lastUnit }: Units): { plainOf
 export function sealedRangeOf(message: Message, units: Units): { first: number; last: number } {
   if (message.format === 'esdk') return esdk.sealedRangeOf(message.layout, framesOf(units));
   const span = plainSpanOf(message, units);
-  if (message.suite.tagSize === 0) return sealedRange(span);
+  if (message.format === 's3ec' && message.suite.tagSize === 0) return sealedRange(span);
   return { first: span.plainOffset, last: span.plainOffset + span.plainSize - 1 };
 }
 
@@ -78,7 +81,7 @@ export function sealedRangeOf(message: Message, units: Units): { first: number; 
  * lie. Frames that are larger are cut like anything else.
  */
 export function sliceSizeOf({ format, layout }: Cut): number {
-  if (format === 's3ec') return SLICE_SIZE;
+  if (format !== 'esdk') return SLICE_SIZE;
   const { first, last } = esdk.sealedRangeOf(layout, framesOf({ firstUnit: 1, lastUnit: 1 }));
   const size = last - first + 1;
   const count = Math.round(SLICE_SIZE / size);
@@ -88,7 +91,10 @@ export function sliceSizeOf({ format, layout }: Cut): number {
 /** Takes the units' sealed bytes as they come, in pieces of any size. */
 export interface UnitOpener {
   push(sealed: Uint8Array): void;
-  /** Throws where the bytes are not those of the units. Where these prove nothing, gives their hash, which is secret. */
+  /**
+   * Throws where the bytes are not those of the units. Where these prove nothing, gives their hash: of what is sealed it is
+   * secret.
+   */
   finish(): Uint8Array | undefined;
 }
 
@@ -104,8 +110,15 @@ export function unitOpener(message: Message, units: Units, plain: Buffer): UnitO
       },
     };
   }
-  const { suite, messageId, keys } = message;
   const span = plainSpanOf(message, units);
+  if (message.format === 'plain') {
+    const bytes = new PlainPart(span, plain);
+    return {
+      push: (sealed) => bytes.push(sealed),
+      finish: () => hashOfCrc32(bytes.finish()),
+    };
+  }
+  const { suite, messageId, keys } = message;
   if (suite.tagSize === 0) {
     const opener = new BlockOpener({ key: keys.contentKey, iv: messageId, ...span, plain });
     return {
@@ -122,6 +135,18 @@ export function unitOpener(message: Message, units: Units, plain: Buffer): UnitO
     push: (sealed) => opener.push(sealed),
     finish: () => opener.finish().hash,
   };
+}
+
+/** A CRC32 as a hash of what is not sealed: 4 bytes, big-endian. */
+export function hashOfCrc32(crc32: number): Uint8Array {
+  const hash = Buffer.alloc(4);
+  hash.writeUInt32BE(crc32);
+  return hash;
+}
+
+/** The inverse of `hashOfCrc32`. */
+export function crc32OfHash(hash: Uint8Array): number {
+  return Buffer.from(hash.buffer, hash.byteOffset, hash.length).readUInt32BE();
 }
 
 function framesOf({ firstUnit, lastUnit }: Units) {

@@ -8,15 +8,16 @@
 import { type ErrorCode, SealiftError } from '../errors.ts';
 import { headerBytes } from '../formats/esdk/header.ts';
 import { encodeHeader } from '../formats/s3ec/encode-header.ts';
-import { gridOf } from '../formats/units.ts';
+import { gridOf, hashOfCrc32 } from '../formats/units.ts';
 import type { GetRun } from '../get.ts';
 import { leaveJob } from '../leave.ts';
 import type { DownloadRow, Ledger, WrittenPiece } from '../ledger/ledger.ts';
 import { mtimeOf } from '../mtime.ts';
 import { runLanes } from '../parts/lanes.ts';
 import { laneSizeOf } from '../parts/memory.ts';
+import { ID_METADATA } from '../put/confirm.ts';
 import { openJob } from './job.ts';
-import type { SealedObject } from './object.ts';
+import type { FoundObject } from './object.ts';
 import { type Opener, openerFor } from './open.ts';
 import { type Piece, type Pieces, piecesOf } from './pieces.ts';
 import { hashOfWritten, isAsWritten } from './read-back.ts';
@@ -119,7 +120,9 @@ function isSameObject(before: DownloadRow, { object }: GetRun): boolean {
 }
 
 /** What an object says about itself, as bytes: two that say the same are alike. */
-function headerOf({ format, header }: SealedObject): Uint8Array {
+function headerOf(object: FoundObject): Uint8Array {
+  if (object.format === 'plain') return Buffer.from(object.info.metadata[ID_METADATA] ?? '');
+  const { format, header } = object;
   return format === 'esdk' ? headerBytes(header) : Buffer.from(JSON.stringify(encodeHeader(header)));
 }
 
@@ -150,7 +153,7 @@ async function piecesToFetch(
     const { number, plainSize } = piece;
     const known = written.get(number);
     const kept = known !== undefined && (await isAsWritten(tempPath, piece, known));
-    if (kept) await proveAgain(run, piece, tempPath);
+    if (kept) await proveAgain(run, piece, { path: tempPath, written: known });
     let reason = 'verified and written';
     if (!kept) reason = known ? 'changed since it was written' : 'not written before';
     progress.emit({ type: 'part', number, size: plainSize, kept, reason });
@@ -166,8 +169,13 @@ async function piecesToFetch(
 }
 
 /** Where only the whole proves itself, a kept piece is hashed again: its hash is secret, and so not in the ledger. */
-async function proveAgain({ message, proof, tools }: GetRun, piece: Piece, path: string): Promise<void> {
+async function proveAgain(
+  { message, proof, tools }: GetRun,
+  piece: Piece,
+  { path, written }: { path: string; written: WrittenPiece },
+): Promise<void> {
   if (!proof || message.format === 'esdk') return;
+  if (message.format === 'plain') return proof.add(piece, hashOfCrc32(written.crc32));
   using _ticket = await tools.budget.take(laneSizeOf(piece.plainSize));
   proof.add(piece, await hashOfWritten(path, piece, message));
 }
@@ -235,6 +243,7 @@ const FINAL_CODES: ReadonlySet<ErrorCode> = new Set([
   'bad-tag',
   'truncated',
   'trailing-bytes',
+  'checksum-mismatch',
   'target-exists',
   'object-changed',
 ]);

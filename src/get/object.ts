@@ -6,8 +6,9 @@ import { SealiftError } from '../errors.ts';
 import { decodeHeader, headerBytes, MAX_HEADER_SIZE, type MessageHeader } from '../formats/esdk/header.ts';
 import { type Layout, layoutOfObject } from '../formats/esdk/layout.ts';
 import { footerSizeOf, MAX_FOOTER_SIZE } from '../formats/esdk/signature.ts';
+import { isUnsealed } from '../formats/plain/mark.ts';
 import type { ObjectHeader } from '../formats/s3ec/header.ts';
-import type { Layout as S3ecLayout } from '../formats/s3ec/layout.ts';
+import { DEFAULT_PART_SIZE, layoutOf, type Layout as S3ecLayout } from '../formats/s3ec/layout.ts';
 import type { Place } from '../job.ts';
 import { ID_METADATA } from '../put/confirm.ts';
 import type { ObjectInfo, Store } from '../stores/store.ts';
@@ -36,21 +37,43 @@ export interface S3ecObject {
   layout: S3ecLayout;
 }
 
+/** An object that was put with `--seal none`. */
+export interface UnsealedObject {
+  format: 'plain';
+  info: ObjectInfo;
+  layout: S3ecLayout;
+}
+
+export type FoundObject = SealedObject | UnsealedObject;
+
 /** An object that cannot be opened in pieces: a signature, or a chain of blocks, goes through all of it. */
 export function isInOrder({ format, header }: SealedObject): boolean {
   return format === 'esdk' ? header.suite.signature !== undefined : header.suite.tagSize === 0;
 }
 
-type FindOptions = Pick<OpenRules, 'maxEncryptedDataKeys'> & {
+export type FindOptions = Pick<OpenRules, 'maxEncryptedDataKeys'> & {
   versionId?: string | undefined;
   signal?: AbortSignal | undefined;
 };
 
-/** Finds the object and reads its header: all that can be known without a key. Throws object-not-found, not-sealed, bad-header. */
+/**
+ * Finds the object and reads its header: all that can be known without a key. Throws object-not-found, not-sealed,
+ * object-unsealed, bad-header.
+ */
 export async function findObject(place: Place, options: FindOptions = {}): Promise<SealedObject> {
+  const found = await findAny(place, options);
+  if (found.format === 'plain') throw unsealed(place.url);
+  return found;
+}
+
+/** As `findObject`, of what is not sealed too, where it says that Sealift wrote it so. */
+export async function findAny(place: Place, options: FindOptions = {}): Promise<FoundObject> {
   const { signal, versionId } = options;
   const info = await place.store.head(place.key, { signal, versionId });
   if (!info) throw notFound(place.url, versionId);
+  if (isUnsealed(info.metadata)) {
+    return { format: 'plain', info, layout: layoutOf({ plainSize: info.size, partSize: DEFAULT_PART_SIZE }) };
+  }
   const found = await headerOr(place, info.metadata, () => findMessage(place, info, options), signal);
   if ('format' in found) return found;
   return { format: 's3ec', info, ...found, layout: layoutOfSealed(found.header, info.size) };
@@ -158,6 +181,12 @@ function notSealed(url: string, cause?: SealiftError): SealiftError {
   return new SealiftError('not-sealed', `${url} is not a sealed object`, {
     hint: cause?.hint ?? 'It is too short for an AWS Encryption SDK message.',
     cause,
+  });
+}
+
+function unsealed(url: string): SealiftError {
+  return new SealiftError('object-unsealed', `${url} was put with --seal none: nothing of it can be authenticated`, {
+    hint: 'Whoever may write there could have written it. To have its bytes all the same, give `sealift get` --seal none. To have it sealed, put those again.',
   });
 }
 

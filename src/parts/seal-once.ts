@@ -50,8 +50,9 @@ export async function sealInto(
     await readFile(sealer, source, watch);
   }
   watch.enter('checksum');
-  const { sealed, hash, ...promised } = sealer.finish();
-  return { sealed, hash, intent: { number, ...promised, sealedSize: sealed.length, crc32: crc32(sealed) } };
+  const { sealed, hash, crc32: known, ...promised } = sealer.finish();
+  const checksum = known ?? crc32(sealed);
+  return { sealed, hash, intent: { number, ...promised, sealedSize: sealed.length, crc32: checksum } };
 }
 
 /**
@@ -82,20 +83,22 @@ async function readFile(sealer: PartSealer, source: SourceIdentity, watch: Stopw
 
 /** Gives the sealer the plain bytes of `range`. Throws `source-changed` where the file ends inside it. */
 export async function readInto(
-  sealer: Pick<PartSealer, 'push'>,
+  sealer: Pick<PartSealer, 'inPlace' | 'push'>,
   file: FileHandle,
   { plainOffset, plainSize }: PartSealer['range'],
   { source, watch }: { source: SourceIdentity; watch: Stopwatch },
 ): Promise<void> {
-  const slice = Buffer.allocUnsafeSlow(Math.min(READ_SIZE, plainSize));
+  const { inPlace } = sealer;
+  const buffer = inPlace ?? Buffer.allocUnsafeSlow(Math.min(READ_SIZE, plainSize));
   for (let done = 0; done < plainSize; ) {
-    const want = Math.min(slice.length, plainSize - done);
+    const offset = inPlace ? done : 0;
+    const want = Math.min(READ_SIZE, plainSize - done);
     watch.enter('disk');
-    const { bytesRead } = await file.read(slice, 0, want, plainOffset + done);
+    const { bytesRead } = await file.read(buffer, offset, want, plainOffset + done);
     if (bytesRead === 0) throw sourceChanged(source, { ...source, size: plainOffset + done });
-    watch.enter('cipher');
-    sealer.push(slice.subarray(0, bytesRead));
+    watch.enter(inPlace ? 'checksum' : 'cipher');
+    sealer.push(buffer.subarray(offset, offset + bytesRead));
     done += bytesRead;
   }
-  release(slice);
+  if (!inPlace) release(buffer);
 }

@@ -81,6 +81,7 @@ async function sealFor(path: string, options: SealOptions): Promise<number> {
   await file.close();
   const size = Math.min(source.size, MOST_SEALED);
   if (size === 0) return 0;
+  // Also for what is not to be sealed: how fast a machine seals tells how fast it sends, and sending is most of it.
   const format = formatFor({ format: options.format });
   const cut = format.cutFile(size);
   const { partCount } = cut.layout;
@@ -88,7 +89,7 @@ async function sealFor(path: string, options: SealOptions): Promise<number> {
   const endMs = startMs + TRIAL_MS;
   let sealed = 0;
   while (performance.now() < endMs) {
-    using materials = await throwawayKeyring().makeDataKey(format.keyNeeds);
+    using materials = await throwawayKeyring().makeDataKey(format.keyNeeds!);
     const { dataKey, encryptedDataKeys } = materials;
     const { message, header } = format.begin({ dataKey: dataKey.bytes, encryptedDataKeys, cut, objectKey: '' });
     for (let number = 1; number <= partCount && performance.now() < endMs; number++) {
@@ -103,8 +104,8 @@ async function sealFor(path: string, options: SealOptions): Promise<number> {
 /** Seconds an object that goes whole takes here, its ledger's disk among them. */
 async function putFor(source: string, options: SealOptions, tools: Tools): Promise<number> {
   // What decides how it is cut: the same file goes whole here, too.
-  const { format, partSize, frameSize, equalParts, sign } = options;
-  const cutting = { format, partSize, frameSize, equalParts, sign };
+  const { seal, format, partSize, frameSize, equalParts, sign } = options;
+  const cutting = { seal, format, partSize, frameSize, equalParts, sign };
   const folder = await mkdtemp(join(tools.stateDir, 'plan-'));
   try {
     const rehearsal: Tools = { ...tools, stateDir: folder, keyring: throwawayKeyring(), place: nowhere };

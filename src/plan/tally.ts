@@ -60,7 +60,7 @@ export class Tally {
     this.#options = options;
     this.#tools = tools;
     this.#format = formatFor(options);
-    this.dataKeys = new DataKeyTally({ cacheable: this.#format.keyNeeds.cacheable !== false });
+    this.dataKeys = new DataKeyTally({ cacheable: this.#format.keyNeeds?.cacheable !== false });
     this.requests = {
       // Where the first object is not there yet, the bucket might not be either.
       HeadBucket: 1,
@@ -82,7 +82,7 @@ export class Tally {
     this.plainBytes += size;
     this.sealedBytes += sealedSize;
     this.parts += partCount;
-    this.dataKeys.add(size);
+    if (this.#format.keyNeeds) this.dataKeys.add(size);
     if (isWhole) this.wholeObjects++;
     this.#count(isWhole ? WHOLE_REQUESTS : { ...UPLOAD_REQUESTS, UploadPart: partCount });
     if (this.#options.instructionFile) this.#count(INSTRUCTION_REQUESTS);

@@ -6,6 +6,7 @@ import type { KeyObject } from 'node:crypto';
 import { isDenied, SealiftError } from '../errors.ts';
 import type { Cut, Message } from '../formats/message.ts';
 import type { Format } from '../formats/names.ts';
+import { SEAL_METADATA } from '../formats/plain/mark.ts';
 import type { LaneNeeds, Place, Tools } from '../job.ts';
 import type { AttemptRow, ObjectIdentity, SourceIdentity } from '../ledger/types.ts';
 import { MTIME_METADATA, mtimeText } from '../mtime.ts';
@@ -19,7 +20,7 @@ import { checkHeaders } from '../stores/s3-fields.ts';
 import type { ObjectHeaders, ObjectInfo, WriteCondition } from '../stores/store.ts';
 import { ID_METADATA, targetExists } from './confirm.ts';
 import { EsdkPut } from './esdk.ts';
-import { formatFor, type PutFormat } from './format.ts';
+import { formatFor, NO_KEY, type PutFormat } from './format.ts';
 import { keepOldInstructions } from './instructions.ts';
 import { lookAtTarget } from './look.ts';
 import { needsOf } from './parts.ts';
@@ -27,6 +28,11 @@ import type { Vault } from './vault.ts';
 
 /** What a user decides about how an object is sealed and kept. */
 export interface SealOptions {
+  /**
+   * `none`: not sealed. The object is the file's bytes, in the clear but for what S3 does at rest, and needs no key; all else
+   * is as ever. Nothing of it can be authenticated afterwards.
+   */
+  seal?: 'none' | undefined;
   /** `esdk` (default): the AWS Encryption SDK's, of any size. `s3ec`: the S3 Encryption Client's, up to 64 GiB. */
   format?: Format | undefined;
   /** With `s3ec`, metadata of version 2 for readers that do not know version 3: it does not commit to its key. */
@@ -103,7 +109,7 @@ export function sourceOfPart({ source, digests }: Attempt, number: number): Rang
   return { ...source, digest };
 }
 
-const OUR_METADATA = [MTIME_METADATA, ID_METADATA];
+const OUR_METADATA = [MTIME_METADATA, ID_METADATA, SEAL_METADATA];
 
 /**
  * Plans the object, looks at the target, makes the message key and header, and records all of it. Throws usage errors,
@@ -166,17 +172,19 @@ export async function startAttempt(run: PutRun, intended: Intended, sealing: Sea
   const { source, format, cut } = sealing;
   const { plainSize } = cut.layout;
   const { signal } = request;
-  const asked = {
-    ...format.keyNeeds,
+  const { keyNeeds } = format;
+  const asked = keyNeeds && {
+    ...keyNeeds,
     // To reseal is to have a new key.
-    cacheable: format.keyNeeds.cacheable !== false && request.command === 'put',
+    cacheable: keyNeeds.cacheable !== false && request.command === 'put',
     plainSize,
     signal,
     onCall: progress.countKmsCall,
   };
-  using materials = await progress.watch.time('kms', () => tools.keyring.makeDataKey(asked));
-  const { dataKey, encryptedDataKeys } = materials;
-  const made = format.begin({ dataKey: dataKey.bytes, encryptedDataKeys, cut, objectKey: place.key });
+  using materials = asked && (await progress.watch.time('kms', () => tools.keyring.makeDataKey(asked)));
+  const dataKey = materials?.dataKey.bytes ?? NO_KEY;
+  const encryptedDataKeys = materials?.encryptedDataKeys ?? [];
+  const made = format.begin({ dataKey, encryptedDataKeys, cut, objectKey: place.key });
   const { message, header, vault, instructions, signingKey: sealedKey } = made;
   const headers = withMetadata(intended.headers, made.metadata);
   const single = goesWhole(message, tools, source);
@@ -197,11 +205,9 @@ export async function startAttempt(run: PutRun, intended: Intended, sealing: Sea
   };
 }
 
-/** Tells the two apart for the compiler's sake: a format goes with its own layout alone. */
-function cutOf(message: Message): Cut {
-  return message.format === 'esdk'
-    ? { format: message.format, layout: message.layout }
-    : { format: message.format, layout: message.layout };
+/** Without its keys. For the compiler's sake: it does not see that a format goes with its own layout alone. */
+function cutOf({ format, layout }: Message): Cut {
+  return { format, layout } as Cut;
 }
 
 /** The headers with what a format has to say. Throws `metadata-too-large`. */

@@ -11,6 +11,7 @@ export const PIPE_NAME = '-';
 
 /** Options that decide the bytes or the object's headers: a job goes on only as it was begun. */
 const FIXED_OPTIONS = [
+  'seal',
   'frameSize',
   'partSize',
   'equalParts',
@@ -45,6 +46,7 @@ export async function openJob(
     const ledger = Ledger.open(tools.stateDir, id);
     try {
       const { fixed: begun } = ledger.job.options as unknown as JobOptions;
+      refuseOtherSeal(fixed, begun);
       refuseOtherCustomerKey(fixed, begun);
       refuseOtherOptions(fixed, begun);
       return { ledger, request: { ...request, ...begun }, isNew: false };
@@ -79,7 +81,20 @@ type FixedOptions = Pick<WriteRequest, (typeof FIXED_OPTIONS)[number]> & { keys:
 /** What was asked for, and under which wrapping keys, as the ledger gives it back: without what was left out. */
 function fixedOptions(request: WriteRequest, { keyring }: Tools): FixedOptions {
   const named = FIXED_OPTIONS.map((name) => [name, request[name]]);
-  return JSON.parse(JSON.stringify({ ...Object.fromEntries(named), keys: keyring.id }));
+  const keys = request.seal === 'none' ? '' : keyring.id;
+  return JSON.parse(JSON.stringify({ ...Object.fromEntries(named), keys }));
+}
+
+/** What is not to be sealed has to be said each time: what was left out is no wish to go on without a seal. */
+function refuseOtherSeal({ seal: asked }: FixedOptions, { seal: begun }: FixedOptions): void {
+  if (asked === begun) return;
+  const [how, hint] =
+    begun === 'none'
+      ? ['with --seal none', 'Give --seal none again']
+      : ['without --seal none', 'Leave --seal none out'];
+  throw new SealiftError('options-differ', `The unfinished job of this file was begun ${how}`, {
+    hint: `${hint} to go on with that job, or give --fresh to start again.`,
+  });
 }
 
 /** The ledger has the MD5 of a key for SSE-C, not the key: it has to be given again. */

@@ -25,7 +25,7 @@ export function needsOf(cut: Cut, { sign }: Pick<SealOptions, 'sign'>, source?: 
   if (source && 'object' in source) {
     return { partSize, plainSize: openedSizeOf(source.message, partSize), signed: sign };
   }
-  const streamedSize = sign || cut.format === 's3ec' ? undefined : pieceMemoryOf(cut.layout);
+  const streamedSize = sign || cut.format !== 'esdk' ? undefined : pieceMemoryOf(cut.layout);
   return { partSize, streamedSize, signed: sign };
 }
 

@@ -13,7 +13,7 @@ import type { StoredPart, WriteAnswer } from '../stores/store.ts';
 import { type Attempt, identityOf, type RangedSource } from './attempt.ts';
 import { findOurs } from './confirm.ts';
 import { expectedObject } from './finish.ts';
-import { storedMessage } from './format.ts';
+import { NO_KEY, storedMessage } from './format.ts';
 import { writeInstructions } from './instructions.ts';
 import { openSigningKey } from './signing-key.ts';
 import { StartOver } from './start-over.ts';
@@ -82,9 +82,9 @@ async function unlock(
 ): Promise<Pick<Attempt, 'message' | 'vault' | 'signingKey' | 'footer' | 'hashes'>> {
   const { keyNeeds, open } = storedMessage(row);
   const { signal } = request;
-  const asked = { ...keyNeeds, signal, onCall: progress.countKmsCall };
-  using dataKey = await progress.watch.time('kms', () => tools.keyring.openDataKey(asked));
-  const { message, vault } = open(dataKey.bytes);
+  const asked = keyNeeds && { ...keyNeeds, signal, onCall: progress.countKmsCall };
+  using dataKey = asked && (await progress.watch.time('kms', () => tools.keyring.openDataKey(asked)));
+  const { message, vault } = open(dataKey?.bytes ?? NO_KEY);
   ledger.unlock(message.keys.ledgerKey);
   const intents = ledger.intents();
   const footer = intents.get(row.layout.partCount)?.footer;

@@ -29,6 +29,7 @@ const sealift = (args: string[], options: RunOptions = {}) =>
   run(args, { ...options, env: { ...env, ...options.env } });
 const output = new Output({});
 const put = ['put', file, 's3://bucket/key', '--kms-key', 'alias/any'];
+const unsealed = ['put', file, 's3://bucket/key', '--seal', 'none'];
 
 describe('flags', () => {
   afterEach(() => delete process.env.SEALIFT_FRAME_SIZE);
@@ -43,6 +44,13 @@ describe('flags', () => {
     ['a pipe into a folder', 'usage', ['put', '-', 's3://bucket/folder/']],
     ['JSON and bytes on one standard output', 'usage', ['get', 's3://bucket/key', '-', '--json']],
     ['no key to seal with', 'no-key', ['put', file, 's3://bucket/key']],
+    ['a key for what is not to be sealed', 'bad-option', [...put, '--seal', 'none']],
+    ['a limit of KMS calls of which there are none', 'bad-option', [...unsealed, '--kms-rate', '5']],
+    [
+      'keys to be used again of which there are none',
+      'bad-option',
+      ['plan', ...unsealed.slice(1), '--key-reuse', 'off'],
+    ],
     ['a key file that is not there', 'bad-key-file', ['put', file, 's3://bucket/key', '--raw-key', key]],
     ['a key file that is not there beside a KMS key', 'bad-key-file', [...put, '--raw-key', key]],
     ['a size that is none', 'bad-size', [...put, '--part-size', '8 parsecs']],

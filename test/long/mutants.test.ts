@@ -14,12 +14,14 @@ import { resume } from '../support/mutants/resume.ts';
 import { s3ec } from '../support/mutants/s3ec.ts';
 import { secrets } from '../support/mutants/secrets.ts';
 import { signatures } from '../support/mutants/signatures.ts';
+import { unsealed } from '../support/mutants/unsealed.ts';
 import { Checkout, isLong, type Mutant, type TestRun } from '../support/mutation.ts';
 
 const RULES: Readonly<Record<string, readonly Mutant[]>> = {
   '1 no nonce seals two plaintexts': [...nonces, ...resume, ...s3ec],
   '2 nothing is completed unchecked': [...completion, ...signatures],
   '3 nothing is released unauthenticated': release,
+  'what is not sealed is told from what is': unsealed,
   '4, 5 keys in memory only, no plain HTTP': secrets,
   '6, 7 memory is a budget, interrupted is not aborted': limits,
   'a bucket is changed as approved, and spoken to over TLS 1.2': buckets,

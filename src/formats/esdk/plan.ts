@@ -31,7 +31,7 @@ export const MIN_PART_SIZE = 5 * MiB;
 export const MAX_PART_SIZE = 5 * GiB;
 export const MAX_PART_COUNT = 10_000;
 /** What is planned for while parts can still grow: the rest is room to move. */
-const COMFORTABLE_PART_COUNT = 9_500;
+export const COMFORTABLE_PART_COUNT = 9_500;
 
 /** Throws `bad-size` unless frames of this size may be written. */
 export function checkFrameSize(frameSize: number): void {

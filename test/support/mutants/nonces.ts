@@ -216,8 +216,8 @@ export const nonces: Mutant[] = [
   {
     breaks: 'a CRC is never a fingerprint',
     file: 'src/parts/seal-once.ts',
-    find: '  const { sealed, hash, ...promised } = sealer.finish();\n',
-    replace: `  const { sealed, hash, ...promised } = sealer.finish();
+    find: '  const { sealed, hash, crc32: known, ...promised } = sealer.finish();\n',
+    replace: `  const { sealed, hash, crc32: known, ...promised } = sealer.finish();
   promised.fingerprint = Buffer.alloc(32, String(crc32(sealed)));
 `,
     test: STORIES,

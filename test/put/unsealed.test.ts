@@ -1,0 +1,270 @@
+/**
+ * `--seal none`: the bytes go up as they are, with all that is done for sealed ones but the seal; and nobody gets them by
+ * mistake for what was sealed.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { crc32 } from 'node:zlib';
+import { CopyObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { createEngine } from '../../src/engine.ts';
+import { changeQuietly } from '../support/files.ts';
+import {
+  BUCKET,
+  ofType,
+  openStage,
+  PART_2_FAILS,
+  PART_3_FAILS,
+  PART_SIZE,
+  type Plot,
+  SIZE,
+  type Stage,
+} from '../support/stage.ts';
+
+let stage: Stage;
+beforeAll(async () => {
+  stage = await openStage();
+});
+afterEach(() => stage.sandbox.setFaults(''));
+afterAll(() => stage.close());
+
+const NONE = { seal: 'none', partSize: PART_SIZE } as const;
+
+/** Gets the object into memory. */
+async function bytesOf({ target: source }: Plot, range?: { first: number; last: number }): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  const target = async (bytes: Uint8Array) => void chunks.push(Buffer.from(bytes));
+  await stage.shared.get({ source, target, range, seal: 'none' });
+  return Buffer.concat(chunks);
+}
+
+describe('put', () => {
+  test.each([
+    ['empty', 0, ['HeadObject', 'PutObject', 'HeadObject']],
+    ['small', 1000, ['HeadObject', 'PutObject', 'HeadObject']],
+    [
+      'of parts',
+      SIZE,
+      [
+        'HeadObject',
+        'CreateMultipartUpload',
+        ...Array(3).fill('UploadPart'),
+        'HeadObject',
+        'CompleteMultipartUpload',
+        'HeadObject',
+      ],
+    ],
+  ])('a file, %s, is the object, marked, with its checksum, and without a key', async (name, size, operations) => {
+    const plot = stage.plot(`plain ${name}`, size);
+    await using engine = createEngine({ stateDir: plot.stateDir, threads: 1, lanes: 1 });
+    const { source, target } = plot;
+    const result = await engine.put({ source, target, ...NONE });
+    const plain = readFileSync(source);
+    expect(result).toMatchObject({ seal: 'none', plainBytes: size, sealedBytes: size, kmsCalls: 0, warnings: [] });
+    expect(stage.operations(plot)).toEqual(operations);
+    expect((await stage.stored(plot)).equals(plain)).toBe(true);
+    const head = new HeadObjectCommand({ Bucket: BUCKET, Key: plot.key, ChecksumMode: 'ENABLED' });
+    const { Metadata, ChecksumCRC32, ChecksumType } = await stage.s3.send(head);
+    expect(Metadata).toMatchObject({
+      'sealift-seal': 'none',
+      'sealift-id': expect.any(String),
+      mtime: expect.any(String),
+    });
+    const checksum = Buffer.alloc(4);
+    checksum.writeUInt32BE(crc32(plain));
+    expect({ ChecksumCRC32, ChecksumType }).toEqual({
+      ChecksumCRC32: checksum.toString('base64'),
+      ChecksumType: 'FULL_OBJECT',
+    });
+    expect((await bytesOf(plot)).equals(plain)).toBe(true);
+  });
+
+  test.each([
+    ['format', { format: 'esdk' as const }],
+    ['context', { context: { team: 'backup' } }],
+    ['sign', { sign: true }],
+    ['frame-size', { frameSize: 64 * 1024 }],
+    ['s3ec-legacy', { s3ecLegacy: true }],
+    ['instruction-file', { instructionFile: true }],
+  ])('takes no --%s', async (flag, options) => {
+    const plot = stage.plot(`plain with ${flag}`, 10);
+    const put = stage.put(plot, { ...NONE, ...options });
+    await expect(put).rejects.toMatchObject({ code: 'bad-option', message: expect.stringContaining(`--${flag} `) });
+    expect(stage.operations(plot)).toEqual([]);
+  });
+
+  test('nobody writes the mark but Sealift', async () => {
+    const plot = stage.plot('mark', 10);
+    const put = stage.put(plot, { metadata: { 'sealift-seal': 'none' } });
+    await expect(put).rejects.toMatchObject({ code: 'bad-option' });
+    expect(stage.operations(plot)).toEqual([]);
+  });
+
+  test('what exists is not replaced', async () => {
+    const plot = stage.plot('plain there', 1000);
+    await stage.put(plot, NONE);
+    await expect(stage.put(plot, NONE)).rejects.toMatchObject({ code: 'target-exists' });
+    await stage.put(plot, { ...NONE, overwrite: true });
+  });
+});
+
+describe('resume', () => {
+  test('sends what is missing, and no more', async () => {
+    const plot = stage.plot('plain resumed');
+    await stage.failedPut(plot, PART_3_FAILS, 'store-unavailable', NONE);
+    const { result, events } = await stage.put(plot, NONE);
+    expect(result).toMatchObject({ partsReused: 2, seal: 'none' });
+    expect(ofType(events, 'part').map(({ kept }) => kept)).toEqual([true, true, false]);
+    expect((await stage.stored(plot)).equals(readFileSync(plot.source))).toBe(true);
+  });
+
+  test('a part that is not what was promised starts the object over: no object is made of two versions', async () => {
+    const plot = stage.plot('plain changed');
+    await stage.failedPut(plot, PART_2_FAILS, 'store-unavailable', NONE);
+    changeQuietly(plot.source, [PART_SIZE + 5]);
+    const { result, events } = await stage.put(plot, NONE);
+    expect(ofType(events, 'restart')).toHaveLength(1);
+    expect(result.partsReused).toBe(0);
+    expect((await stage.stored(plot)).equals(readFileSync(plot.source))).toBe(true);
+  });
+
+  test('needs --seal none again, and takes it for no job that seals', async () => {
+    const plot = stage.plot('plain or not');
+    await stage.failedPut(plot, PART_2_FAILS, 'store-unavailable', NONE);
+    const sealed = stage.put(plot);
+    await expect(sealed).rejects.toMatchObject({
+      code: 'options-differ',
+      message: expect.stringContaining('with --seal none'),
+    });
+    await stage.failedPut(plot, PART_2_FAILS, 'store-unavailable', { partSize: PART_SIZE, fresh: true });
+    const plain = stage.put(plot, NONE);
+    await expect(plain).rejects.toMatchObject({
+      code: 'options-differ',
+      message: expect.stringContaining('without --seal none'),
+    });
+    await stage.put(plot);
+    await stage.expectEqual(plot);
+  });
+
+  test('an object that arrived while its answer was lost is found', async () => {
+    const plot = stage.plot('plain arrived');
+    await stage.failedPut(plot, 'CompleteMultipartUpload:1=lose-answer; HeadObject:3-=500', 'store-unavailable', NONE);
+    const { result } = await stage.put(plot, NONE);
+    expect(result.partsReused).toBe(3);
+    expect(stage.operations(plot).filter((operation) => operation === 'UploadPart')).toHaveLength(3);
+  });
+});
+
+describe('read', () => {
+  let plot: Plot;
+  beforeAll(async () => {
+    plot = stage.plot('plain read');
+    await stage.put(plot, { ...NONE, storageClass: 'STANDARD_IA' });
+  });
+
+  test('without --seal none nothing of it is released', async () => {
+    const { target: source, back } = plot;
+    const refused = { code: 'object-unsealed', exit: 6, hint: expect.stringContaining('--seal none') };
+    await expect(stage.shared.get({ source, target: back })).rejects.toMatchObject(refused);
+    await expect(stage.shared.verify({ source })).rejects.toMatchObject(refused);
+    await expect(stage.shared.reseal({ object: source })).rejects.toMatchObject(refused);
+    const sink = async () => expect.unreachable();
+    await expect(stage.shared.get({ source, target: sink })).rejects.toMatchObject(refused);
+    expect(() => readFileSync(back)).toThrow('ENOENT');
+  });
+
+  test('whole, by range, into a file, verified', async () => {
+    const plain = readFileSync(plot.source);
+    const { target: source, back: target } = plot;
+    expect((await bytesOf(plot)).equals(plain)).toBe(true);
+    const range = { first: PART_SIZE - 3, last: PART_SIZE + 4 };
+    expect((await bytesOf(plot, range)).equals(plain.subarray(range.first, range.last + 1))).toBe(true);
+    const got = await stage.shared.get({ source, target, seal: 'none' });
+    expect(got).toMatchObject({ seal: 'none', warnings: [] });
+    expect(readFileSync(target).equals(plain)).toBe(true);
+    await rm(target);
+    const verified = await stage.shared.verify({ source, seal: 'none' });
+    expect(verified).toMatchObject({ command: 'verify', seal: 'none', plainBytes: SIZE, warnings: [] });
+  });
+
+  test('with other bytes than its checksum it is refused, and no file has its name', async () => {
+    const { target: source, back: target } = plot;
+    for (const into of [target, undefined]) {
+      stage.sandbox.setFaults('GetObject:1=corrupt@1000');
+      const read = into
+        ? stage.shared.get({ source, target: into, seal: 'none' })
+        : stage.shared.verify({ source, seal: 'none' });
+      await expect(read).rejects.toMatchObject({ code: 'checksum-mismatch', exit: 6 });
+    }
+    expect(() => readFileSync(target)).toThrow('ENOENT');
+  });
+
+  test('where the server keeps no checksum, that is said', async () => {
+    const other = stage.plot('plain without checksum', 1000);
+    const Metadata = { 'sealift-seal': 'none', 'sealift-id': 'somebody' };
+    const object = { Bucket: BUCKET, Key: other.key, Body: readFileSync(other.source), Metadata };
+    await stage.s3.send(new PutObjectCommand({ ...object, ChecksumAlgorithm: 'SHA256' }));
+    const { warnings } = await stage.shared.verify({ source: other.target, seal: 'none' });
+    expect(warnings).toEqual([expect.stringContaining('keeps no checksum')]);
+  });
+
+  test('an interrupted get keeps what it has', async () => {
+    const { target: source } = plot;
+    const target = join(stage.folder, 'plain got');
+    stage.sandbox.setFaults('GetObject:2=AccessDenied');
+    const get = () => stage.shared.get({ source, target, seal: 'none' });
+    await expect(get()).rejects.toMatchObject({ code: 'access-denied' });
+    stage.sandbox.setFaults('');
+    expect(await get()).toMatchObject({ partsReused: 1 });
+    expect(readFileSync(target).equals(readFileSync(plot.source))).toBe(true);
+  });
+
+  test.each([
+    ['require-bound', { requireBound: true }],
+    ['require-signature', { requireSignature: true }],
+    ['expect-context', { expectContext: { team: 'backup' } }],
+    ['required-context', { requiredContext: { team: 'backup' } }],
+  ])('--%s is what only a seal can show', async (flag, demand) => {
+    const verify = stage.shared.verify({ source: plot.target, seal: 'none', ...demand });
+    await expect(verify).rejects.toMatchObject({ code: 'bad-option', message: expect.stringContaining(`--${flag} `) });
+  });
+
+  test('what is sealed is not taken for what is not, nor what others wrote', async () => {
+    const sealed = stage.plot('sealed', 1000);
+    await stage.put(sealed, {});
+    const read = (source: string) => stage.shared.verify({ source, seal: 'none' });
+    await expect(read(sealed.target)).rejects.toMatchObject({ code: 'bad-option' });
+    const foreign = { Bucket: BUCKET, Key: 'foreign', CopySource: `${BUCKET}/${encodeURIComponent(plot.key)}` };
+    await stage.s3.send(new CopyObjectCommand({ ...foreign, MetadataDirective: 'REPLACE', Metadata: {} }));
+    await expect(read(`s3://${BUCKET}/foreign`)).rejects.toMatchObject({ code: 'not-sealed' });
+  });
+
+  test('inspect and ls say what it is', async () => {
+    const inspection = await stage.shared.inspect(plot.target);
+    expect(inspection).toMatchObject({
+      format: 'none',
+      needs: ['--seal none'],
+      keys: [],
+      plainBytes: SIZE,
+      sealedBytes: SIZE,
+      storageClass: 'STANDARD_IA',
+    });
+    for await (const listing of stage.shared.list(`s3://${BUCKET}/plain read`)) {
+      expect(listing).toMatchObject({ state: 'unsealed', plainBytes: SIZE, sealedBytes: SIZE });
+    }
+  });
+});
+
+test('in a directory it is a file with a mark beside it', async () => {
+  const plot = stage.plot('plain file', 2 * PART_SIZE);
+  const target = pathToFileURL(join(stage.folder, 'plain.bin')).href;
+  await stage.shared.put({ source: plot.source, target, ...NONE });
+  const plain = readFileSync(plot.source);
+  expect(readFileSync(new URL(target)).equals(plain)).toBe(true);
+  expect((await bytesOf({ ...plot, target })).equals(plain)).toBe(true);
+  writeFileSync(new URL(target), 'something else');
+  // Of another file the mark beside it says nothing.
+  await expect(stage.shared.verify({ source: target, seal: 'none' })).rejects.toMatchObject({ code: 'not-sealed' });
+});
