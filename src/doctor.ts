@@ -9,7 +9,7 @@ import { CHECKS } from './doctor/checks.ts';
 import { demandsOf } from './doctor/demands.ts';
 import { policyDifference, remedyOf } from './doctor/remedy.ts';
 import { findUploads, type UploadFinding } from './doctor/uploads.ts';
-import { isDenied, SealiftError } from './errors.ts';
+import { isRefused, SealiftError } from './errors.ts';
 import type { Place, RunOptions, Tools } from './job.ts';
 import type { S3Settings } from './stores/aws-settings.ts';
 import type { BucketSettings, SettingName } from './stores/bucket-settings.ts';
@@ -93,7 +93,7 @@ export async function doctor(request: DoctorRequest, place: Place, tools: Pick<T
   const bucket = await openBucket(place);
   try {
     await reach(bucket, signal);
-    let looking: Looking = { signal, tellsOf: isRefusal };
+    let looking: Looking = { signal, tellsOf: isRefused };
     let look = await lookAt(bucket, checks, looking);
     const changes = changesOf(look, checks, wishes);
     let outcome: Outcome = { applied: [], warnings: [] };
@@ -142,7 +142,7 @@ async function reach(bucket: S3Bucket, signal: AbortSignal | undefined): Promise
   try {
     await bucket.check({ signal });
   } catch (error) {
-    if (!isRefusal(error)) throw error;
+    if (!isRefused(error)) throw error;
   }
 }
 
@@ -157,11 +157,6 @@ async function lookAt(bucket: S3Bucket, checks: readonly AnyCheck[], { signal, t
     }
   });
   return new Map(await Promise.all(looks));
-}
-
-/** What is refused to us, or is nothing the server knows: no reason not to look at the rest. */
-function isRefusal(error: unknown): boolean {
-  return isDenied(error) || SealiftError.from(error).code === 'store-error';
 }
 
 function findingsOf(look: Look, checks: readonly AnyCheck[], wishes: Wishes): Finding[] {
@@ -235,7 +230,7 @@ async function applyAll(
     } catch (error) {
       const { message, hint } = SealiftError.from(error);
       warnings.push(`${whose} could not be changed: ${message}. ${hint}`);
-      if (isRefusal(error)) continue;
+      if (isRefused(error)) continue;
       const made = applied.map(({ setting }) => setting).join(', ') || 'nothing';
       warnings.push(`Nothing was tried after that. Changed before it: ${made}`);
       break;

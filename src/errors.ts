@@ -131,6 +131,11 @@ export function isDenied(error: unknown): boolean {
   return error instanceof SealiftError && (error.code === 'access-denied' || error.code === 'policy-denied');
 }
 
+/** As `isDenied`, or something that the server does not know. */
+export function isRefused(error: unknown): boolean {
+  return isDenied(error) || (error instanceof SealiftError && error.code === 'store-error');
+}
+
 /** An error as plain data: what crosses threads, and what `--json` prints. */
 export interface ErrorData {
   code: ErrorCode;

@@ -41,6 +41,7 @@ export type { DamagedJob, JobSummary } from './ledger/types.ts';
 export type { Listing, ListingState, ListOptions } from './list.ts';
 export type { Retry } from './network.ts';
 export type { ProfileOptions, Stage, StageSeconds } from './parts/stopwatch.ts';
+export type { AtRest } from './plan/at-rest.ts';
 export { type Cost, PRICES, type PriceTable, readPrices } from './plan/prices.ts';
 export type { LargestObject, Requests } from './plan/tally.ts';
 export type { Estimate, Limit, Speeds } from './plan/time.ts';

@@ -6,6 +6,7 @@
 import { SealiftError } from './errors.ts';
 import type { RunOptions, Tools } from './job.ts';
 import type { KmsQuota } from './limits/service-quotas.ts';
+import { type AtRest, atRestOf } from './plan/at-rest.ts';
 import { type Cost, costOf, PRICES, type PriceTable } from './plan/prices.ts';
 import { rehearse } from './plan/rehearsal.ts';
 import { objectsUnder } from './plan/sources.ts';
@@ -13,7 +14,7 @@ import { type LargestObject, type Requests, Tally, turnsOf } from './plan/tally.
 import { type Estimate, estimate, type Speeds } from './plan/time.ts';
 import { headersFor, type SealOptions } from './put/attempt.ts';
 import { formatFor } from './put/format.ts';
-import { asksKmsForEach, encryptionAsked } from './stores/encryption.ts';
+import { encryptionAsked } from './stores/encryption.ts';
 
 /** What is to be put where. */
 export interface PlanRequest extends SealOptions, Pick<RunOptions, 'signal'> {
@@ -54,6 +55,8 @@ export interface Plan {
   requests: Requests | undefined;
   /** Undefined where no key is of KMS. */
   kms: KmsPlan | undefined;
+  /** Undefined for a directory. */
+  atRest: AtRest | undefined;
   speeds: Speeds;
   time: Estimate;
   /** Undefined for a directory, and for a storage class without a price. */
@@ -65,8 +68,6 @@ export interface KmsPlan extends KmsUse {
   calls: number;
   callsWithReuse: number;
   callsWithoutReuse: number;
-  /** S3's own calls for encryption at rest, at least: they spend the same quota. */
-  callsOfS3: number;
 }
 
 /** Throws what a put of these files would throw of them, of sizes, format and memory, and of the bucket. */
@@ -88,22 +89,26 @@ export async function plan(
 
   const place = await tools.place(first === '' ? target : beneath(target, first));
   // As a put does before it sends anything, for what it throws.
-  headersFor({ request: { ...options, sse: encryptionAsked(options) }, place }, formatFor(options));
+  const asked = encryptionAsked(options);
+  headersFor({ request: { ...options, sse: asked }, place }, formatFor(options));
   const isRemote = place.store.copies !== undefined;
   const whole = tally.wholeObjects > 0 ? smallest.path : undefined;
   const speeds = await rehearse({ largest: largest.path, whole, place, options, tools });
   const use = options.seal === 'none' ? undefined : await kmsUse();
   const requests = isRemote ? tally.requests : undefined;
+  const atRest = requests && (await atRestOf({ place, asked, requests }, signal));
+  const callsOfS3 = atRest?.encryption ? atRest.kmsCalls : 0;
   const crew = largest.crew?.plan;
   const timeWith = (kmsCalls: number) =>
-    estimate({ ...tally, ...(requests ? turnsOf(requests) : { writes: 0, reads: 0 }), kmsCalls }, speeds, {
+    estimate({ ...tally, ...(requests ? turnsOf(requests) : { writes: 0, reads: 0 }), kmsCalls, callsOfS3 }, speeds, {
       threads: crew?.threadCount ?? 1,
       lanes: crew?.lanes.start ?? 1,
       isRemote,
       bytesPerSecond: slowest(bwlimit, request.bandwidth),
       kmsPerSecond: use?.ratePerSecond,
+      kmsQuota: use?.quota.perSecond,
     });
-  const kms = use && kmsPlanOf(use, tally, { seconds: timeWith(0).seconds, sse: options.sse });
+  const kms = use && kmsPlanOf(use, tally, timeWith(0).seconds);
   return {
     source,
     target,
@@ -115,22 +120,19 @@ export async function plan(
     maxMemory: tools.budget.maxMemory,
     requests,
     kms,
+    atRest,
     speeds,
     time: timeWith(kms?.calls ?? 0),
     cost:
       requests &&
       costOf(
-        { requests, kmsCalls: (kms?.calls ?? 0) + (kms?.callsOfS3 ?? 0), sealedBytes: tally.sealedBytes },
+        { requests, kmsCalls: (kms?.calls ?? 0) + callsOfS3, sealedBytes: tally.sealedBytes },
         { prices, storageClass: options.storageClass },
       ),
   };
 }
 
-function kmsPlanOf(
-  use: KmsUse,
-  { objects, dataKeys }: Tally,
-  { seconds, sse }: { seconds: number; sse: SealOptions['sse'] },
-): KmsPlan {
+function kmsPlanOf(use: KmsUse, { objects, dataKeys }: Tally, seconds: number): KmsPlan {
   const callsWithReuse = dataKeys.countWithin(seconds) * use.callsPerDataKey;
   const callsWithoutReuse = objects * use.callsPerDataKey;
   return {
@@ -138,7 +140,6 @@ function kmsPlanOf(
     calls: use.reusesKeys ? callsWithReuse : callsWithoutReuse,
     callsWithReuse,
     callsWithoutReuse,
-    callsOfS3: sse && asksKmsForEach(sse) ? objects : 0,
   };
 }
 

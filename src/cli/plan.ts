@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Plan } from '../index.ts';
 import { KMS_QUOTA } from '../limits/quotas.ts';
+import { encryptionText } from '../stores/encryption.ts';
 import { formatDuration, formatRate, formatSize } from '../units.ts';
 import { type SseFlags, sseOptions } from './encryption.ts';
 import { byteRate, path } from './flag-values.ts';
@@ -33,9 +34,10 @@ Examples:
   $ sealift plan /srv/photos s3://backups/photos/ --kms-key alias/backups --storage-class GLACIER_IR --bandwidth 100MB/s
   $ sealift plan db.tar s3://backups/db.tar --kms-key alias/backups --json | jq .time.seconds
 
-Nothing is sealed or sent. It reads some of SOURCE, asks S3 for HEAD of DEST and Service Quotas for the KMS quota, and
-measures this machine for two seconds. Objects, parts, requests and KMS calls are exact where nothing fails and none of the
-objects is there yet; the time is an estimate, for one object after the other; the cost is of list prices, or of --prices.`;
+Nothing is sealed or sent. It reads some of SOURCE, asks S3 for HEAD of DEST and the bucket's default encryption, Service
+Quotas for the KMS quota, and measures this machine for two seconds. Objects, parts, requests and KMS calls are exact where
+nothing fails and none of the objects is there yet; the time is an estimate, for one object after the other;
+the cost is of list prices, or of --prices.`;
 
 export function addPlan(program: Command, output: Output): void {
   const command = program
@@ -79,6 +81,7 @@ function planText(plan: Plan): string {
     ['memory', memoryText(plan)],
     ...(requests ? [['requests', requestsText(requests)] as const] : []),
     ...kmsRows(plan),
+    ...atRestRows(plan),
     ['time', timeText(plan)],
     ...costRows(plan),
   ]);
@@ -107,17 +110,40 @@ function requestsText(requests: NonNullable<Plan['requests']>): string {
 
 function kmsRows({ kms }: Plan): (readonly [string, string])[] {
   if (!kms) return [];
-  const { calls, callsWithReuse, callsWithoutReuse, callsOfS3, ratePerSecond, quota } = kms;
+  const { calls, callsWithReuse, callsWithoutReuse, ratePerSecond, quota } = kms;
   const percent = (100 * ratePerSecond) / quota.perSecond;
   const advice = percent > 100 ? ', so KMS will throttle: give --kms-share auto' : '';
   const more = `aws service-quotas request-service-quota-increase --region ${quota.region} --service-code ${KMS_QUOTA.ServiceCode} --quota-code ${KMS_QUOTA.QuotaCode} --desired-value ${2 * quota.perSecond}`;
-  const s3 = `${callsOfS3} more by S3 itself, at least, out of the same quota; --bucket-key spares most of them`;
   return [
     ['KMS calls', `${calls} (${callsWithReuse} with data keys reused, ${callsWithoutReuse} without)`],
-    ...(callsOfS3 > 0 ? [['', s3] as const] : []),
     ['KMS rate', `${ratePerSecond} a second at most: ${percent.toFixed(1)} % of the quota${advice}`],
     ['KMS quota', `${quota.perSecond} a second in ${quota.region}, ${quotaSource(quota)}`],
     ['for more', more],
+  ];
+}
+
+function atRestRows({ atRest, target }: Plan): (readonly [string, string])[] {
+  if (!atRest) return [];
+  const { encryption, by, unknown, kmsCalls } = atRest;
+  const bucket = /^s3:\/\/[^/]*/.exec(target)?.[0];
+  const doctor = by === 'bucket' ? `, \`sealift doctor ${bucket} --fix\` for all that come` : '';
+  const advice = `with --bucket-key 1 call does for most of these objects${doctor}`;
+  const calls = `${counted(kmsCalls, 'call')} of KMS by S3 itself, out of the same quota`;
+  if (!encryption) {
+    return [
+      ['at rest', `as the bucket has it, which is not known: ${unknown}`],
+      ['', `with SSE-KMS and no bucket key: ${calls}; ${advice}`],
+    ];
+  }
+  const { algorithm, bucketKey } = encryption;
+  const whose =
+    by === 'bucket' ? ", the bucket's default" : unknown ? `, as asked; the bucket's default: ${unknown}` : '';
+  const text = encryptionText(encryption) + whose;
+  if (kmsCalls === 0) return [['at rest', text]];
+  const why = algorithm === 'aws:kms' ? advice : 'but DSSE-KMS has no bucket key';
+  return [
+    ['at rest', text],
+    ['', bucketKey ? `${calls}, now and then, for the bucket's key` : `${calls}: not advisable, ${why}`],
   ];
 }
 

@@ -1,5 +1,5 @@
 /** Uploads in progress: whose they are, how old, and how many bytes they keep. */
-import { isDenied, SealiftError } from '../errors.ts';
+import { isRefused, SealiftError } from '../errors.ts';
 import { listUploads } from '../ledger/jobs.ts';
 import type { OpenUpload, S3Bucket } from '../stores/s3-bucket.ts';
 import { shellWord } from '../stores/s3-errors.ts';
@@ -96,7 +96,7 @@ async function sizeOf(
     const { code } = SealiftError.from(error);
     if (code === 'upload-lost') return undefined;
     // An upload with SSE-C tells its parts to who has the key.
-    if (isDenied(error) || code === 'store-error') return null;
+    if (isRefused(error)) return null;
     throw error;
   }
 }

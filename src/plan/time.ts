@@ -25,6 +25,8 @@ export interface Work {
   writes: number;
   reads: number;
   kmsCalls: number;
+  /** Those that S3 makes of KMS itself. */
+  callsOfS3: number;
 }
 
 export interface Means {
@@ -35,6 +37,8 @@ export interface Means {
   isRemote: boolean;
   bytesPerSecond: number | undefined;
   kmsPerSecond: number | undefined;
+  /** What KMS grants the account a second, which S3's own calls come out of too. */
+  kmsQuota: number | undefined;
 }
 
 /** What can hold a job up. */
@@ -61,23 +65,28 @@ export const PREFIX_WRITES_PER_SECOND = 3_500;
 export const PREFIX_READS_PER_SECOND = 5_500;
 
 export function estimate(work: Work, speeds: Speeds, means: Means): Estimate {
-  const { objects, wholeObjects, parts, plainBytes, sealedBytes, writes, reads, kmsCalls } = work;
+  const { objects, wholeObjects, parts, plainBytes, sealedBytes, writes, reads, kmsCalls, callsOfS3 } = work;
   const { sealSecondsPerByte, readBytesPerSecond, secondsPerObject, roundTripSeconds } = speeds;
-  const { threads, lanes, isRemote, bytesPerSecond, kmsPerSecond } = means;
+  const { threads, lanes, isRemote, bytesPerSecond, kmsPerSecond, kmsQuota } = means;
   const cpuFactor = isRemote ? REMOTE_CPU_FACTOR : LOCAL_CPU_FACTOR;
   const uploads = objects - wholeObjects;
   const rounds = wholeObjects * WHOLE_ROUND_TRIPS + uploads * UPLOAD_ROUND_TRIPS;
   const each = {
     cpu: (plainBytes * sealSecondsPerByte * cpuFactor) / (1 + NEXT_CORE_GAIN * (threads - 1)),
     disk: (isRemote ? plainBytes : plainBytes + sealedBytes) / readBytesPerSecond,
-    bandwidth: bytesPerSecond === undefined ? 0 : sealedBytes / bytesPerSecond,
+    bandwidth: timeFor(sealedBytes, bytesPerSecond),
     latency: ((parts - wholeObjects) * roundTripSeconds) / lanes,
     objects: objects * secondsPerObject + rounds * roundTripSeconds,
-    kms: kmsPerSecond === undefined ? 0 : kmsCalls / kmsPerSecond,
+    kms: Math.max(timeFor(kmsCalls, kmsPerSecond), timeFor(kmsCalls + callsOfS3, kmsQuota)),
     's3-rate': isRemote ? Math.max(writes / PREFIX_WRITES_PER_SECOND, reads / PREFIX_READS_PER_SECOND) : 0,
   };
   const flow = Math.max(each.cpu, each.disk, each.bandwidth, each.latency);
   const turns = Math.max(each.objects, each.kms, each['s3-rate']);
   const longestFirst = (Object.keys(each) as Limit[]).sort((one, other) => each[other] - each[one]);
   return { seconds: flow + turns, limitedBy: longestFirst[0]!, each };
+}
+
+/** Seconds; none at a rate that is not known. */
+function timeFor(count: number, perSecond = Number.POSITIVE_INFINITY): number {
+  return count / perSecond;
 }

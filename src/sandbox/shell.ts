@@ -135,7 +135,7 @@ export class Shell {
     const tlsVersion = tlsVersionOf(request.socket);
     const call = { operation, bucket, key, query, headers, secure, tlsVersion, origin, body: exchange.body };
     const answer = await runOperation(destination, call, s3);
-    record.kmsCalls = this.#kmsUse.count(operation, bucket, answer);
+    record.kmsCalls = this.#kmsUse.count(call, answer);
     if (fault?.kind === 'lose-answer') loseAnswer(response);
     return answer;
   }

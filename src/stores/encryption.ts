@@ -73,11 +73,6 @@ export function checkEncryption({ algorithm, keyId, context, bucketKey }: Server
   }
 }
 
-/** Whether S3 asks KMS about each object: what bucket keys are against. */
-export function asksKmsForEach({ algorithm, bucketKey }: ServerEncryption): boolean {
-  return KMS_ALGORITHMS.includes(algorithm) && !bucketKey;
-}
-
 /** The headers that ask for it: of PutObject, CopyObject and CreateMultipartUpload, and of no other call. */
 export function encryptionFields(asked: ServerEncryption | undefined) {
   if (asked === undefined) return {};

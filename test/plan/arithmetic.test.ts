@@ -47,6 +47,7 @@ describe('time', () => {
     writes: 102,
     reads: 4,
     kmsCalls: 1,
+    callsOfS3: 0,
   };
   const speeds: Speeds = {
     sealSecondsPerByte: 0.5 / GiB,
@@ -60,6 +61,7 @@ describe('time', () => {
     isRemote: true,
     bytesPerSecond: undefined,
     kmsPerSecond: 100,
+    kmsQuota: 500,
   };
   const small = { objects: 1000, wholeObjects: 1000, parts: 1000, plainBytes: 1000, writes: 1000, reads: 2000 };
 
@@ -70,6 +72,7 @@ describe('time', () => {
     ['latency', {}, { roundTripSeconds: 1 }, {}],
     ['objects', small, {}, {}],
     ['kms', { ...small, kmsCalls: 1_000_000 }, {}, {}],
+    ['kms', { ...small, callsOfS3: 1_000_000 }, {}, {}],
     ['s3-rate', { ...small, writes: 10 ** 6 }, {}, {}],
   ] as const)('%s is told where it is the narrowest', (limit, someWork, someSpeeds, someMeans) => {
     const { limitedBy, seconds, each } = estimate(

@@ -1,8 +1,18 @@
 /** A plan against what then happens, on the sandbox: parts, requests and KMS calls are the very same. */
 import { mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import {
+  DeleteBucketEncryptionCommand,
+  DeleteBucketPolicyCommand,
+  PutBucketEncryptionCommand,
+  PutBucketPolicyCommand,
+} from '@aws-sdk/client-s3';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { kmsKeyring } from '../../src/engine/keys.ts';
+import type { Place } from '../../src/job.ts';
+import { atRestOf } from '../../src/plan/at-rest.ts';
+import type { ServerEncryption } from '../../src/stores/encryption.ts';
+import { resolveStore } from '../../src/stores/open.ts';
 import { MiB } from '../../src/units.ts';
 import { BUCKET, openStage, PART_SIZE, type Plot, SIZE, type Stage } from '../support/stage.ts';
 
@@ -13,7 +23,7 @@ let plot: Plot;
 let folder: string;
 
 beforeAll(async () => {
-  stage = await openStage({ kmsQuota: QUOTA });
+  stage = await openStage({ https: true, kmsQuota: QUOTA });
   plot = stage.plot('unused', 1);
   folder = join(stage.folder, 'objects');
   mkdirSync(join(folder, 'deeper'), { recursive: true });
@@ -29,22 +39,23 @@ function engineWith(keyReuse: 'on' | 'off') {
 }
 
 /** Puts every file, one after the other, and tells how that went. */
-async function putAll(keyReuse: 'on' | 'off') {
+async function putAll(keyReuse: 'on' | 'off', prefix: string = keyReuse) {
   stage.requests.length = 0;
   await using engine = engineWith(keyReuse);
-  const sum = { parts: 0, kmsCalls: 0, requests: {} as Record<string, number> };
+  const sum = { parts: 0, kmsCalls: 0, callsOfS3: 0, requests: {} as Record<string, number> };
   const names = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   for (const { parentPath, name } of names) {
     const source = join(parentPath, name);
     const { parts, kmsCalls } = await engine.put({
       source,
-      target: `s3://${BUCKET}/${keyReuse}/${name}`,
+      target: `s3://${BUCKET}/${prefix}/${name}`,
       partSize: PART_SIZE,
     });
     sum.parts += parts;
     sum.kmsCalls += kmsCalls;
   }
-  for (const { operation } of stage.requests.filter(({ service }) => service === 's3')) {
+  for (const { operation, kmsCalls } of stage.requests.filter(({ service }) => service === 's3')) {
+    sum.callsOfS3 += kmsCalls;
     sum.requests[operation] = (sum.requests[operation] ?? 0) + 1;
   }
   return sum;
@@ -53,7 +64,9 @@ async function putAll(keyReuse: 'on' | 'off') {
 test('a plan of a directory is what then happens', async () => {
   await using engine = engineWith('on');
   const plan = await engine.plan({ source: folder, target: `s3://${BUCKET}/on/`, partSize: PART_SIZE });
-  expect(stage.requests.filter(({ operation }) => !/^Head|^GetServiceQuota$/.test(operation))).toEqual([]);
+  expect(
+    stage.requests.filter(({ operation }) => !/^Head|^GetServiceQuota$|^GetBucketEncryption$/.test(operation)),
+  ).toEqual([]);
 
   const reused = await putAll('on');
   expect(plan).toMatchObject({ objects: SMALL_COUNT + 1, parts: reused.parts, requests: reused.requests });
@@ -66,6 +79,64 @@ test('a plan of a directory is what then happens', async () => {
   expect(plan.largest).toMatchObject({ plainBytes: SIZE, parts: 3, partSize: PART_SIZE });
   expect(plan.plainBytes).toBe(SIZE + (SMALL_COUNT * (SMALL_COUNT - 1)) / 2);
   expect(readdirSync(plot.stateDir).filter((name) => name.startsWith('plan-'))).toEqual([]);
+});
+
+describe('encryption at rest', () => {
+  async function setDefault(BucketKeyEnabled: boolean): Promise<void> {
+    const byDefault = { SSEAlgorithm: 'aws:kms', KMSMasterKeyID: stage.sandbox.kmsKeyId } as const;
+    const Rules = [{ ApplyServerSideEncryptionByDefault: byDefault, BucketKeyEnabled }];
+    const input = { Bucket: BUCKET, ServerSideEncryptionConfiguration: { Rules } };
+    await stage.s3.send(new PutBucketEncryptionCommand(input));
+  }
+  afterAll(() => stage.s3.send(new DeleteBucketEncryptionCommand({ Bucket: BUCKET })));
+
+  test("without a key of the bucket takes S3's own calls of KMS, as planned", async () => {
+    await setDefault(false);
+    await using engine = engineWith('on');
+    const { atRest, time } = await engine.plan({ source: folder, target: `s3://${BUCKET}/kms/`, partSize: PART_SIZE });
+    const { callsOfS3 } = await putAll('on', 'kms');
+    expect(callsOfS3).toBeGreaterThan(SMALL_COUNT);
+    expect(atRest).toMatchObject({ by: 'bucket', encryption: { algorithm: 'aws:kms' }, kmsCalls: callsOfS3 });
+    expect(time.each.kms).toBeGreaterThan(callsOfS3 / QUOTA);
+  });
+
+  /** Of two objects, one of which goes up in four parts. */
+  const requests = {
+    HeadBucket: 1,
+    HeadObject: 5,
+    PutObject: 1,
+    CreateMultipartUpload: 1,
+    UploadPart: 4,
+    CompleteMultipartUpload: 1,
+  };
+  async function atRest(asked?: ServerEncryption) {
+    const { settings, credentials } = await resolveStore({ bucket: BUCKET, key: '' }, {});
+    const place = { settings, credentials } as Place;
+    return await atRestOf({ place, asked, requests }, undefined);
+  }
+
+  test.each<[what: string, bucketKey: boolean, asked: ServerEncryption | undefined, kmsCalls: number]>([
+    ['a key', true, undefined, 1],
+    ['a key, for a request that says nothing of it', true, { algorithm: 'aws:kms' }, 1],
+    ['a key that a request declines', true, { algorithm: 'aws:kms', bucketKey: false }, 9],
+    ['a key that DSSE-KMS has no use for', true, { algorithm: 'aws:kms:dsse' }, 9],
+    ['a key that SSE-S3 has no use for', true, { algorithm: 'AES256' }, 0],
+    ['none, and a request that asks for one', false, { algorithm: 'aws:kms', bucketKey: true }, 1],
+    ['none', false, { algorithm: 'aws:kms' }, 9],
+  ])('of a bucket with %s', async (_what, bucketKey, asked, kmsCalls) => {
+    await setDefault(bucketKey);
+    expect(await atRest(asked)).toMatchObject({ by: asked ? 'request' : 'bucket', kmsCalls });
+  });
+
+  test('that may not be looked at is told, with what it might come to', async () => {
+    const deny = { Effect: 'Deny', Principal: '*', Action: 's3:GetEncryptionConfiguration' };
+    const Policy = JSON.stringify({ Statement: [{ ...deny, Resource: `arn:aws:s3:::${BUCKET}` }] });
+    await stage.s3.send(new PutBucketPolicyCommand({ Bucket: BUCKET, Policy }));
+    const told = await atRest();
+    await stage.s3.send(new DeleteBucketPolicyCommand({ Bucket: BUCKET }));
+    expect(told).toMatchObject({ encryption: undefined, unknown: expect.stringMatching(/GetBucketEncryption/) });
+    expect(told.kmsCalls).toBe(9);
+  });
 });
 
 test('a file that goes whole for the sake of its part size is planned too', async () => {

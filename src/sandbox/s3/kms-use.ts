@@ -2,7 +2,7 @@
  * What S3 itself asks KMS for, so that an object can be encrypted at rest and read again. Nothing is asked here; it is
  * counted, since it comes out of the account's KMS quota.
  */
-import type { Answer } from './call.ts';
+import type { Answer, Call } from './call.ts';
 
 const PREFIX = 'x-amz-server-side-encryption';
 
@@ -17,6 +17,11 @@ const NEED_A_KEY = new Set([
   'GetObject',
 ]);
 
+/** API_HeadObject.html: with checksum mode "you must have permission to use the kms:Decrypt action", for that is kept encrypted. */
+function needsKey({ operation, headers }: Call): boolean {
+  return NEED_A_KEY.has(operation) || (operation === 'HeadObject' && headers['x-amz-checksum-mode'] !== undefined);
+}
+
 export class KmsUse {
   /** Buckets that have a key of their own, by its KMS key. */
   readonly #bucketKeys = new Set<string>();
@@ -26,11 +31,11 @@ export class KmsUse {
    * AWS KMS every time a request is made against a KMS-encrypted object", but with a bucket key, which "is used for a
    * time-limited period": as long as there is a sandbox.
    */
-  count(operation: string, bucket: string, { headers = {} }: Answer): number {
+  count(call: Call, { headers = {} }: Answer): number {
     const isKms = String(headers[PREFIX] ?? '').startsWith('aws:kms');
-    if (!isKms || !NEED_A_KEY.has(operation)) return 0;
+    if (!isKms || !needsKey(call)) return 0;
     if (headers[`${PREFIX}-bucket-key-enabled`] !== 'true') return 1;
-    const bucketKey = JSON.stringify([bucket, headers[`${PREFIX}-aws-kms-key-id`]]);
+    const bucketKey = JSON.stringify([call.bucket, headers[`${PREFIX}-aws-kms-key-id`]]);
     if (this.#bucketKeys.has(bucketKey)) return 0;
     this.#bucketKeys.add(bucketKey);
     return 1;
