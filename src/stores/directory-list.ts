@@ -9,12 +9,18 @@ import type { ListedObject, ListedPrefix } from './store.ts';
 export async function* listDirectory(
   directory: string,
   prefix: string,
+  startAfter = '',
 ): AsyncGenerator<ListedObject | ListedPrefix, void> {
   const names = (await readdir(directory)).filter((name) => name.startsWith(prefix) && problemWith(name) === undefined);
-  names.sort((one, other) => Buffer.compare(Buffer.from(one), Buffer.from(other)));
+  names.sort(compareKeys);
   for (const name of names) {
+    if (compareKeys(name, startAfter) <= 0) continue;
     const stats = await unlessMissing(lstat(join(directory, name)));
     if (stats?.isDirectory()) yield { prefix: `${name}/` };
     else if (stats?.isFile()) yield { key: name, size: stats.size, lastModified: stats.mtime };
   }
+}
+
+function compareKeys(one: string, other: string): number {
+  return Buffer.compare(Buffer.from(one), Buffer.from(other));
 }

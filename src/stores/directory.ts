@@ -25,6 +25,7 @@ import type {
   KeptHeaders,
   ListedObject,
   ListedPrefix,
+  ListingOptions,
   ObjectHeaders,
   ObjectInfo,
   ObjectStream,
@@ -166,11 +167,11 @@ export class DirectoryStore implements Store {
     });
   }
 
-  async *list(prefix: string, options: CallOptions = {}): AsyncIterable<ListedObject | ListedPrefix> {
+  async *list(prefix: string, options: ListingOptions = {}): AsyncIterable<ListedObject | ListedPrefix> {
     // The directory itself is what is asked about, so an error names it and no object.
     const place = { directory: this.#directory, name: '', path: this.#directory, url: this.url(prefix) };
     try {
-      for await (const entry of listDirectory(this.#directory, prefix)) {
+      for await (const entry of listDirectory(this.#directory, prefix, options.startAfter)) {
         if (options.signal?.aborted) throw SealiftError.interrupted(options.signal, `List ${place.url}`);
         yield entry;
       }

@@ -13,6 +13,7 @@ import type {
   KeptHeaders,
   ListedObject,
   ListedPrefix,
+  ListingOptions,
   ObjectHeaders,
   ObjectInfo,
   ObjectStream,
@@ -81,10 +82,7 @@ export class LimitedStore implements Store {
     return this.#store.listParts(key, uploadId, options);
   }
 
-  list(
-    prefix: string,
-    options?: CallOptions & { recursive?: boolean | undefined },
-  ): AsyncIterable<ListedObject | ListedPrefix> {
+  list(prefix: string, options?: ListingOptions): AsyncIterable<ListedObject | ListedPrefix> {
     return this.#store.list(prefix, options);
   }
 

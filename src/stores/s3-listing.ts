@@ -6,11 +6,12 @@ import type {
   ListObjectsV2CommandOutput,
 } from '@aws-sdk/client-s3';
 import { decodeKey, isKey, required } from './s3-fields.ts';
-import type { ListedObject, ListedPrefix } from './store.ts';
+import type { ListedObject, ListedPrefix, ListingOptions } from './store.ts';
 
 /** `send` is asked for a page when the one before it has been read. */
 export async function* readListing(
-  { prefix, recursive = false }: { prefix: string; recursive?: boolean | undefined },
+  prefix: string,
+  { recursive = false, startAfter }: Pick<ListingOptions, 'recursive' | 'startAfter'>,
   send: (input: Omit<ListObjectsV2CommandInput, 'Bucket'>) => Promise<ListObjectsV2CommandOutput>,
 ): AsyncGenerator<ListedObject | ListedPrefix, void> {
   let token: string | undefined;
@@ -20,6 +21,7 @@ export async function* readListing(
       Delimiter: recursive ? undefined : '/',
       // XML cannot carry every character of a key, so keys come URL-encoded.
       EncodingType: 'url',
+      StartAfter: startAfter,
       ContinuationToken: token,
     });
     for (const { Prefix } of page.CommonPrefixes ?? []) yield { prefix: decodeKey(required(Prefix, 'Prefix')) };

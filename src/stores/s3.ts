@@ -44,6 +44,7 @@ import type {
   CompletedUpload,
   Copies,
   KeptHeaders,
+  ListingOptions,
   ObjectHeaders,
   ObjectInfo,
   ObjectStream,
@@ -238,9 +239,9 @@ export class S3Store implements Store {
     return openS3Stream(answer, { ...options, range, url: this.url(key) });
   }
 
-  list(prefix: string, options: CallOptions & { recursive?: boolean | undefined } = {}) {
+  list(prefix: string, options: ListingOptions = {}) {
     const { Bucket, ExpectedBucketOwner } = this.#calls.object('');
-    return readListing({ prefix, recursive: options.recursive }, (page) => {
+    return readListing(prefix, options, (page) => {
       const command = new ListObjectsV2Command({ Bucket, ExpectedBucketOwner, ...page });
       return this.#calls.send('ListObjectsV2', prefix, options, command);
     });

@@ -131,6 +131,14 @@ export interface ReadOptions extends CallOptions {
   sliceSize?: number | undefined;
 }
 
+/** What is listed. */
+export interface ListingOptions extends CallOptions {
+  /** Also what lies behind further slashes. A directory knows no others. */
+  recursive?: boolean | undefined;
+  /** Only keys behind this one, in the order of keys. */
+  startAfter?: string | undefined;
+}
+
 export interface ObjectStream extends AsyncIterable<Uint8Array> {
   /** First and last byte served, and the whole object's size. */
   readonly objectSize: number;
@@ -253,12 +261,9 @@ export interface Store {
 
   /**
    * Objects whose keys begin with `prefix`, in the order of their keys, fetched page by page as they are asked for. Keys
-   * with a slash behind `prefix` are told as their common beginning, unless `recursive`; a directory knows no others.
+   * with a slash behind `prefix` are told as their common beginning, unless `recursive`.
    */
-  list(
-    prefix: string,
-    options?: CallOptions & { recursive?: boolean | undefined },
-  ): AsyncIterable<ListedObject | ListedPrefix>;
+  list(prefix: string, options?: ListingOptions): AsyncIterable<ListedObject | ListedPrefix>;
 
   /** Lets sockets go. */
   close(): void;

@@ -429,6 +429,14 @@ export function storeContract(
         expect(await collect(store.list('no such thing'))).toEqual([]);
       });
 
+      it('goes on behind a key, which need not be there', async () => {
+        const behind = async (startAfter: string) =>
+          (await collect(store.list(prefix, { startAfter }))).flatMap((entry) => ('key' in entry ? [entry.key] : []));
+        expect(await behind(keys[1]!)).toEqual(keys.slice(2));
+        expect(await behind(`${prefix}a`)).toEqual(keys.slice(3));
+        expect(await behind(keys.at(-1)!)).toEqual([]);
+      });
+
       it('tells what lies behind a slash once, or each of it', async () => {
         if (under.flat) return;
         const prefixes = (await collect(store.list(prefix))).filter((entry) => 'prefix' in entry);

@@ -8,7 +8,7 @@ type Page = Partial<ListObjectsV2CommandOutput>;
 
 function listing(pages: Record<string, Page>, options = {}) {
   const asked: object[] = [];
-  const entries = readListing({ prefix: 'a', ...options }, async (input) => {
+  const entries = readListing('a', options, async (input) => {
     asked.push(input);
     return { $metadata: {}, ...pages[input.ContinuationToken ?? 'first'] };
   });
