@@ -48,6 +48,8 @@ export const CODES = {
   'source-not-found': failed,
   'source-unreadable': failed,
   'source-not-a-file': failed,
+  'bad-name': failed,
+  'bad-manifest': failed,
   'source-changed': failed,
   'source-failed': failed,
   'pipe-interrupted': failed,

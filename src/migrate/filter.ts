@@ -5,6 +5,7 @@
  */
 import { SealiftError } from '../errors.ts';
 import { type Glob, parseGlob } from './glob.ts';
+import type { SourceObject } from './source.ts';
 
 /** Plain JSON, so that a job takes the same objects whenever it goes on. */
 export interface FilterRequest {
@@ -45,12 +46,14 @@ export class Filter {
     return this.#rules.find((rule) => rule.matches(name))?.takes ?? true;
   }
 
-  /** By size and time. `writtenMs` may be missing where times do not decide. */
-  takes({ size, writtenMs = Number.NaN }: { size: number; writtenMs?: number | undefined }): boolean {
+  /** By size and time, of which nothing is known where an object is refused: that is told in any case. */
+  takes({ size, mtimeNs, lastModified, refusal }: Omit<SourceObject, 'name'>): boolean {
     const { minSize = 0, maxSize = Number.POSITIVE_INFINITY, writtenSince, writtenUntil } = this.#request;
+    if (refusal) return true;
     if (size < minSize || size > maxSize) return false;
-    if (writtenSince !== undefined && !(writtenMs >= writtenSince)) return false;
-    return writtenUntil === undefined || writtenMs <= writtenUntil;
+    const writtenMs = mtimeNs === undefined ? lastModified?.getTime() : Number(BigInt(mtimeNs) / 1_000_000n);
+    if (writtenMs === undefined) return !this.needsTimes;
+    return writtenMs >= (writtenSince ?? writtenMs) && writtenMs <= (writtenUntil ?? writtenMs);
   }
 
   /** Whether anything in a folder may be taken. It is named with a slash at its end. */

@@ -121,10 +121,14 @@ describe("rclone's examples of rules", () => {
 
 test('sizes and times belong to what is taken, both ends of them', () => {
   const filter = new Filter({ minSize: 10, maxSize: 20, writtenSince: 1000, writtenUntil: 2000 });
-  const taken = (size: number, writtenMs?: number) => filter.takes({ size, writtenMs });
+  const taken = (size: number, ms?: number) =>
+    filter.takes({ size, lastModified: ms === undefined ? undefined : new Date(ms) });
   expect([9, 10, 20, 21].map((size) => taken(size, 1500))).toEqual([false, true, true, false]);
   expect([999, 1000, 2000, 2001, undefined].map((ms) => taken(15, ms))).toEqual([false, true, true, false, false]);
+  expect(filter.takes({ size: 15, mtimeNs: '999999999' })).toBe(false);
+  expect(filter.takes({ size: 15, mtimeNs: '1000000001' })).toBe(true);
   expect(new Filter({ minSize: 1 }).takes({ size: 1 })).toBe(true);
+  expect(filter.takes({ size: 0, refusal: { code: 'bad-name', message: '' } })).toBe(true);
 });
 
 describe('folders', () => {
