@@ -9,6 +9,7 @@ import { type ReadableStream, TransformStream } from 'node:stream/web';
 import { type Diagnosis, type DoctorRequest, doctor } from './doctor.ts';
 import type { Engine, EngineOptions, ResealRequest, RewrapRequest } from './engine/api.ts';
 import { EngineKeys } from './engine/keys.ts';
+import { Once } from './engine/once.ts';
 import { SealiftError } from './errors.ts';
 import { type GetRequest, get, type OpenRequest } from './get.ts';
 import { type Inspection, type InspectOptions, inspect } from './inspect.ts';
@@ -31,6 +32,7 @@ import { reseal } from './reseal.ts';
 import { rewrap } from './rewrap.ts';
 import { type ObjectUrl, parseBucketUrl, parseObjectUrl } from './stores/object-url.ts';
 import { openStore, resolveStore } from './stores/open.ts';
+import type { Store } from './stores/store.ts';
 import { type VerifyRequest, verify } from './verify.ts';
 
 export type { Engine, EngineOptions };
@@ -56,7 +58,7 @@ class Workshop implements Engine {
   readonly #options: EngineOptions;
   readonly #limit: SharedBandwidth | undefined;
   readonly #keys: EngineKeys;
-  readonly #places = new Map<string, Promise<Omit<Place, 'url' | 'key'>>>();
+  readonly #places = new Map<string, Once<Omit<Place, 'url' | 'key'>>>();
   readonly #tools: Tools;
   #threads: Threads | undefined;
   #hashThread: HashThread | undefined;
@@ -123,8 +125,8 @@ class Workshop implements Engine {
   }
 
   plan(request: PlanRequest): Promise<Plan> {
-    const means = { bwlimit: this.#options.bwlimit, kmsUse: () => this.#keys.kmsUse() };
-    return this.#coded(() => plan({ ...request, source: resolve(request.source) }, this.#tools, means));
+    const means = { bwlimit: this.#options.bwlimit, kmsUse: () => this.#keys.kmsUse(), storeOf: this.#storeOf };
+    return this.#coded(() => plan(request, this.#tools, means));
   }
 
   inspect(source: GetRequest['source'], options: InspectOptions = {}): Promise<Inspection> {
@@ -134,7 +136,7 @@ class Workshop implements Engine {
   async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<Listing, void> {
     try {
       this.#requireOpen();
-      yield* list(prefix, async (place) => (await this.#shared(place)).store, options);
+      yield* list(prefix, this.#storeOf, options);
     } catch (error) {
       throw SealiftError.from(error);
     }
@@ -167,7 +169,7 @@ class Workshop implements Engine {
     this.#isClosed = true;
     // Keys are zeroed whatever becomes of the threads.
     await Promise.allSettled([this.#threads?.close(), this.#hashThread?.close(), this.#keys.close()]);
-    for (const place of this.#places.values()) (await place.catch(() => undefined))?.store.close();
+    for (const place of this.#places.values()) (await place.ifMade())?.store.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -229,18 +231,15 @@ class Workshop implements Engine {
     return { url: store.url(key), key, store, settings, credentials };
   }
 
+  readonly #storeOf = async (object: ObjectUrl): Promise<Store> => (await this.#shared(object)).store;
+
   /** What all objects of a bucket or a directory share. */
   #shared(object: ObjectUrl): Promise<Omit<Place, 'url' | 'key'>> {
     // A directory's path begins with a slash or a drive, as no bucket's name does.
     const holder = 'bucket' in object ? object.bucket : object.directory;
-    let shared = this.#places.get(holder);
-    if (!shared) {
-      shared = this.#openStore(object);
-      this.#places.set(holder, shared);
-      // What failed once may succeed when it is asked for again.
-      shared.catch(() => this.#places.delete(holder));
-    }
-    return shared;
+    const shared = this.#places.get(holder) ?? new Once();
+    this.#places.set(holder, shared);
+    return shared.get(() => this.#openStore(object));
   }
 
   async #openStore(object: ObjectUrl): Promise<Omit<Place, 'url' | 'key'>> {

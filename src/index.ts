@@ -43,7 +43,7 @@ export type { Retry } from './network.ts';
 export type { ProfileOptions, Stage, StageSeconds } from './parts/stopwatch.ts';
 export type { AtRest } from './plan/at-rest.ts';
 export { type Cost, PRICES, type PriceTable, readPrices } from './plan/prices.ts';
-export type { LargestObject, Requests } from './plan/tally.ts';
+export type { LargestObject, Reading, Requests } from './plan/tally.ts';
 export type { Estimate, Limit, Speeds } from './plan/time.ts';
 export type { KmsPlan, KmsUse, Plan, PlanRequest } from './plan.ts';
 export type { SealOptions } from './put/attempt.ts';

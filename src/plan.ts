@@ -1,26 +1,32 @@
 /**
- * `plan`: what putting a file, or every file of a directory, will need, before anything of it happens. Parts, requests and
+ * `plan`: what putting a file, every file of a directory or every object of a bucket will need, before anything of it happens. Parts, requests and
  * KMS calls are counted by the code that a put itself cuts by, and so exact; time is an estimate from what was measured
  * here (plan/rehearsal.ts); cost follows from a table of prices.
  */
+import { resolve } from 'node:path';
 import { SealiftError } from './errors.ts';
 import type { RunOptions, Tools } from './job.ts';
 import type { KmsQuota } from './limits/service-quotas.ts';
 import { type AtRest, atRestOf } from './plan/at-rest.ts';
 import { type Cost, costOf, PRICES, type PriceTable } from './plan/prices.ts';
 import { rehearse } from './plan/rehearsal.ts';
-import { objectsUnder } from './plan/sources.ts';
-import { type LargestObject, type Requests, Tally, turnsOf } from './plan/tally.ts';
+import { isInBucket, objectsUnder } from './plan/sources.ts';
+import { type LargestObject, type Reading, type Requests, Tally, turnsOf } from './plan/tally.ts';
 import { type Estimate, estimate, type Speeds } from './plan/time.ts';
 import { headersFor, type SealOptions } from './put/attempt.ts';
 import { formatFor } from './put/format.ts';
 import { encryptionAsked } from './stores/encryption.ts';
+import type { ObjectUrl } from './stores/object-url.ts';
+import type { Store } from './stores/store.ts';
 
 /** What is to be put where. */
 export interface PlanRequest extends SealOptions, Pick<RunOptions, 'signal'> {
-  /** A file's path, or a directory's: every file under it is an object. */
+  /**
+   * A file's path; or a directory's: every file under it is an object; or `s3://bucket/prefix`: so is every object whose
+   * key begins so, as it is, fetched from there.
+   */
   source: string;
-  /** `s3://bucket/key` or `file:///path`; of a directory what the objects' names begin with. */
+  /** `s3://bucket/key` or `file:///path`; of several what the objects' names begin with. */
   target: string;
   /** Bytes a second of the line, where it is known. */
   bandwidth?: number | undefined;
@@ -53,6 +59,8 @@ export interface Plan {
   maxMemory: number;
   /** To S3, where none of the objects is there yet and nothing fails. Undefined for a directory. */
   requests: Requests | undefined;
+  /** What takes the objects out of their bucket. Undefined of files. */
+  reading: Reading | undefined;
   /** Undefined where no key is of KMS. */
   kms: KmsPlan | undefined;
   /** Undefined for a directory. */
@@ -70,16 +78,20 @@ export interface KmsPlan extends KmsUse {
   callsWithoutReuse: number;
 }
 
+/** What a plan is told by its engine. */
+export interface PlanMeans {
+  bwlimit: number | undefined;
+  kmsUse: () => Promise<KmsUse | undefined>;
+  storeOf: (url: ObjectUrl) => Promise<Store>;
+}
+
 /** Throws what a put of these files would throw of them, of sizes, format and memory, and of the bucket. */
-export async function plan(
-  request: PlanRequest,
-  tools: Tools,
-  { bwlimit, kmsUse }: { bwlimit: number | undefined; kmsUse: () => Promise<KmsUse | undefined> },
-): Promise<Plan> {
-  const { source, target, prices = PRICES, signal, ...options } = request;
+export async function plan(request: PlanRequest, tools: Tools, { bwlimit, kmsUse, storeOf }: PlanMeans): Promise<Plan> {
+  const { target, prices = PRICES, signal, ...options } = request;
+  const source = isInBucket(request.source) ? request.source : resolve(request.source);
   const tally = new Tally(options, tools);
   let first: string | undefined;
-  for await (const object of objectsUnder(source)) {
+  for await (const object of objectsUnder(source, { storeOf, signal })) {
     if (signal?.aborted) throw SealiftError.interrupted(signal, 'plan');
     first ??= object.name;
     tally.add(object);
@@ -92,8 +104,9 @@ export async function plan(
   const asked = encryptionAsked(options);
   headersFor({ request: { ...options, sse: asked }, place }, formatFor(options));
   const isRemote = place.store.copies !== undefined;
-  const whole = tally.wholeObjects > 0 ? smallest.path : undefined;
-  const speeds = await rehearse({ largest: largest.path, whole, place, options, tools });
+  const whole = tally.wholeObjects > 0 ? smallest : undefined;
+  const { reading } = tally;
+  const speeds = await rehearse({ largest, whole, areFiles: !reading, place, options, tools });
   const use = options.seal === 'none' ? undefined : await kmsUse();
   const requests = isRemote ? tally.requests : undefined;
   const atRest = requests && (await atRestOf({ place, asked, requests }, signal));
@@ -104,6 +117,7 @@ export async function plan(
       threads: crew?.threadCount ?? 1,
       lanes: crew?.lanes.start ?? 1,
       isRemote,
+      comesFromBucket: reading !== undefined,
       bytesPerSecond: slowest(bwlimit, request.bandwidth),
       kmsPerSecond: use?.ratePerSecond,
       kmsQuota: use?.quota.perSecond,
@@ -119,6 +133,7 @@ export async function plan(
     largest,
     maxMemory: tools.budget.maxMemory,
     requests,
+    reading,
     kms,
     atRest,
     speeds,
@@ -126,7 +141,7 @@ export async function plan(
     cost:
       requests &&
       costOf(
-        { requests, kmsCalls: (kms?.calls ?? 0) + callsOfS3, sealedBytes: tally.sealedBytes },
+        { requests, reading, kmsCalls: (kms?.calls ?? 0) + callsOfS3, sealedBytes: tally.sealedBytes },
         { prices, storageClass: options.storageClass },
       ),
   };
@@ -155,7 +170,10 @@ function beneath(target: string, name: string): string {
 }
 
 function nothingThere(source: string): SealiftError {
-  return new SealiftError('source-not-found', `There is no file under ${source}`, {
-    hint: 'Links are not followed. Name a directory that holds files.',
+  const isBucket = isInBucket(source);
+  return new SealiftError('source-not-found', `There is no ${isBucket ? 'object' : 'file'} under ${source}`, {
+    hint: isBucket
+      ? 'Check the prefix: keys begin so, letter by letter.'
+      : 'Links are not followed. Name a directory that holds files.',
   });
 }

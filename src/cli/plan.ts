@@ -32,19 +32,22 @@ const EXAMPLES = `
 Examples:
   $ sealift plan db.tar s3://backups/2026/db.tar --kms-key alias/backups
   $ sealift plan /srv/photos s3://backups/photos/ --kms-key alias/backups --storage-class GLACIER_IR --bandwidth 100MB/s
+  $ sealift plan s3://photos/2026/ s3://backups/photos/ --kms-key alias/backups --sse kms --bucket-key
   $ sealift plan db.tar s3://backups/db.tar --kms-key alias/backups --json | jq .time.seconds
 
-Nothing is sealed or sent. It reads some of SOURCE, asks S3 for HEAD of DEST and the bucket's default encryption, Service
-Quotas for the KMS quota, and measures this machine for two seconds. Objects, parts, requests and KMS calls are exact where
-nothing fails and none of the objects is there yet; the time is an estimate, for one object after the other;
-the cost is of list prices, or of --prices.`;
+Nothing is sealed or sent. It reads some of SOURCE, or lists it where it is a bucket's and reads none of it; asks S3 for HEAD of
+DEST and the bucket's default encryption, Service Quotas for the KMS quota; and measures this machine for two seconds. Objects,
+parts, requests and KMS calls are exact where nothing fails and none of the objects is there yet; the time is an estimate, for one
+object after the other; the cost is of list prices, or of --prices.`;
 
 export function addPlan(program: Command, output: Output): void {
   const command = program
     .command('plan')
     .summary('what a put will need: parts, requests, KMS calls, time, cost')
-    .description('Tells what putting a file, or every file under a directory, will need. Touches nothing.')
-    .argument('<source>', 'a file or a directory')
+    .description(
+      'Tells what putting a file, every file of a directory or every object of a bucket will need. Touches nothing.',
+    )
+    .argument('<source>', 'a file, a directory, or s3://bucket/prefix')
     .argument('<dest>', 's3://bucket/key, s3://bucket/prefix/ or file:///path')
     .addHelpText('after', EXAMPLES)
     .optionsGroup('Plan:')
@@ -57,7 +60,8 @@ export function addPlan(program: Command, output: Output): void {
     const flags = flagsOf<PlanFlags>(command);
     const { readPrices } = await import('../index.ts');
     const prices = flags.prices === undefined ? undefined : await readPrices(flags.prices);
-    const target = isDirectory(source) ? dest : objectFor(source, dest);
+    const isMany = source.startsWith('s3://') || isDirectory(source);
+    const target = isMany ? dest : objectFor(source, dest);
     await using engine = await openEngine(flags, sealUseOf(flags));
     const signal = stopOnSignals(output);
     const { bandwidth } = flags;
@@ -80,6 +84,7 @@ function planText(plan: Plan): string {
     ['part size', partSizeText(plan)],
     ['memory', memoryText(plan)],
     ...(requests ? [['requests', requestsText(requests)] as const] : []),
+    ...readingRows(plan),
     ...kmsRows(plan),
     ...atRestRows(plan),
     ['time', timeText(plan)],
@@ -106,6 +111,12 @@ function requestsText(requests: NonNullable<Plan['requests']>): string {
   const all = Object.values(requests).reduce((sum, count) => sum + count, 0);
   const named = Object.entries(requests).filter(([, count]) => count > 0);
   return `${all} to S3: ${named.map(([name, count]) => `${count} ${name}`).join(', ')}`;
+}
+
+function readingRows({ reading }: Plan): (readonly [string, string])[] {
+  if (!reading) return [];
+  const { ListObjectsV2, GetObject } = reading.requests;
+  return [['reading', `${formatSize(reading.bytes)} by ${ListObjectsV2} ListObjectsV2, ${GetObject} GetObject`]];
 }
 
 function kmsRows({ kms }: Plan): (readonly [string, string])[] {
@@ -140,10 +151,10 @@ function atRestRows({ atRest, target }: Plan): (readonly [string, string])[] {
     by === 'bucket' ? ", the bucket's default" : unknown ? `, as asked; the bucket's default: ${unknown}` : '';
   const text = encryptionText(encryption) + whose;
   if (kmsCalls === 0) return [['at rest', text]];
-  const why = algorithm === 'aws:kms' ? advice : 'but DSSE-KMS has no bucket key';
+  const why = algorithm === 'aws:kms' ? `, for ${advice}` : ', but DSSE-KMS has no bucket key';
   return [
     ['at rest', text],
-    ['', bucketKey ? `${calls}, now and then, for the bucket's key` : `${calls}: not advisable, ${why}`],
+    ['', bucketKey ? `${calls}, now and then, for the bucket's key` : `${calls}: not advisable${why}`],
   ];
 }
 
@@ -172,8 +183,9 @@ function timeText({ time, plainBytes }: Plan): string {
 
 function costRows({ cost }: Plan): (readonly [string, string])[] {
   if (!cost) return [];
-  const { requests, kms, storagePerMonth, storageClass, region, asOf } = cost;
-  const once = `${dollars(requests)} for requests, ${dollars(kms)} for KMS`;
+  const { requests, kms, egress, storagePerMonth, storageClass, region, asOf } = cost;
+  const out = egress === undefined ? '' : `, ${dollars(egress)} for what leaves the bucket`;
+  const once = `${dollars(requests)} for requests, ${dollars(kms)} for KMS${out}`;
   return [
     ['cost', `${once}; ${dollars(storagePerMonth)} a month in ${storageClass}`],
     ['prices', `of ${region}, ${asOf}`],

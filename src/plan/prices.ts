@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { SealiftError } from '../errors.ts';
-import { type Requests, turnsOf } from './tally.ts';
+import { type Reading, type Requests, turnsOf } from './tally.ts';
 
 /** US dollars. */
 export interface PriceTable {
@@ -14,6 +14,11 @@ export interface PriceTable {
   storageClasses: Record<string, { writes: number; reads: number; month: number }>;
   /** Of 10,000 calls of KMS. */
   kmsCalls: number;
+  /**
+   * Of a GB that leaves a bucket which objects are read from. It depends on where they are read, and is nothing within a
+   * Region: without it none is told.
+   */
+  egress?: number | undefined;
 }
 
 /** List prices, from aws.amazon.com/s3/pricing and aws.amazon.com/kms/pricing. */
@@ -40,26 +45,46 @@ export interface Cost {
   /** US dollars, once. */
   requests: number;
   kms: number;
+  /** Of what is read from a bucket, where the table has a price for that. */
+  egress?: number | undefined;
   /** US dollars a month, as long as it is kept. */
   storagePerMonth: number;
 }
 
-/** Undefined where the table does not have the storage class. */
+interface Billed {
+  requests: Requests;
+  reading: Reading | undefined;
+  kmsCalls: number;
+  sealedBytes: number;
+}
+
+/** Undefined where the table does not have the storage class, or one of those that are read from. */
 export function costOf(
-  { requests, kmsCalls, sealedBytes }: { requests: Requests; kmsCalls: number; sealedBytes: number },
+  { requests, reading, kmsCalls, sealedBytes }: Billed,
   { prices, storageClass = 'STANDARD' }: { prices: PriceTable; storageClass?: string | undefined },
 ): Cost | undefined {
   const row = prices.storageClasses[storageClass];
   if (!row) return undefined;
   const { writes, reads } = turnsOf(requests);
+  const readingCost = reading ? costOfReading(reading, prices) : 0;
+  if (readingCost === undefined) return undefined;
   return {
     asOf: prices.asOf,
     region: prices.region,
     storageClass,
-    requests: (writes * row.writes + reads * row.reads) / 1000,
+    requests: (writes * row.writes + reads * row.reads) / 1000 + readingCost,
     kms: (kmsCalls * prices.kmsCalls) / 10_000,
+    egress: reading && prices.egress !== undefined ? (reading.bytes / 1e9) * prices.egress : undefined,
     storagePerMonth: (sealedBytes / 1e9) * row.month,
   };
+}
+
+/** Listing is billed as writing is. */
+function costOfReading({ requests, gets }: Reading, { storageClasses }: PriceTable): number | undefined {
+  let cost = (requests.ListObjectsV2 * (storageClasses.STANDARD?.writes ?? Number.NaN)) / 1000;
+  for (const [name, count] of Object.entries(gets))
+    cost += (count * (storageClasses[name]?.reads ?? Number.NaN)) / 1000;
+  return Number.isNaN(cost) ? undefined : cost;
 }
 
 /**
@@ -86,10 +111,10 @@ export async function readPrices(path: string): Promise<PriceTable> {
   }
 }
 
-function checkPrices({ asOf, region, storageClasses, kmsCalls }: PriceTable): void {
+function checkPrices({ asOf, region, storageClasses, kmsCalls, egress = 0 }: PriceTable): void {
   if (typeof asOf !== 'string' || typeof region !== 'string') throw new TypeError('asOf and region must be texts');
   const rows = Object.values(storageClasses);
-  const prices = [kmsCalls, ...rows.flatMap(({ writes, reads, month }) => [writes, reads, month])];
+  const prices = [kmsCalls, egress, ...rows.flatMap(({ writes, reads, month }) => [writes, reads, month])];
   if (rows.length === 0 || !prices.every((price) => Number.isFinite(price) && price >= 0)) {
     throw new TypeError('a price is missing, or is no number');
   }

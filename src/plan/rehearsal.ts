@@ -1,9 +1,10 @@
 /**
  * How fast this machine and the way to the store are, tried out for some two seconds: the source is read, some of it is
  * sealed under a key that nobody keeps, small objects go all the way but for the network, and HEAD is asked of DEST.
- * Nothing is written but in a folder of its own beside the jobs, which goes again.
+ * Nothing is written but in a folder of its own beside the jobs, which goes again. Of a bucket's objects none is read, for
+ * that may cost: files as long as they are stand in.
  */
-import { mkdtemp, open, rm } from 'node:fs/promises';
+import { mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDenied } from '../errors.ts';
 import { roomFor } from '../formats/message.ts';
@@ -17,6 +18,8 @@ import { put } from '../put.ts';
 import { freshRandom } from '../random.ts';
 import type { ObjectInfo, Store } from '../stores/store.ts';
 import { MiB } from '../units.ts';
+import type { PlannedObject } from './sources.ts';
+import type { LargestObject } from './tally.ts';
 import type { Speeds } from './time.ts';
 
 /** Each of the four trials ends after so long. */
@@ -29,21 +32,38 @@ const MOST_ROUND_TRIPS = 8;
 
 export interface Stage {
   /** The largest source, and one that goes whole, where there are such. */
-  largest: string;
-  whole: string | undefined;
+  largest: Pick<LargestObject, 'path' | 'plainBytes'>;
+  whole: PlannedObject | undefined;
+  /** Else they are objects of a bucket. */
+  areFiles: boolean;
   place: Place;
   options: SealOptions;
   tools: Tools;
 }
 
 /** Throws what `put` would throw of a source that cannot be read, or a bucket that is not there. */
-export async function rehearse({ largest, whole, place, options, tools }: Stage): Promise<Speeds> {
-  return {
-    roundTripSeconds: await timeRoundTrip(place),
-    readBytesPerSecond: await readFor(largest),
-    sealSecondsPerByte: await sealFor(largest, options),
-    secondsPerObject: whole === undefined ? 0 : await putFor(whole, options, tools),
-  };
+export async function rehearse({ largest, whole, areFiles, place, options, tools }: Stage): Promise<Speeds> {
+  const folder = await mkdtemp(join(tools.stateDir, 'plan-'));
+  try {
+    const fileOf = async (path: string, size: number) => (areFiles ? path : await standIn(folder, size));
+    const file = await fileOf(largest.path, Math.min(largest.plainBytes, MOST_SEALED));
+    return {
+      roundTripSeconds: await timeRoundTrip(place),
+      readBytesPerSecond: areFiles ? await readFor(file) : Number.POSITIVE_INFINITY,
+      sealSecondsPerByte: await sealFor(file, options),
+      secondsPerObject: whole ? await putFor(await fileOf(whole.path, whole.size), folder, { options, tools }) : 0,
+    };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** A file of so many zeros, which take no room and are sealed as fast as anything else. */
+async function standIn(folder: string, size: number): Promise<string> {
+  const path = join(folder, String(size));
+  await writeFile(path, '');
+  await truncate(path, size);
+  return path;
 }
 
 /** The median of several, each on the connection of the one before. */
@@ -102,22 +122,21 @@ async function sealFor(path: string, options: SealOptions): Promise<number> {
 }
 
 /** Seconds an object that goes whole takes here, its ledger's disk among them. */
-async function putFor(source: string, options: SealOptions, tools: Tools): Promise<number> {
+async function putFor(
+  source: string,
+  stateDir: string,
+  { options, tools }: Pick<Stage, 'options' | 'tools'>,
+): Promise<number> {
   // What decides how it is cut: the same file goes whole here, too.
   const { seal, format, partSize, frameSize, equalParts, sign } = options;
   const cutting = { seal, format, partSize, frameSize, equalParts, sign };
-  const folder = await mkdtemp(join(tools.stateDir, 'plan-'));
-  try {
-    const rehearsal: Tools = { ...tools, stateDir: folder, keyring: throwawayKeyring(), place: nowhere };
-    const startMs = performance.now();
-    let count = 0;
-    for (; count < 1 || performance.now() - startMs < TRIAL_MS; count++) {
-      await put({ ...cutting, source, target: `s3://nowhere/${count}` }, rehearsal);
-    }
-    return (performance.now() - startMs) / 1000 / count;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+  const rehearsal: Tools = { ...tools, stateDir, keyring: throwawayKeyring(), place: nowhere };
+  const startMs = performance.now();
+  let count = 0;
+  for (; count < 1 || performance.now() - startMs < TRIAL_MS; count++) {
+    await put({ ...cutting, source, target: `s3://nowhere/${count}` }, rehearsal);
   }
+  return (performance.now() - startMs) / 1000 / count;
 }
 
 /** A place for one object that goes whole: it remembers what S3 would tell of it, and no bytes. */

@@ -1,17 +1,39 @@
-/** What a plan is about: a file, or every file under a directory, as objects with names and sizes. */
+/**
+ * What a plan is about, as objects with names and sizes: a file, every file under a directory, or every object of a bucket
+ * whose key begins so. Of a bucket's objects nothing is read.
+ */
 import { lstat, readdir, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { openSource } from '../parts/source.ts';
+import { type ObjectUrl, parsePrefixUrl } from '../stores/object-url.ts';
+import type { CallOptions, Store } from '../stores/store.ts';
 
 export interface PlannedObject {
+  /** A file's path, or an object's URL. */
   path: string;
-  /** Behind the directory, with slashes. Of a single file ''. */
+  /** Behind the directory or the prefix, with slashes. Of a single file ''. */
   name: string;
   size: number;
+  /** Of an object in a bucket: how it is kept there. */
+  storageClass?: string | undefined;
 }
 
-/** Throws as `openSource` does where `path` is neither. */
-export async function* objectsUnder(path: string): AsyncGenerator<PlannedObject, void> {
+/** Whether a source is a bucket's objects, by the beginning of their keys, and no path. */
+export function isInBucket(source: string): boolean {
+  return source.startsWith('s3://');
+}
+
+/** Throws `bad-url` for a bucket's objects, else as `openSource` does where the path is no directory's. */
+export async function* objectsUnder(
+  source: string,
+  { storeOf, signal }: CallOptions & { storeOf: (url: ObjectUrl) => Promise<Store> },
+): AsyncGenerator<PlannedObject, void> {
+  if (!isInBucket(source)) return yield* filesAt(source);
+  const prefix = parsePrefixUrl(source);
+  yield* objectsIn(await storeOf(prefix), prefix.key, { signal });
+}
+
+async function* filesAt(path: string): AsyncGenerator<PlannedObject, void> {
   const isDirectory = await stat(path).then(
     (stats) => stats.isDirectory(),
     () => false,
@@ -31,5 +53,15 @@ async function* filesUnder(root: string, folder: string): AsyncGenerator<Planned
       const { size } = await lstat(path);
       yield { path, name: relative(root, path).split(sep).join('/'), size };
     }
+  }
+}
+
+/** Objects, also behind further slashes. Their names begin behind the prefix's last slash, as those of files do. */
+async function* objectsIn(store: Store, prefix: string, options: CallOptions): AsyncGenerator<PlannedObject, void> {
+  const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+  for await (const listed of store.list(prefix, { ...options, recursive: true })) {
+    if ('prefix' in listed) continue;
+    const { key, size, storageClass = 'STANDARD' } = listed;
+    yield { path: store.url(key), name: key.slice(folder.length), size, storageClass };
   }
 }

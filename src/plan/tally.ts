@@ -17,6 +17,18 @@ export type Requests = Record<
   number
 >;
 
+/** What reading objects out of a bucket takes. */
+export interface Reading {
+  /** One GET an object that goes whole, else one a part. */
+  requests: Record<'ListObjectsV2' | 'GetObject', number>;
+  /** Of these GETs, how many there are for each storage class. */
+  gets: Record<string, number>;
+  bytes: number;
+}
+
+/** Keys that one answer has at most (API_ListObjectsV2.html). */
+const PAGE_SIZE = 1000;
+
 /** As S3 counts and bills them: those that write, and those that only look. */
 export function turnsOf({ HeadBucket, HeadObject, ...others }: Requests): { writes: number; reads: number } {
   return { writes: Object.values(others).reduce((sum, count) => sum + count, 0), reads: HeadBucket + HeadObject };
@@ -52,6 +64,8 @@ export class Tally {
   /** But for what keys and a context make of the header. */
   sealedBytes = 0;
   parts = 0;
+  /** GETs that read the objects, by how these are kept in their bucket. Empty of files. */
+  readonly gets: Record<string, number> = {};
   largest: LargestObject | undefined;
   smallest: PlannedObject | undefined;
 
@@ -74,7 +88,7 @@ export class Tally {
 
   /** Throws as `put` would: `too-many-parts`, `memory-too-small` and their like. */
   add(object: PlannedObject): void {
-    const { path, size } = object;
+    const { path, size, storageClass } = object;
     const cut = this.#format.cutFile(size);
     const { sealedSize, partCount } = cut.layout;
     const isWhole = goesWhole(cut, this.#tools, undefined);
@@ -85,9 +99,19 @@ export class Tally {
     if (this.#format.keyNeeds) this.dataKeys.add(size);
     if (isWhole) this.wholeObjects++;
     this.#count(isWhole ? WHOLE_REQUESTS : { ...UPLOAD_REQUESTS, UploadPart: partCount });
+    if (storageClass !== undefined)
+      this.gets[storageClass] = (this.gets[storageClass] ?? 0) + (isWhole ? 1 : partCount);
     if (this.#options.instructionFile) this.#count(INSTRUCTION_REQUESTS);
     if (!this.largest || size > this.largest.plainBytes) this.largest = this.#describe(path, cut, isWhole);
     if (!this.smallest || size < this.smallest.size) this.smallest = object;
+  }
+
+  /** Undefined where the objects are files. */
+  get reading(): Reading | undefined {
+    const { gets, objects, plainBytes: bytes } = this;
+    const GetObject = Object.values(gets).reduce((sum, count) => sum + count, 0);
+    if (GetObject === 0) return undefined;
+    return { requests: { ListObjectsV2: Math.ceil(objects / PAGE_SIZE), GetObject }, gets, bytes };
   }
 
   #count(requests: Partial<Requests>): void {

@@ -35,6 +35,8 @@ export interface Means {
   lanes: number;
   /** The store is across a network: sending costs CPU. */
   isRemote: boolean;
+  /** What is put comes out of a bucket: receiving costs CPU as well. */
+  comesFromBucket: boolean;
   bytesPerSecond: number | undefined;
   kmsPerSecond: number | undefined;
   /** What KMS grants the account a second, which S3's own calls come out of too. */
@@ -55,6 +57,8 @@ export interface Estimate {
 /** All that a put over TLS takes of a CPU for each second of sealing (README, "Numbers": 2.3 s a GiB, of which 0.5 seal). */
 const REMOTE_CPU_FACTOR = 4.6;
 const LOCAL_CPU_FACTOR = 1.5;
+/** Receiving over TLS takes about what sending does. */
+const RECEIVE_CPU_FACTOR = REMOTE_CPU_FACTOR - 1;
 /** A second core gives so much of the first: they share caches, memory, often an ALU. Measured: 0 to 1.2. */
 const NEXT_CORE_GAIN = 0.5;
 /** Requests in a row beside the parts: of an object that goes whole, and of an upload. */
@@ -67,15 +71,17 @@ export const PREFIX_READS_PER_SECOND = 5_500;
 export function estimate(work: Work, speeds: Speeds, means: Means): Estimate {
   const { objects, wholeObjects, parts, plainBytes, sealedBytes, writes, reads, kmsCalls, callsOfS3 } = work;
   const { sealSecondsPerByte, readBytesPerSecond, secondsPerObject, roundTripSeconds } = speeds;
-  const { threads, lanes, isRemote, bytesPerSecond, kmsPerSecond, kmsQuota } = means;
-  const cpuFactor = isRemote ? REMOTE_CPU_FACTOR : LOCAL_CPU_FACTOR;
+  const { threads, lanes, isRemote, comesFromBucket, bytesPerSecond, kmsPerSecond, kmsQuota } = means;
+  const cpuFactor = (isRemote ? REMOTE_CPU_FACTOR : LOCAL_CPU_FACTOR) + (comesFromBucket ? RECEIVE_CPU_FACTOR : 0);
+  // Before whatever is sent there is a GET.
+  const fetches = comesFromBucket ? 1 : 0;
   const uploads = objects - wholeObjects;
-  const rounds = wholeObjects * WHOLE_ROUND_TRIPS + uploads * UPLOAD_ROUND_TRIPS;
+  const rounds = wholeObjects * (WHOLE_ROUND_TRIPS + fetches) + uploads * UPLOAD_ROUND_TRIPS;
   const each = {
     cpu: (plainBytes * sealSecondsPerByte * cpuFactor) / (1 + NEXT_CORE_GAIN * (threads - 1)),
     disk: (isRemote ? plainBytes : plainBytes + sealedBytes) / readBytesPerSecond,
-    bandwidth: timeFor(sealedBytes, bytesPerSecond),
-    latency: ((parts - wholeObjects) * roundTripSeconds) / lanes,
+    bandwidth: timeFor(sealedBytes + fetches * plainBytes, bytesPerSecond),
+    latency: ((parts - wholeObjects) * (1 + fetches) * roundTripSeconds) / lanes,
     objects: objects * secondsPerObject + rounds * roundTripSeconds,
     kms: Math.max(timeFor(kmsCalls, kmsPerSecond), timeFor(kmsCalls + callsOfS3, kmsQuota)),
     's3-rate': isRemote ? Math.max(writes / PREFIX_WRITES_PER_SECOND, reads / PREFIX_READS_PER_SECOND) : 0,

@@ -59,6 +59,7 @@ describe('time', () => {
     threads: 2,
     lanes: 6,
     isRemote: true,
+    comesFromBucket: false,
     bytesPerSecond: undefined,
     kmsPerSecond: 100,
     kmsQuota: 500,
@@ -85,6 +86,13 @@ describe('time', () => {
     expect(seconds).toBeLessThan(2 * each[limit]);
   });
 
+  test('what comes out of a bucket is received first', () => {
+    const mine = estimate(work, speeds, { ...means, bytesPerSecond: MiB }).each;
+    const fetched = estimate(work, speeds, { ...means, bytesPerSecond: MiB, comesFromBucket: true }).each;
+    for (const limit of ['cpu', 'bandwidth', 'latency'] as const)
+      expect(fetched[limit]).toBeGreaterThan(1.7 * mine[limit]);
+  });
+
   test('a bandwidth that is not known limits nothing, nor does S3 where there is none', () => {
     expect(estimate(work, speeds, { ...means, isRemote: false }).each).toMatchObject({ bandwidth: 0, 's3-rate': 0 });
   });
@@ -101,7 +109,7 @@ describe('prices', () => {
     UploadPart: 400,
     CompleteMultipartUpload: 100,
   };
-  const work = { requests, kmsCalls: 10_000, sealedBytes: 2e9 };
+  const work = { requests, reading: undefined, kmsCalls: 10_000, sealedBytes: 2e9 };
 
   test('add up', () => {
     expect(costOf(work, { prices: PRICES })).toEqual({
@@ -115,12 +123,26 @@ describe('prices', () => {
     expect(costOf(work, { prices: PRICES, storageClass: 'NONE' })).toBeUndefined();
   });
 
+  test('of reading come on top, and of what leaves the bucket where the table has one', () => {
+    const reading = {
+      requests: { ListObjectsV2: 1000, GetObject: 3000 },
+      gets: { STANDARD: 1000, GLACIER_IR: 2000 },
+      bytes: 3e9,
+    };
+    const requestCost = 2 * 0.005 + 0.0004 + 0.005 + 0.0004 + 2 * 0.01;
+    const told = costOf({ ...work, reading }, { prices: PRICES });
+    expect([told?.requests, told?.egress]).toEqual([expect.closeTo(requestCost, 9), undefined]);
+    expect(costOf({ ...work, reading }, { prices: { ...PRICES, egress: 0.09 } })?.egress).toBeCloseTo(0.27, 9);
+    expect(costOf({ ...work, reading: { ...reading, gets: { NONE: 1 } } }, { prices: PRICES })).toBeUndefined();
+  });
+
   test('are dated', () => expect(PRICES.asOf).toMatch(/^\d{4}-\d\d-\d\d$/));
 
   test.each([
     ['no JSON', 'prices'],
     ['no classes', JSON.stringify({ ...PRICES, storageClasses: {} })],
     ['a price that is a text', JSON.stringify({ ...PRICES, kmsCalls: '0.03' })],
+    ['a price of egress that is a text', JSON.stringify({ ...PRICES, egress: 'free' })],
     ['a price below nothing', JSON.stringify({ ...PRICES, kmsCalls: -1 })],
     ['no date', JSON.stringify({ ...PRICES, asOf: undefined })],
   ])('of a file with %s are refused', async (_what, text) => {

@@ -1,11 +1,12 @@
 /** A plan against what then happens, on the sandbox: parts, requests and KMS calls are the very same. */
-import { mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   DeleteBucketEncryptionCommand,
   DeleteBucketPolicyCommand,
   PutBucketEncryptionCommand,
   PutBucketPolicyCommand,
+  PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { kmsKeyring } from '../../src/engine/keys.ts';
@@ -79,6 +80,37 @@ test('a plan of a directory is what then happens', async () => {
   expect(plan.largest).toMatchObject({ plainBytes: SIZE, parts: 3, partSize: PART_SIZE });
   expect(plan.plainBytes).toBe(SIZE + (SMALL_COUNT * (SMALL_COUNT - 1)) / 2);
   expect(readdirSync(plot.stateDir).filter((name) => name.startsWith('plan-'))).toEqual([]);
+});
+
+test("a plan of a bucket's objects is as of the same files, and lists them without reading any", async () => {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name !== 'deeper');
+  for (const name of [...names, '../unplanned']) {
+    const Body = name.startsWith('..') ? 'not behind the prefix' : readFileSync(join(folder, name));
+    await stage.s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: join('plain/of/all', name), Body }));
+  }
+  stage.requests.length = 0;
+  await using engine = engineWith('on');
+  const target = `s3://${BUCKET}/from-bucket/`;
+  const { requests, reading, ...plan } = await engine.plan({
+    source: `s3://${BUCKET}/plain/of/all`,
+    target,
+    partSize: PART_SIZE,
+  });
+  const seen = stage.requests.map(({ operation }) => operation);
+  expect(seen.filter((operation) => operation === 'ListObjectsV2')).toHaveLength(reading!.requests.ListObjectsV2);
+  expect(seen.filter((operation) => !/^(Head|List|GetServiceQuota$|GetBucketEncryption$)/.test(operation))).toEqual([]);
+
+  const { kms, ...ofFiles } = await engine.plan({ source: folder, target, partSize: PART_SIZE });
+  const { objects, parts, plainBytes, sealedBytes } = ofFiles;
+  expect(plan).toMatchObject({ objects, parts, plainBytes, sealedBytes, kms });
+  expect(requests).toEqual(ofFiles.requests);
+  expect(plan.largest.path).toBe(`s3://${BUCKET}/plain/of/all/deeper/large`);
+  const gets = SMALL_COUNT + plan.largest.parts;
+  expect(reading).toEqual({
+    requests: { ListObjectsV2: 1, GetObject: gets },
+    gets: { STANDARD: gets },
+    bytes: plainBytes,
+  });
 });
 
 describe('encryption at rest', () => {
