@@ -7,6 +7,7 @@
 /** What a part can be at, and `kms`, which its job is at before any part. */
 export const STAGES = ['disk', 'cipher', 'checksum', 'ledger', 'network', 'kms'] as const;
 
+/** What a part is at. */
 export type Stage = (typeof STAGES)[number];
 
 /**
