@@ -7,6 +7,7 @@ import { SealiftError } from '../errors.ts';
 import { decodeHeader, headerBytes, type MessageHeader } from '../formats/esdk/header.ts';
 import { release } from '../formats/release.ts';
 import type { ObjectHeader } from '../formats/s3ec/header.ts';
+import { sliceSizeOf } from '../formats/units.ts';
 import type { Place } from '../job.ts';
 import { mtimeOf } from '../mtime.ts';
 import { PipeSource } from '../parts/pipe-source.ts';
@@ -61,14 +62,15 @@ function contentsOf(object: SealedObject): Contents {
 
 async function* readOn(
   { store, key }: Place,
-  { info }: SealedObject,
+  object: SealedObject,
   { first, last }: { first: number; last: number },
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array> {
-  const version = { ifMatch: info.etag, versionId: info.versionId, signal };
+  const { etag: ifMatch, versionId } = object.info;
+  const asked = { ifMatch, versionId, sliceSize: sliceSizeOf(object), signal };
   for (let position = first, attempt = 1; position <= last; attempt++) {
     try {
-      for await (const chunk of await store.read(key, { first: position, last }, version)) {
+      for await (const chunk of await store.read(key, { first: position, last }, asked)) {
         yield chunk;
         position += chunk.length;
         attempt = 1;

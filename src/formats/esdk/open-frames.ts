@@ -16,7 +16,8 @@ import {
   TAG_SIZE,
 } from './frame.ts';
 import type { MessageKeys } from './keys.ts';
-import { frameRange, type Layout, plainSizeOfFrame } from './layout.ts';
+import { FRAME_OVERHEAD, frameRange, type Layout, plainSizeOfFrame } from './layout.ts';
+import { MIN_RUN_COUNT, RunOpener } from './open-run.ts';
 
 export interface FrameOpenerInput {
   keys: Pick<MessageKeys, 'frameKey'>;
@@ -52,6 +53,9 @@ export class FrameOpener {
   /** Sealed bytes still to come in the frame that `#decipher` opens. */
   #left = 0;
   #failure: SealiftError | undefined;
+  /** Frames that are opened at once at most, where so many are at hand. */
+  #runCapacity: number;
+  #runs: RunOpener | undefined;
 
   constructor({ keys, messageId, layout, firstFrame, lastFrame, plain, offset }: FrameOpenerInput) {
     const { plainSize } = frameRange(layout, { firstFrame, lastFrame });
@@ -64,6 +68,7 @@ export class FrameOpener {
     this.#lastFrame = lastFrame;
     this.#plain = plain;
     this.#start = this.#position = this.#verified = offset;
+    this.#runCapacity = RunOpener.capacityFor(layout.frameSize);
   }
 
   /** Plain bytes proven so far, counted from `offset`. They are whole frames. */
@@ -89,6 +94,8 @@ export class FrameOpener {
   #take(bytes: Buffer, start: number): number {
     if (this.#number > this.#lastFrame) throw this.#fail('trailing-bytes', 'bytes follow the last frame');
     if (!this.#decipher) {
+      const run = this.#head.empty ? this.#takeRun(bytes, start) : 0;
+      if (run > 0) return run;
       const kind = frameKind(this.#layout, this.#number);
       const size = kind.headSize + plainSizeOfFrame(this.#layout, this.#number) + TAG_SIZE;
       if (this.#head.empty && bytes.length - start >= size) return this.#takeWhole(bytes, start, start + size, kind);
@@ -106,6 +113,29 @@ export class FrameOpener {
     const taken = this.#tag.fill(bytes.subarray(start), TAG_SIZE);
     if (this.#tag.full) this.#closeFrame(this.#decipher, this.#tag.take());
     return taken;
+  }
+
+  /** Opens as many whole regular frames at once as stand in their places from `start` on. Returns their bytes. */
+  #takeRun(bytes: Buffer, start: number): number {
+    const { frameSize, frameCount } = this.#layout;
+    const full = frameSize + FRAME_OVERHEAD;
+    const firstFrame = this.#number;
+    const most = Math.min(this.#runCapacity, this.#lastFrame + 1 - firstFrame, frameCount - firstFrame);
+    const whole = Math.min(most, Math.floor((bytes.length - start) / full));
+    let count = 0;
+    while (count < whole && bytes.readUInt32BE(start + count * full) === firstFrame + count) count++;
+    const place = { plain: this.#plain, position: this.#position };
+    if (count < MIN_RUN_COUNT) return 0;
+    this.#runs ??= new RunOpener({ frameKey: this.#frameKey, authenticated: this.#authenticated, frameSize });
+    if (!this.#runs.open({ firstFrame, count, sealed: bytes, start, ...place })) {
+      // One by one, they show which of them it was.
+      this.#runCapacity = 0;
+      return 0;
+    }
+    this.#position += count * frameSize;
+    this.#verified = this.#position;
+    this.#number += count;
+    return count * full;
   }
 
   /** A frame that came in one piece needs nothing gathered: small frames are opened half as fast again. */
