@@ -8,7 +8,7 @@ export const SLICE_SIZE = 256 * KiB;
 
 /**
  * Runs `input` through a cipher into `target`. A cipher allocates its output; once copied, that memory is given back at
- * once, which spares the collector and keeps page faults away (measured in bench/frames.ts).
+ * once, which spares the collector and keeps page faults away (measured in bench/micro/frames.ts).
  */
 export function transform(cipher: Cipheriv | Decipheriv, input: Uint8Array, target: Buffer, offset: number): void {
   for (let start = 0; start < input.length; start += SLICE_SIZE) {

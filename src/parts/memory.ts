@@ -1,7 +1,7 @@
 /**
  * Memory is a budget: `--max-memory` is the process's resident size. What is left after the base (the runtime, the
  * SDK, one more of it in every thread) is cut into tickets, one a lane, and a lane takes its ticket before it reads.
- * The figures were measured on Linux with Node 24 (bench/memory.ts prints them again).
+ * The figures were measured on Linux with Node 24 (bench/process/memory.ts prints them again).
  */
 import { availableParallelism } from 'node:os';
 import { SealiftError } from '../errors.ts';

@@ -10,7 +10,10 @@ import { text } from 'node:stream/consumers';
 export interface Cost {
   exit: number | null;
   seconds: number;
+  /** User and system together. */
   cpuSeconds: number;
+  userSeconds: number;
+  systemSeconds: number;
   peakRssBytes: number;
   stdout: string;
   stderr: string;
@@ -47,7 +50,16 @@ export async function measure(command: string[], { env = {}, cwd, into = '' }: M
   ]);
   clearInterval(timer);
   const [seconds = Number.NaN, user = Number.NaN, system = Number.NaN] = times.trim().split(' ').map(Number);
-  return { exit, seconds, cpuSeconds: user + system, peakRssBytes, stdout, stderr };
+  return {
+    exit,
+    seconds,
+    cpuSeconds: user + system,
+    userSeconds: user,
+    systemSeconds: system,
+    peakRssBytes,
+    stdout,
+    stderr,
+  };
 }
 
 function descendantsOf(pid: number): number[] {

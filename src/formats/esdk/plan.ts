@@ -19,7 +19,7 @@ import {
 } from './layout.ts';
 import { MAX_FOOTER_SIZE } from './signature.ts';
 
-/** Smaller frames pay for their set-up, larger ones seal hardly faster and are released later (bench/frames.ts). */
+/** Smaller frames pay for their set-up, larger ones seal hardly faster and are released later (bench/micro/frames.ts). */
 export const DEFAULT_FRAME_SIZE = 256 * KiB;
 
 /** Below, frames cost more than their bytes; above, a reader must hold too much before it may release any of it. */

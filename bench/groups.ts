@@ -1,0 +1,23 @@
+/** All that can be measured, in the order in which it is. A group costs nothing before one of its cases is run. */
+import type { Group, Setting } from './harness/case.ts';
+import { microGroup } from './micro.ts';
+import { pipelineGroup } from './pipeline.ts';
+import { getGroup } from './process/get.ts';
+import { growthGroup } from './process/growth.ts';
+import { manyGroup } from './process/many.ts';
+import { memoryGroup } from './process/memory.ts';
+import { oldGroup } from './process/old.ts';
+import { putGroup } from './process/put.ts';
+import { startGroup } from './process/start.ts';
+
+export const GROUPS: readonly ((setting: Setting) => Group)[] = [
+  microGroup,
+  pipelineGroup,
+  putGroup,
+  getGroup,
+  manyGroup,
+  startGroup,
+  growthGroup,
+  memoryGroup,
+  oldGroup,
+];

@@ -1,0 +1,128 @@
+/** What the benchmarks make of their samples: which rounds they run, what they call a change, and what they hold to be kept. */
+import { describe, expect, test } from 'vitest';
+import { BOUNDS, type Bound, judge } from '../../bench/bounds.ts';
+import { GROUPS } from '../../bench/groups.ts';
+import type { Case, Figure, Measured } from '../../bench/harness/case.ts';
+import { changesBetween } from '../../bench/harness/compare.ts';
+import { tableOf, verdictsText } from '../../bench/harness/print.ts';
+import { runRounds } from '../../bench/harness/rounds.ts';
+import { summaryOf } from '../../bench/harness/statistics.ts';
+import { GiB } from '../../src/units.ts';
+
+const measured = (name: string, figure: Figure, values: number[]): Measured => ({
+  name,
+  samples: values.map((value) => ({ [figure]: value })),
+});
+
+describe('a summary', () => {
+  test.each([
+    { values: [7], median: 7, lowerQuartile: 7, upperQuartile: 7 },
+    { values: [3, 1], median: 2, lowerQuartile: 1.5, upperQuartile: 2.5 },
+    { values: [5, 1, 4, 2, 3], median: 3, lowerQuartile: 2, upperQuartile: 4 },
+    { values: [10, 9, 1000, 8], median: 9.5, lowerQuartile: 8.75, upperQuartile: 257.5 },
+  ])('of $values', ({ values, ...expected }) => {
+    expect(summaryOf(values)).toEqual({ count: values.length, ...expected });
+  });
+});
+
+describe('a change', () => {
+  const cpu = (...values: number[]) => [measured('put/sealift', 'cpu', values)];
+  const kinds = (before: Measured[], now: Measured[]) => changesBetween(before, now).map(({ isWorse }) => isWorse);
+
+  test('is one where the medians are further apart than the middle half of either run', () => {
+    expect(kinds(cpu(1, 1.1, 1.2), cpu(1.5, 1.6, 1.7))).toEqual([true]);
+    expect(kinds(cpu(1.5, 1.6, 1.7), cpu(1, 1.1, 1.2))).toEqual([false]);
+  });
+
+  test.each([
+    ['within the noise of the run before', cpu(1, 1.5, 2), cpu(1.7, 1.7, 1.7)],
+    ['within the noise of the run now', cpu(1.5, 1.5, 1.5), cpu(1, 1.9, 2)],
+    ['within 2 %, without any noise', cpu(1, 1, 1), cpu(1.019, 1.019, 1.019)],
+    ['of too few samples', cpu(1, 1), cpu(9, 9)],
+    ['of what only one of them has', [measured('put/other', 'cpu', [1, 1, 1])], cpu(9, 9, 9)],
+  ])('is none %s', (_, before, now) => {
+    expect(kinds(before, now)).toEqual([]);
+  });
+
+  test('is for the worse where less is done in a second', () => {
+    const objects = (...values: number[]) => [measured('many/sealift', 'objectsPerSecond', values)];
+    expect(kinds(objects(900, 910, 920), objects(500, 510, 520))).toEqual([true]);
+  });
+});
+
+describe('rounds', () => {
+  function recorded(names: string[], rest: Partial<Case> = {}) {
+    const log: string[] = [];
+    const cases = names.map((name) => ({
+      name,
+      prepare: async () => void log.push(`prepare ${name}`),
+      run: async (round: number) => {
+        log.push(`${name}${round}`);
+        return { cpu: round };
+      },
+      ...rest,
+    }));
+    return { log, group: { name: 'group', about: '', cases } };
+  }
+
+  test('let all cases take turns, every second one backwards', async () => {
+    const { log, group } = recorded(['a', 'b']);
+    const result = await runRounds({ ...group, warmUp: true }, () => true, { count: 2 });
+    expect(log).toEqual(['prepare a', 'a0', 'prepare b', 'b0', 'a1', 'b1', 'b2', 'a2']);
+    expect(result).toEqual([measured('group/a', 'cpu', [1, 2]), measured('group/b', 'cpu', [1, 2])]);
+  });
+
+  test('leave out what is not wanted, and say of what is not there that it was wanted', async () => {
+    const { log, group } = recorded(['a', 'b'], { isThere: () => false });
+    expect(await runRounds(group, (name) => name === 'group/b', { count: 2 })).toEqual([
+      { name: 'group/b', samples: [] },
+    ]);
+    expect(log).toEqual([]);
+  });
+});
+
+describe('bounds', () => {
+  const half: Bound = { says: 'half', of: (at) => at('a', 'cpu') / at('b', 'cpu'), atMost: 0.5 };
+  const a = measured('a', 'cpu', [1, 2, 3]);
+
+  test('are judged by the median of the rounds’ ratios', () => {
+    const [verdict] = judge([a, measured('b', 'cpu', [4, 4, 4])], [half]);
+    expect(verdict).toMatchObject({ holds: true, value: { median: 0.5, count: 3 } });
+    const broken = judge([a, measured('b', 'cpu', [3, 3, 3])], [half]);
+    expect(verdictsText(broken)).toBe('BROKEN  half: 0.667 [0.500 0.833], at most 0.50');
+  });
+
+  test('are not judged where a case was not run', () => {
+    expect(judge([a], [half])).toEqual([]);
+    expect(judge([a, { name: 'b', samples: [] }], [half])).toEqual([]);
+  });
+
+  test('speak of cases that there are', () => {
+    const setting = { size: GiB, objectCount: 10, folder: '/nowhere', peers: '/nowhere' };
+    const names = GROUPS.map((groupOf) => groupOf(setting)).flatMap((group) =>
+      group.cases.map(({ name }) => `${group.name}/${name}`),
+    );
+    expect(names).toEqual([...new Set(names)]);
+    const asked = new Set<string>();
+    for (const { of } of BOUNDS) of((name) => asked.add(name).size);
+    expect(asked.size).toBeGreaterThan(20);
+    expect([...asked].filter((name) => !names.includes(name))).toEqual([]);
+  });
+});
+
+test('a table has the figures that there are, and says what was not there', () => {
+  const cases = [
+    measured('put/a', 'cpu', [1, 2, 3]),
+    measured('put/bcd', 'wall', [1234]),
+    { name: 'put/e', samples: [] },
+  ];
+  const group = { name: 'put', about: 'of a file', cases: [] };
+  expect(tableOf(group, cases, { stealShare: 0.01, load: 2 }).split('\n')).toEqual([
+    'put: of a file',
+    '         CPU s/GiB      wall s/GiB',
+    'put/a    2 [1.50 2.50]',
+    'put/bcd                 1234',
+    'put/e: not on this machine',
+    'steal 1.0 %, load 2.0',
+  ]);
+});
