@@ -18,7 +18,7 @@ const LANES_A_THREAD = 2;
 /** In front of frames: any bytes, as long as a header is. */
 const HEADER = Buffer.alloc(400, 4);
 
-export type Format = Message['format'];
+export type Format = 'esdk' | 's3ec';
 
 function messageOf(format: Format, plainSize: number): Message {
   const partSize = DEFAULT_PART_SIZE;

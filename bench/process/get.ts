@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { formatSize } from '../../src/units.ts';
 import type { Case, Group, Setting } from '../harness/case.ts';
 import { once } from '../harness/once.ts';
-import { awsCli, awsCrt, type Program, rclone, s5cmd, sealift } from './programs.ts';
+import { awsCli, awsCrt, type Program, rclone, s5cmd, sealift, unsealed } from './programs.ts';
 import { movedSample, Stage, writeSource } from './stage.ts';
 
 export function getGroup(setting: Setting): Group {
@@ -28,6 +28,7 @@ export function getGroup(setting: Setting): Group {
     about: `${formatSize(size)} over HTTPS into a new file; every program with its defaults; only Sealift and rclone crypt decrypt`,
     cases: [
       sealift(setting),
+      unsealed(setting),
       sealift(setting, '--format', 's3ec'),
       awsCli(setting),
       awsCrt(setting),

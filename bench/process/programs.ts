@@ -25,23 +25,28 @@ export function runs(program: string, ...args: string[]): boolean {
   return spawnSync(program, args, { stdio: 'ignore' }).status === 0;
 }
 
-/** Sealift with some flags more. */
-export function sealift({ folder }: Setting, ...flags: string[]): Program {
-  const own = ['--state-dir', join(folder, 'jobs')];
-  const keys = flags.includes('--seal') ? [] : ['--kms-key', 'alias/sandbox'];
+/** Sealift with a key of KMS, and with other flags where it puts. */
+export function sealift(setting: Setting, ...flags: string[]): Program {
+  const name = ['sealift', ...flags].join(' ');
+  return ours(setting, name, { putting: ['--kms-key', 'alias/sandbox', ...flags], getting: [] });
+}
+
+/** Sealift where it does all that it does, but seal. */
+export function unsealed(setting: Setting): Program {
+  const none = ['--seal', 'none'];
+  return ours(setting, 'sealift --seal none', { putting: none, getting: none });
+}
+
+function ours({ folder }: Setting, name: string, flags: { putting: string[]; getting: string[] }): Program {
+  const command = (...words: string[]) => [process.execPath, bin, ...words, '--state-dir', join(folder, 'jobs')];
   return {
-    name: ['sealift', ...flags].join(' '),
+    name,
     isThere: () => true,
-    put: (source, key) => [process.execPath, bin, 'put', source, url(key), ...keys, ...flags, ...own],
-    get: (key, target) => [process.execPath, bin, 'get', url(key), target, '--overwrite', ...own],
+    put: (source, key) => command('put', source, url(key), ...flags.putting),
+    get: (key, target) => command('get', url(key), target, ...flags.getting),
     env: (sandbox) => sandbox,
   };
 }
-
-/** Whether Sealift can put without sealing. */
-export const hasSealNone = once(() =>
-  spawnSync(process.execPath, [bin, 'put', '--help'], { encoding: 'utf8' }).stdout.includes('--seal '),
-);
 
 /** The AWS CLI 1 has but its classic transfers. Version 2 can hand them to AWS's common runtime, where it is told to. */
 export function awsCli({ peers }: Setting): Program {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { formatSize } from '../../src/units.ts';
 import type { Group, Setting } from '../harness/case.ts';
 import { once } from '../harness/once.ts';
-import { awsCli, awsCrt, hasSealNone, libStorage, rclone, s5cmd, sealift } from './programs.ts';
+import { awsCli, awsCrt, libStorage, rclone, s5cmd, sealift, unsealed } from './programs.ts';
 import { movedSample, Stage, writeSource } from './stage.ts';
 
 export function putGroup(setting: Setting): Group {
@@ -12,7 +12,7 @@ export function putGroup(setting: Setting): Group {
   const source = once(() => writeSource(join(folder, 'put'), size));
   const programs = [
     sealift(setting),
-    { ...sealift(setting, '--seal', 'none'), isThere: hasSealNone },
+    unsealed(setting),
     sealift(setting, '--format', 's3ec'),
     sealift(setting, '--sign'),
     awsCli(setting),
