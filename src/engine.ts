@@ -7,7 +7,7 @@
 import { resolve } from 'node:path';
 import { type ReadableStream, TransformStream } from 'node:stream/web';
 import { type Diagnosis, type DoctorRequest, doctor } from './doctor.ts';
-import type { Engine, EngineOptions, ResealRequest, RewrapRequest } from './engine/api.ts';
+import type { Engine, EngineOptions, PutRequest, ResealRequest, RewrapRequest } from './engine/api.ts';
 import { EngineKeys } from './engine/keys.ts';
 import { Once } from './engine/once.ts';
 import { SealiftError } from './errors.ts';
@@ -23,11 +23,11 @@ import { Bandwidth, limitBandwidth, type SharedBandwidth } from './limits/bandwi
 import { type Listing, type ListOptions, list } from './list.ts';
 import type { Retry } from './network.ts';
 import { defaultMaxMemory, laneSizeOf, MemoryBudget, pipeLaneSizeOf, planMemory } from './parts/memory.ts';
-import { checkedStream } from './parts/pipe-source.ts';
 import { HashThread } from './parts/signing.ts';
 import { Threads } from './parts/threads.ts';
 import { type Plan, type PlanRequest, plan } from './plan.ts';
-import { type PutRequest, put } from './put.ts';
+import { filed } from './put/find-source.ts';
+import { put } from './put.ts';
 import { reseal } from './reseal.ts';
 import { rewrap } from './rewrap.ts';
 import { type ObjectUrl, parseBucketUrl, parseObjectUrl } from './stores/object-url.ts';
@@ -90,8 +90,10 @@ class Workshop implements Engine {
     };
   }
 
-  put(request: PutRequest): Promise<JobResult> {
-    return this.#heard(request, async () => put({ ...request, source: filed(request.source) }, this.#tools));
+  put({ opener, ...request }: PutRequest): Promise<JobResult> {
+    return this.#heard(request, async () =>
+      put({ ...request, source: filed(request.source) }, this.#tools, await this.#keys.fulfil(opener)),
+    );
   }
 
   get(request: GetRequest): Promise<JobResult> {
@@ -112,14 +114,12 @@ class Workshop implements Engine {
   }
 
   reseal({ opener, ...request }: ResealRequest): Promise<JobResult> {
-    return this.#heard(request, async () =>
-      reseal(request, opener ? await this.#keys.fulfil(opener) : this.#keys, this.#tools),
-    );
+    return this.#heard(request, async () => reseal(request, await this.#keys.fulfil(opener), this.#tools));
   }
 
   rewrap({ opener, ...request }: RewrapRequest): Promise<JobResult> {
     return this.#heard(request, async () => {
-      const keys = { opener: opener ? await this.#keys.fulfil(opener) : this.#keys, wrapper: this.#keys };
+      const keys = { opener: await this.#keys.fulfil(opener), wrapper: this.#keys };
       return await rewrap(request, keys, this.#tools);
     });
   }
@@ -281,11 +281,6 @@ class Workshop implements Engine {
     const allowance = new Allowance(lanes, { slowDowns: () => this.#slowDowns, onChange });
     return { ...planned, threads: this.#threads, budget, lanes: allowance, hashThread: this.#hashThread };
   }
-}
-
-/** A stream as it is, and a path so that it says the same wherever its job is gone on with. */
-function filed(source: PutRequest['source']): PutRequest['source'] {
-  return typeof source === 'string' ? resolve(source) : checkedStream(source);
 }
 
 function fits(plan: () => unknown): boolean {

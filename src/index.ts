@@ -4,7 +4,7 @@
 
 export type { UploadFinding } from './doctor/uploads.ts';
 export type { Change, Diagnosis, DoctorRequest, Finding } from './doctor.ts';
-export type { Engine, EngineOptions, ResealRequest, RewrapRequest } from './engine/api.ts';
+export type { Engine, EngineOptions, PutRequest, ResealRequest, RewrapRequest } from './engine/api.ts';
 export {
   type KmsKeyring,
   type KmsKeyringOptions,
@@ -47,7 +47,8 @@ export type { LargestObject, Reading, Requests } from './plan/tally.ts';
 export type { Estimate, Limit, Speeds } from './plan/time.ts';
 export type { KmsPlan, KmsUse, Plan, PlanRequest } from './plan.ts';
 export type { SealOptions } from './put/attempt.ts';
-export type { PutRequest } from './put.ts';
+export type { SourceOptions } from './put/find-source.ts';
+export type { PutOptions } from './put.ts';
 export type { ResealOptions } from './reseal.ts';
 export type { RewrapOptions } from './rewrap.ts';
 export type { ServerEncryption } from './stores/encryption.ts';

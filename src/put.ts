@@ -1,6 +1,6 @@
 /**
- * `put`: a file goes into a store sealed, in parallel, and an interrupted one goes on where it stopped. A pipe goes there
- * too, but from its start or not at all (put/pipe.ts).
+ * `put`: a file, or an object of a store, goes into a store sealed, in parallel, and an interrupted one goes on where it
+ * stopped. A pipe goes there too, but from its start or not at all (put/pipe.ts).
  *
  * The ledger hears of everything before it happens: the attempt (header, id, plan) before the upload is created, each
  * part's intent before its first byte, each receipt before the lane takes another part. What goes wrong in a way that
@@ -11,12 +11,12 @@ import { type ErrorCode, EXIT, isDenied, SealiftError } from './errors.ts';
 import type { Cut } from './formats/message.ts';
 import type { JobResult, Place, RunOptions, Tools } from './job.ts';
 import { Progress, underKey } from './job.ts';
+import type { Keyring } from './keys/keyring.ts';
 import { leaveJob } from './leave.ts';
 import type { Ledger } from './ledger/ledger.ts';
-import type { SourceIdentity } from './ledger/types.ts';
-import { openSource } from './parts/source.ts';
 import type { ProfileOptions } from './parts/stopwatch.ts';
-import { type Attempt, beginAttempt, type PartDigests, type RangedSource, type SealOptions } from './put/attempt.ts';
+import { type Attempt, beginAttempt, type SealOptions } from './put/attempt.ts';
+import { findObjectSource, identifyFile, isObjectUrl, type SourceOptions } from './put/find-source.ts';
 import { finishUpload, footerSizeOf } from './put/finish.ts';
 import { giveUpAttempt } from './put/give-up.ts';
 import { openJob } from './put/job.ts';
@@ -24,14 +24,20 @@ import { createUpload, needsOf, sendParts } from './put/parts.ts';
 import { putPipe } from './put/pipe.ts';
 import { resumeAttempt } from './put/resume.ts';
 import { sendWhole } from './put/single.ts';
+import type { PartDigests, RangedSource } from './put/source.ts';
 import { StartOver } from './put/start-over.ts';
 import { encryptionAsked } from './stores/encryption.ts';
 import type { InheritedHeaders, WriteAnswer } from './stores/store.ts';
 
 /** What is to be sealed, and into which object. */
-export interface PutRequest extends SealOptions, RunOptions, ProfileOptions {
-  /** A file's path; or a Node or Web stream, or any async iterable: what it yields is copied before it is asked for more. */
+export interface PutOptions extends SealOptions, RunOptions, ProfileOptions {
+  /**
+   * A file's path; `s3://bucket/key` or `file:///path`, an object that is plain, or sealed and to be sealed anew; or a Node or Web
+   * stream, or any async iterable: what it yields is copied before it is asked for more.
+   */
   source: string | AsyncIterable<Uint8Array>;
+  /** How a source is read that is an object. */
+  sourceOptions?: SourceOptions | undefined;
   /** `s3://bucket/key` or `file:///path`. */
   target: string;
   /** Of a stream, where it is known: its parts begin large enough for so many bytes. */
@@ -43,7 +49,7 @@ export interface PutRequest extends SealOptions, RunOptions, ProfileOptions {
 }
 
 /** A put's request; or a reseal's, which puts what it opens, and whose source is its object's URL. */
-export interface WriteRequest extends PutRequest {
+export interface WriteRequest extends PutOptions {
   command: 'put' | 'reseal';
   inherited?: InheritedHeaders | undefined;
   /**
@@ -70,14 +76,20 @@ const ATTEMPT_COUNT = 3;
 /**
  * Seals `source` into `target`. Resolves when the store has confirmed the object. Rejects with a SealiftError; after
  * `interrupted`, `store-unavailable`, `store-throttled`, `kms-*` and the like the job stays, and the same call goes on.
+ * `opener` opens a source that is sealed.
  */
-export async function put(request: PutRequest, tools: Tools): Promise<JobResult> {
+export async function put(request: PutOptions, tools: Tools, opener: Keyring = tools.keyring): Promise<JobResult> {
   refuseIdleFlags(request);
   const progress = new Progress(request);
   const place = underKey(await tools.place(request.target), request.customerKey);
   const sse = encryptionAsked(request);
-  const source = typeof request.source === 'string' ? await identify(request.source) : request.source;
-  return await putFrom(source, { ...request, sse, command: 'put' }, { tools, place, progress });
+  const write = { ...request, sse, command: 'put' as const };
+  const by = { tools, place, progress };
+  const { source } = request;
+  if (typeof source !== 'string') return await putFrom(source, write, by);
+  if (!isObjectUrl(source)) return await putFrom(await identifyFile(source), write, by);
+  const found = await findObjectSource(source, { ...request.sourceOptions, signal: request.signal }, { ...by, opener });
+  return await putFrom(found.source, { ...write, source: found.name, prove: found.prove }, by);
 }
 
 /** As `put`, of what was found under the request's source. */
@@ -96,17 +108,11 @@ export async function putFrom(
 }
 
 /** What asks for something that cannot be done here is told, not passed over. */
-function refuseIdleFlags({ source, expectedSize }: PutRequest): void {
+function refuseIdleFlags({ source, expectedSize }: PutOptions): void {
   if (typeof source !== 'string' || expectedSize === undefined) return;
   throw new SealiftError('usage', '--expected-size is for pipes: the size of a file is known', {
     hint: 'Leave it out.',
   });
-}
-
-async function identify(path: string): Promise<SourceIdentity> {
-  const { file, identity } = await openSource(path);
-  await file.close();
-  return identity;
 }
 
 /** Seals what can be read again, under another key where that mends what went wrong. */

@@ -1,4 +1,5 @@
 /** The flags that say how S3 encrypts objects at rest, and what they mean. */
+import type { KeyObject } from 'node:crypto';
 import type { Command } from 'commander';
 import { SealiftError } from '../errors.ts';
 import type { ServerEncryption } from '../index.ts';
@@ -14,6 +15,7 @@ export interface SseFlags {
 export interface CustomerKeyFlags {
   sseC?: string | undefined;
   oldSseC?: string | undefined;
+  sourceSseC?: string | undefined;
 }
 
 const GROUP = 'Encryption at rest, by S3 (beside the seal):';
@@ -41,6 +43,13 @@ export function oldCustomerKeyOptions(command: Command): Command {
   );
 }
 
+/** As `customerKeyOptions`, where the source may be an object too. */
+export function sourceKeyOptions(command: Command): Command {
+  return customerKeyOptions(command).addOption(
+    flag('--source-sse-c <file>', 'the key of --sse-c that the source has, where that is an object', path),
+  );
+}
+
 /** What is asked for. Throws `bad-option` for what says nothing by itself. */
 export function sseOf({ sse, sseContext: context, bucketKey }: SseFlags): ServerEncryption | undefined {
   if (sse) return { ...sse, context, bucketKey };
@@ -52,10 +61,16 @@ export function sseOf({ sse, sseContext: context, bucketKey }: SseFlags): Server
 
 /** The keys, out of their files. Throws `bad-key-file`. */
 export async function customerKeysOf({ sseC, oldSseC }: CustomerKeyFlags) {
-  if (sseC === undefined && oldSseC === undefined) return {};
+  return { customerKey: await readKey(sseC), oldCustomerKey: await readKey(oldSseC) };
+}
+
+/** The key of a source that is an object. Throws `bad-key-file`. */
+export function sourceKeyOf({ sourceSseC }: CustomerKeyFlags): Promise<KeyObject | undefined> {
+  return readKey(sourceSseC);
+}
+
+async function readKey(file: string | undefined): Promise<KeyObject | undefined> {
+  if (file === undefined) return undefined;
   const { readCustomerKey } = await import('../index.ts');
-  return {
-    customerKey: sseC === undefined ? undefined : await readCustomerKey(sseC),
-    oldCustomerKey: oldSseC === undefined ? undefined : await readCustomerKey(oldSseC),
-  };
+  return await readCustomerKey(file);
 }

@@ -1,17 +1,17 @@
-/** `sealift put SOURCE DEST`: seal a file or a pipe into an object. */
-import { resolve } from 'node:path';
+/** `sealift put SOURCE DEST`: seal a file, an object or a pipe into an object. */
 import type { Command } from 'commander';
 import { SealiftError } from '../errors.ts';
 import type { PutRequest } from '../index.ts';
 import {
   type CustomerKeyFlags,
-  customerKeyOptions,
   customerKeysOf,
   type SseFlags,
+  sourceKeyOf,
+  sourceKeyOptions,
   sseOf,
   sseOptions,
 } from './encryption.ts';
-import { openEngine, sealUseOf } from './keys.ts';
+import { openEngine, openerFor, sealUseOf } from './keys.ts';
 import {
   type EngineFlags,
   flagsOf,
@@ -19,7 +19,9 @@ import {
   keyOptions,
   memoOf,
   type ObjectFlags,
+  type OldKeyFlags,
   objectOptions,
+  oldKeyOptions,
   outputOptions,
   type PipeFlags,
   type ProfileFlags,
@@ -37,6 +39,7 @@ import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
 
 type PutFlags = EngineFlags &
+  OldKeyFlags &
   ObjectFlags &
   SseFlags &
   CustomerKeyFlags &
@@ -46,13 +49,17 @@ type PutFlags = EngineFlags &
 const EXAMPLES = `
 Examples:
   $ sealift put db.tar s3://backups/2026/db.tar --kms-key alias/backups
-  $ sealift put db.tar s3://backups/db.tar --kms-key alias/backups --overwrite --storage-class GLACIER_IR
   $ sealift put db.tar file:///mnt/usb/ --raw-key ~/backup.key        # onto a disk, under the file's name
+  $ sealift put s3://old/db.tar s3://backups/db.tar --kms-key alias/backups    # from bucket to bucket
   $ tar c /srv | sealift put - s3://backups/srv.tar --kms-key alias/backups --expected-size 500GiB
   $ sealift put --from-command 'pg_dump shop' s3://backups/shop.sql --kms-key alias/backups
 
 Interrupted? The same command, or \`sealift resume\`, goes on where it stopped. A pipe begins anew. Of a pipe's producer
 nobody sees whether it failed or ended: --from-command runs it, and completes nothing unless it ends with status 0.
+
+An object as the source is sealed as it is; or, where it is sealed already, in any format that \`sealift get\` opens, opened and
+sealed anew. Content type, content headers, metadata and tags go over unless given anew. Its bytes come through here, and
+touch no disk. It is the version found at the start that is read; replaced meanwhile it is not sealed.
 
 --sign appends a signature, which nobody can make who may only decrypt. It costs half as much CPU again (all sealed bytes
 are hashed in order, on one thread: about 1 CPU second a GiB), a KMS call an object, and on resume the sealing of all parts
@@ -75,17 +82,20 @@ threads, checks and resume, and without a key. Nobody can authenticate such an o
 export function addPut(program: Command, output: Output): void {
   const command = program
     .command('put')
-    .summary('seal a file or a pipe into an object')
-    .description('Seals a file into an object in S3 or in a directory, in parallel. Takes up its own unfinished job.')
+    .summary('seal a file, an object or a pipe into an object')
+    .description(
+      'Seals a file or an object into an object in S3 or in a directory, in parallel. Takes up its own unfinished job.',
+    )
     .usage('[options] <source> <dest>')
-    .argument('<source>', 'the file, or - for standard input; none with --from-command')
+    .argument('<source>', 'the file, the object, or - for standard input; none with --from-command')
     .argument('[dest]', 's3://bucket/key or file:///path; one that ends in / takes the file name')
     .addHelpText('after', EXAMPLES);
   for (const add of [
     keyOptions,
+    oldKeyOptions,
     objectOptions,
     sseOptions,
-    customerKeyOptions,
+    sourceKeyOptions,
     pipeOptions,
     workOptions,
     profileOption,
@@ -103,7 +113,7 @@ export function addPut(program: Command, output: Output): void {
     const { source, dest } = endsOf({ first, second }, flags);
     using pipe = pipeOf(source, flags);
     const target = objectFor(source, dest);
-    const request = pipe ? { source: pipe } : { source: resolve(source), memo: memoOf(flags) };
+    const request = pipe ? { source: pipe } : { source, memo: memoOf(flags), ...(await readingOf(source, flags)) };
     const { customerKey } = await customerKeysOf(flags);
     await using engine = await openEngine(flags, sealUseOf(flags));
     const signal = stopOnSignals(output);
@@ -143,6 +153,15 @@ function endsOf(
 function pipeOf(source: string, { fromCommand }: PipeFlags): Pipe | undefined {
   if (fromCommand !== undefined) return outputOf(fromCommand);
   return source === '-' ? standardInput() : undefined;
+}
+
+/** How a source is read that is an object: sealed, it opens with the old keys. */
+export async function readingOf(
+  source: string,
+  flags: EngineFlags & OldKeyFlags & CustomerKeyFlags,
+): Promise<Pick<PutRequest, 'opener' | 'sourceOptions'>> {
+  if (!/^\w+:\/\//.test(source)) return {};
+  return { opener: await openerFor(flags), sourceOptions: { customerKey: await sourceKeyOf(flags) } };
 }
 
 /** What the flags say about the object. */

@@ -22,7 +22,7 @@ import {
   workOptions,
 } from './options.ts';
 import type { Output } from './output.ts';
-import { sealOptions } from './put.ts';
+import { readingOf, sealOptions } from './put.ts';
 import { type ResealFlags, resealOptions } from './reseal.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
@@ -119,11 +119,12 @@ async function resumeJob(
   await using engine = await openEngine(flags, use);
   output.say(`${job.id} (${stateOf(job)}): ${does} ${source} ${target}`);
   const { customerKey } = await customerKeysOf(flags);
+  const reading = await readingOf(source, flags);
   const reseal = does === 'reseal' ? await resealOptions(flags) : undefined;
   // Awaited here: the engine is closed as soon as this returns.
   return await runJob({ output, signal, from: source, to: target, explain: flags.explain }, (run) => {
     if (reseal) return engine.reseal({ ...reseal, object: target, ...run });
-    if (does === 'put') return engine.put({ ...sealOptions(flags), customerKey, source, target, ...run });
+    if (does === 'put') return engine.put({ ...sealOptions(flags), ...reading, customerKey, source, target, ...run });
     return engine.get({ ...openOptions(flags), customerKey, source, target, ...run });
   });
 }

@@ -10,7 +10,7 @@ import type { Keyring } from '../keys/keyring.ts';
 import type { DamagedJob, JobSummary } from '../ledger/ledger.ts';
 import type { Listing, ListOptions } from '../list.ts';
 import type { Plan, PlanRequest } from '../plan.ts';
-import type { PutRequest } from '../put.ts';
+import type { PutOptions } from '../put.ts';
 import type { ResealOptions } from '../reseal.ts';
 import type { RewrapOptions } from '../rewrap.ts';
 import type { VerifyRequest } from '../verify.ts';
@@ -46,6 +46,12 @@ export interface EngineOptions {
   allowHttp?: boolean | undefined;
   /** The account that buckets must belong to: S3 refuses all others. */
   expectedBucketOwner?: string | undefined;
+}
+
+/** What is to be sealed, and with which key it opens where it is sealed already. */
+export interface PutRequest extends PutOptions {
+  /** Opens a source that is a sealed object. Default: the engine's keyring. */
+  opener?: EngineOptions['keyring'];
 }
 
 /** What is to be sealed again, and with which key it opens. */

@@ -153,8 +153,8 @@ export class EngineKeys implements WrappingKeyring {
     return this.#cache;
   }
 
-  /** A keyring as it was wished for, with no cache, for as long as this one is open. */
-  async fulfil(wish: Keyring | KmsKeyring | MultiKeyring): Promise<Keyring> {
+  /** A keyring as it was wished for, with no cache, for as long as this one is open; this one where nothing was. */
+  async fulfil(wish: Keyring | KmsKeyring | MultiKeyring = this): Promise<Keyring> {
     if ('kms' in wish) return this.#overKms(wish.kms);
     if (!('keyrings' in wish)) return wish;
     const members: WrappingKeyring[] = [];

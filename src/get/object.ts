@@ -68,9 +68,19 @@ export async function findObject(place: Place, options: FindOptions = {}): Promi
 
 /** As `findObject`, of what is not sealed too, where it says that Sealift wrote it so. */
 export async function findAny(place: Place, options: FindOptions = {}): Promise<FoundObject> {
-  const { signal, versionId } = options;
+  return await lookInto(place, await findInfo(place, options), options);
+}
+
+/** Throws object-not-found. */
+export async function findInfo(place: Place, { signal, versionId }: FindOptions): Promise<ObjectInfo> {
   const info = await place.store.head(place.key, { signal, versionId });
   if (!info) throw notFound(place.url, versionId);
+  return info;
+}
+
+/** Reads the header of an object that was found. Throws not-sealed, bad-header. */
+export async function lookInto(place: Place, info: ObjectInfo, options: FindOptions): Promise<FoundObject> {
+  const { signal } = options;
   if (isUnsealed(info.metadata)) {
     return { format: 'plain', info, layout: layoutOf({ plainSize: info.size, partSize: DEFAULT_PART_SIZE }) };
   }

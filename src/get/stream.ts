@@ -2,15 +2,14 @@
  * A message as a stream: its header, and then its bytes in order. An object that lies in a store is read again from
  * where it broke off; what comes through a pipe comes once.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { SealiftError } from '../errors.ts';
 import { decodeHeader, headerBytes, type MessageHeader } from '../formats/esdk/header.ts';
-import { release } from '../formats/release.ts';
 import type { ObjectHeader } from '../formats/s3ec/header.ts';
 import { sliceSizeOf } from '../formats/units.ts';
 import type { Place } from '../job.ts';
 import { mtimeOf } from '../mtime.ts';
 import { PipeSource } from '../parts/pipe-source.ts';
+import { readOn } from '../parts/read-on.ts';
 import type { SealedObject } from './object.ts';
 import type { SourceTime } from './target.ts';
 import type { FoundAt, OpenRules } from './unlock.ts';
@@ -36,14 +35,11 @@ interface Body {
   pipe?: Disposable | undefined;
 }
 
-/** Tries that a broken stream gets without any byte arriving between. */
-const ATTEMPT_COUNT = 5;
-const FIRST_PAUSE_MS = 200;
-
 /** An object of a store, from its header on. */
 export function streamOfObject(place: Place, object: SealedObject, signal: AbortSignal | undefined): MessageStream {
   const { info } = object;
   const headerSize = object.format === 'esdk' ? headerBytes(object.header).length : 0;
+  const asked = { ifMatch: info.etag, versionId: info.versionId, sliceSize: sliceSizeOf(object), signal };
   return {
     at: { url: place.url, objectKey: place.key },
     ...contentsOf(object),
@@ -51,37 +47,13 @@ export function streamOfObject(place: Place, object: SealedObject, signal: Abort
     headerSize,
     bodySize: info.size - headerSize,
     mtime: mtimeOf(info),
-    body: readOn(place, object, { first: headerSize, last: info.size - 1 }, signal),
+    body: readOn(place, { first: headerSize, last: info.size - 1 }, asked),
   };
 }
 
 function contentsOf(object: SealedObject): Contents {
   const { format, header } = object;
   return format === 'esdk' ? { format, header } : { format, header };
-}
-
-async function* readOn(
-  { store, key }: Place,
-  object: SealedObject,
-  { first, last }: { first: number; last: number },
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array> {
-  const { etag: ifMatch, versionId } = object.info;
-  const asked = { ifMatch, versionId, sliceSize: sliceSizeOf(object), signal };
-  for (let position = first, attempt = 1; position <= last; attempt++) {
-    try {
-      for await (const chunk of await store.read(key, { first: position, last }, asked)) {
-        yield chunk;
-        position += chunk.length;
-        attempt = 1;
-        release(chunk);
-      }
-    } catch (error) {
-      const passing = error instanceof SealiftError && error.code === 'store-unavailable';
-      if (!passing || attempt === ATTEMPT_COUNT) throw error;
-      await sleep(FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + Math.random()));
-    }
-  }
 }
 
 /**

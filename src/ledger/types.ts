@@ -14,17 +14,22 @@ export interface SourceIdentity {
   ctimeNs: string;
   inode: string;
   device: string;
+  /** Its permissions, in octal. Nobody compares them. */
+  mode: string;
 }
 
-/** A sealed object as it was when its reseal was planned: the version that is opened, and that alone is replaced. */
+/** An object as it was when its sealing was planned: the version that is read, and where it is resealed, that alone is replaced. */
 export interface ObjectIdentity {
   url: string;
   /** Plain bytes. */
   size: number;
   etag: string;
   versionId?: string | undefined;
-  /** In hex. Two objects of one message id are one message: a store that gives one ETag to two is found out. */
-  messageId: string;
+  /**
+   * Of a sealed object, in hex. Two objects of one message id are one message: a store that gives one ETag to two is
+   * found out.
+   */
+  messageId?: string | undefined;
   /** The modification time that its metadata keeps, as it stands there. */
   mtime?: string | undefined;
 }

@@ -1,23 +1,26 @@
 /**
- * A part's plain bytes out of a sealed object: fetched by range and verified, on the thread that seals them again, frame by
- * frame, or, where only the whole object proves itself, by the digest they had when it did. A lane holds both, and took its
- * one ticket for both: no two lanes wait for what the other has.
+ * A part's plain bytes out of an object, fetched by range on the thread that seals them. Those of a sealed one are verified
+ * first, frame by frame, or, where only the whole object proves itself, by the digest they had when it did. A lane holds both,
+ * and took its one ticket for both: no two lanes wait for what the other has. Plain ones are sealed as they come.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import { SealiftError } from '../errors.ts';
-import type { Cut, PartSealer } from '../formats/message.ts';
+import type { Cut, Message, PartSealer, PlainRange } from '../formats/message.ts';
 import { gridOf, unitsCovering } from '../formats/units.ts';
 import type { Store } from '../stores/store.ts';
 import type { BufferPool } from './buffers.ts';
 import { openPart } from './open-part.ts';
-import { STANDING } from './stopwatch.ts';
-import type { SealedSource } from './task.ts';
+import { readOn } from './read-on.ts';
+import type { Stopwatch } from './stopwatch.ts';
+import type { ObjectPart } from './task.ts';
 
 /** How an object is reached, by whoever opens it. */
 export interface ObjectAccess {
+  /** Its own, not the new one's. */
   store: Store;
-  objectKey: string;
   buffers: BufferPool;
+  watch: Stopwatch;
   /** Aborts when nobody waits any longer. */
   cut: AbortSignal | undefined;
 }
@@ -29,29 +32,59 @@ export function openedSizeOf(cut: Cut, wanted: number): number {
 }
 
 /**
- * Gives the sealer the bytes it takes, once all of them are verified. Throws `object-changed` where the object is another
- * by now, whatever the store says of it, and what opening throws.
+ * Gives the sealer the bytes it takes. Throws `object-changed` where the object is another by now, whatever the store says of
+ * it, and what opening throws. Resolves to the CRC32 of the first `ownSize` of them, where there is one to compare with.
  */
 export async function openInto(
   sealer: Pick<PartSealer, 'range' | 'push'>,
-  { object, message, digest, customerKey }: SealedSource,
-  { store, objectKey, buffers, cut }: ObjectAccess,
+  source: ObjectPart,
+  { ownSize, ...access }: ObjectAccess & { ownSize: number },
+): Promise<number | undefined> {
+  const { message } = source;
+  if (!message) return await fetchInto(sealer, source, { ownSize, ...access });
+  await openVerified(sealer, { ...source, message }, access);
+  return undefined;
+}
+
+async function openVerified(
+  sealer: Pick<PartSealer, 'range' | 'push'>,
+  { object, objectKey, message, digest }: ObjectPart & { message: Message },
+  { store, buffers, watch, cut }: ObjectAccess,
 ): Promise<void> {
   const { etag, versionId } = object;
-  const { plainOffset, plainSize } = sealer.range;
-  const range = { first: plainOffset, last: plainOffset + plainSize - 1 };
+  const range = bytesOf(sealer.range);
   const units = { message, objectKey, etag, versionId, ...unitsCovering(message, range), range };
   const show = async (plain: Uint8Array) => {
     if (digest && !timingSafeEqual(digestOf(plain), digest)) throw notAsProven(object.url);
+    watch.enter('cipher');
     sealer.push(plain);
   };
-  const from = store.withCustomerKey(customerKey);
-  await openPart({ ...units, target: { shown: true } }, from, buffers, {
-    show,
-    isElsewhere: false,
-    cut,
-    watch: STANDING,
-  });
+  await openPart({ ...units, target: { shown: true } }, store, buffers, { show, isElsewhere: false, cut, watch });
+}
+
+async function fetchInto(
+  sealer: Pick<PartSealer, 'range' | 'push'>,
+  { object, objectKey, crc32: whole }: ObjectPart,
+  { store, watch, cut, ownSize }: ObjectAccess & { ownSize: number },
+): Promise<number | undefined> {
+  const { etag, versionId } = object;
+  const version = { ifMatch: etag, versionId, signal: cut };
+  let checksum = 0;
+  let left = whole === undefined ? 0 : ownSize;
+  watch.enter('network');
+  for await (const chunk of readOn({ store, key: objectKey }, bytesOf(sealer.range), version)) {
+    watch.enter('cipher');
+    sealer.push(chunk);
+    const own = chunk.subarray(0, left);
+    checksum = crc32(own, checksum);
+    left -= own.length;
+    watch.enter('network');
+  }
+  return whole === undefined ? undefined : checksum;
+}
+
+function bytesOf({ plainOffset, plainSize }: PlainRange): { first: number; last: number } {
+  return { first: plainOffset, last: plainOffset + plainSize - 1 };
 }
 
 /** Collision-resistant, unlike a tag: who has the key of a signed message could make other frames with the same tags. */

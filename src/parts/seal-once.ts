@@ -5,7 +5,7 @@
  */
 import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
-import { type Message, type PartSealer, sealerOf } from '../formats/message.ts';
+import { type Message, type PartSealer, partOf, sealerOf } from '../formats/message.ts';
 import { release } from '../formats/release.ts';
 import type { Intent, SourceIdentity } from '../ledger/types.ts';
 import { MiB } from '../units.ts';
@@ -31,28 +31,29 @@ export type HeldPart = Announced & { sealed: Uint8Array };
 
 /**
  * Reads and seals one part into `buffer`; `sealed` is where in it. Plain bytes that came from a pipe are released.
- * Throws `source-changed` where the source is not the planned file. `from` is where a sealed object is.
+ * Throws `source-changed` where the source is not the planned file. `from` is where an object is.
  */
 export async function sealInto(
   buffer: Buffer,
   { message, source, header, number }: PartToSeal,
-  from?: ObjectAccess,
+  from?: Omit<ObjectAccess, 'watch'>,
   watch: Stopwatch = STANDING,
 ): Promise<HeldPart> {
   const sealer = sealerOf(message, { number, header, sealed: buffer });
+  let plainCrc32: number | undefined;
   if ('plain' in source) {
     watch.enter('cipher');
     sealer.push(source.plain);
     release(new Uint8Array(source.plain.buffer));
   } else if ('object' in source) {
-    await openInto(sealer, source, from!);
+    plainCrc32 = await openInto(sealer, source, { ...from!, watch, ownSize: partOf(message, number).plainSize });
   } else {
     await readFile(sealer, source, watch);
   }
   watch.enter('checksum');
   const { sealed, hash, crc32: known, ...promised } = sealer.finish();
   const checksum = known ?? crc32(sealed);
-  return { sealed, hash, intent: { number, ...promised, sealedSize: sealed.length, crc32: checksum } };
+  return { sealed, hash, plainCrc32, intent: { number, ...promised, sealedSize: sealed.length, crc32: checksum } };
 }
 
 /**

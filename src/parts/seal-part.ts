@@ -11,9 +11,17 @@ import { sealInto } from './seal-once.ts';
 import { sealTwice } from './seal-twice.ts';
 import type { Link, SealTask } from './task.ts';
 
-/** Seals one part and sends it. A part that is held has its buffer from `buffers`, where it goes back whatever happens. */
-export async function sealPart(task: SealTask, store: Store, link: Link, buffers: BufferPool): Promise<Receipt> {
-  const { source, message, objectKey } = task;
+/**
+ * Seals one part and sends it to `store`; an object that it comes from is in the store `from`. A part that is held has its
+ * buffer from `buffers`, where it goes back whatever happens.
+ */
+export async function sealPart(
+  task: SealTask,
+  { store, from }: { store: Store; from: Store },
+  link: Link,
+  buffers: BufferPool,
+): Promise<Receipt> {
+  const { source, message } = task;
   const { cut, watch } = link;
   const { sealedOffset: offset } = partOf(message, task.number);
   if (!task.held && 'path' in source && message.format === 'esdk') {
@@ -24,9 +32,9 @@ export async function sealPart(task: SealTask, store: Store, link: Link, buffers
   }
   const buffer = buffers.take(roomFor(message, task.number) + MAX_FOOTER_SIZE, { isShared: task.show });
   try {
-    const { intent, hash, sealed } = await sealInto(buffer, task, { store, objectKey, buffers, cut }, watch);
+    const { sealed, ...bare } = await sealInto(buffer, task, { store: from, buffers, cut }, watch);
     watch.enter('ledger');
-    const promised = await link.announce(task.show ? { intent, hash, sealed } : { intent, hash });
+    const promised = await link.announce(task.show ? { ...bare, sealed } : bare);
     // With the footer, where it got one meanwhile.
     const body = Buffer.from(sealed.buffer, sealed.byteOffset, promised.sealedSize);
     return await send(task, store, link, { intent: promised, body, offset });

@@ -9,6 +9,9 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { SealiftError } from '../errors.ts';
 import type { ObjectIdentity, SourceIdentity } from '../ledger/types.ts';
 
+/** Who may read, write and run it: neither setuid, setgid nor sticky. */
+const PERMISSIONS = 0o777;
+
 export type SourceVerdict = 'same' | 'doubtful' | 'changed';
 
 export function compareSource(
@@ -70,8 +73,8 @@ export function sourceChanged(
   now?: SourceIdentity | ObjectIdentity,
 ): SealiftError {
   if ('etag' in planned || (now && 'etag' in now)) {
-    return new SealiftError('source-changed', `${nameOf(planned)} was replaced while it was being resealed`, {
-      hint: 'What is there now was left as it is. Run the command again to reseal that.',
+    return new SealiftError('source-changed', `${nameOf(planned)} was replaced while it was being sealed`, {
+      hint: 'What is there now was left as it is. Run the command again to seal that.',
     });
   }
   let how = 'its bytes are not those that were sealed before';
@@ -96,6 +99,7 @@ function identityOf(path: string, stats: BigIntStats): SourceIdentity {
     ctimeNs: String(stats.ctimeNs),
     inode: String(stats.ino),
     device: String(stats.dev),
+    mode: (Number(stats.mode) & PERMISSIONS).toString(8).padStart(4, '0'),
   };
 }
 

@@ -29,6 +29,8 @@ export interface Announced {
    * the answer: who sealed them does not touch them meanwhile.
    */
   sealed?: Uint8Array | undefined;
+  /** Of an object's plain bytes, where its store keeps a checksum: the CRC32 of those that the part alone has. */
+  plainCrc32?: number | undefined;
 }
 
 /** How a thread reaches the store. The main thread resolves credentials and puts fresh ones into every task. */
@@ -41,18 +43,26 @@ export interface StoreAccess {
 }
 
 /**
- * Where a part's plain bytes come from: a file, a pipe's part that was read already and is moved to the thread, or the
- * sealed object whose place the new one will take.
+ * Where a part's plain bytes come from: a file, a pipe's part that was read already and is moved to the thread, or an
+ * object of a store.
  */
-export type PartSource = SourceIdentity | PipedPart | SealedSource;
+export type PartSource = SourceIdentity | PipedPart | ObjectPart;
 
-export interface SealedSource {
+/** Of an object, wherever it is: perhaps in the very place that the new one will take. */
+export interface ObjectPart extends ObjectContents {
   object: ObjectIdentity;
-  message: Message;
+  store: StoreAccess;
+  objectKey: string;
   /** Of an object that proves itself only as a whole: SHA-256 of the part's plain bytes, as they were proven. */
   digest?: Uint8Array | undefined;
-  /** With which the server has encrypted it (SSE-C), perhaps another than the new one's. */
-  customerKey: KeyObject | undefined;
+}
+
+/** What is in an object that is read to be sealed. */
+export interface ObjectContents {
+  /** How it is opened; undefined where its bytes are plain. */
+  message?: Message | undefined;
+  /** Of plain bytes: the CRC32 of all of them, where the store keeps one to compare with. */
+  crc32?: number | undefined;
 }
 
 export interface PipedPart {

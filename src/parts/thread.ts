@@ -20,6 +20,7 @@ import type {
   OpenReceipt,
   PartTask,
   Receipt,
+  SealTask,
   Shown,
   StoreAccess,
   TaskAnswer,
@@ -52,9 +53,11 @@ export async function runTask({ task, port }: ThreadCall): Promise<TaskAnswer<(R
   running++;
   clearTimeout(idle);
   try {
-    const store = (await storeFor(task.store)).withCustomerKey(task.store.customerKey);
+    const store = await storeFor(task.store);
     const receipt =
-      task.kind === 'seal' ? await sealPart(task, store, link, buffers) : await openPart(task, store, buffers, link);
+      task.kind === 'seal'
+        ? await sealPart(task, { store, from: await sourceStoreFor(task, store) }, link, buffers)
+        : await openPart(task, store, buffers, link);
     return { value: { ...receipt, stages: link.watch.stop() } };
   } catch (error) {
     return { error: SealiftError.from(error).toJSON() };
@@ -64,8 +67,13 @@ export async function runTask({ task, port }: ThreadCall): Promise<TaskAnswer<(R
   }
 }
 
+/** Where the bytes of an object are that is sealed. */
+async function sourceStoreFor({ source }: SealTask, store: Store): Promise<Store> {
+  return 'object' in source ? await storeFor(source.store) : store;
+}
+
 /** One store, and so one pool of connections, per bucket; it signs with the newest credentials a task has brought. */
-function storeFor(access: StoreAccess): Promise<Store> {
+async function storeFor(access: StoreAccess): Promise<Store> {
   const id = JSON.stringify(access.settings);
   let entry = stores.get(id);
   if (!entry) {
@@ -77,7 +85,7 @@ function storeFor(access: StoreAccess): Promise<Store> {
     entry = fresh;
   }
   entry.credentials = access.credentials;
-  return entry.store;
+  return (await entry.store).withCustomerKey(access.customerKey);
 }
 
 /** Goes up beside the tasks' ports: connections, and so their trouble, are those of several tasks. */

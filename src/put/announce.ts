@@ -10,16 +10,18 @@ import type { Announced } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
 import type { Attempt } from './attempt.ts';
 import { type Ending, sealHash } from './ending.ts';
+import { takeSourceChecksum } from './source-checksum.ts';
 
 /** Resolves to the intent as it is on disk. `ending` is undefined where nothing is left to be made. */
 export async function announcePart(
   { ledger }: Pick<PutRun, 'ledger'>,
-  attempt: Pick<Attempt, 'message' | 'footer' | 'vault'>,
-  { intent: bare, hash, sealed }: Announced,
+  attempt: Pick<Attempt, 'message' | 'footer' | 'vault' | 'plainCrcs'>,
+  { intent: bare, hash, sealed, plainCrc32 }: Announced,
   ending: Pick<Ending, 'take' | 'footer'> | undefined,
 ): Promise<Intent> {
   const { message, footer } = attempt;
   const { number } = bare;
+  takeSourceChecksum(attempt, number, { plainCrc32 });
   const sealedHash = hash && sealHash(attempt, { jobId: ledger.job.id, number }, hash);
   const intent = sealedHash ? { ...bare, sealedHash } : bare;
   if (!sealed || number < message.layout.partCount) {

@@ -8,11 +8,9 @@ import type { Cut, Message } from '../formats/message.ts';
 import type { Format } from '../formats/names.ts';
 import { SEAL_METADATA } from '../formats/plain/mark.ts';
 import type { LaneNeeds, Place, Tools } from '../job.ts';
-import type { AttemptRow, ObjectIdentity, SourceIdentity } from '../ledger/types.ts';
-import { MTIME_METADATA, mtimeText } from '../mtime.ts';
+import type { AttemptRow } from '../ledger/types.ts';
+import { MTIME_METADATA } from '../mtime.ts';
 import { laneSizeOf } from '../parts/memory.ts';
-import { openedSizeOf } from '../parts/open-source.ts';
-import type { PartSource, PipedPart } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
 import { freshRandom } from '../random.ts';
 import type { ServerEncryption } from '../stores/encryption.ts';
@@ -24,6 +22,7 @@ import { formatFor, NO_KEY, type PutFormat } from './format.ts';
 import { keepOldInstructions } from './instructions.ts';
 import { lookAtTarget } from './look.ts';
 import { needsOf } from './parts.ts';
+import { heldSizeOf, identityOf, metadataOf, type PartDigests, type RangedSource } from './source.ts';
 import type { Vault } from './vault.ts';
 
 /** What a user decides about how an object is sealed and kept. */
@@ -68,17 +67,6 @@ export interface SealOptions {
   sign?: boolean | undefined;
 }
 
-/** What can be read again by ranges: a file, or a sealed object. */
-export type RangedSource = Exclude<PartSource, PipedPart>;
-
-/** What the ledger keeps of it. */
-export function identityOf(source: RangedSource): SourceIdentity | ObjectIdentity {
-  return 'object' in source ? source.object : source;
-}
-
-/** SHA-256, by part number. */
-export type PartDigests = ReadonlyMap<number, Uint8Array>;
-
 export interface Attempt {
   row: AttemptRow;
   /** Undefined for a pipe. */
@@ -99,14 +87,8 @@ export interface Attempt {
   vault: Vault;
   /** Of one GCM message, what the ledger has of its tag: by part number, in the vault. */
   hashes: ReadonlyMap<number, Uint8Array>;
-}
-
-/** Where a part's bytes come from, and what they must be: a part that nobody proved is not sent. */
-export function sourceOfPart({ source, digests }: Attempt, number: number): RangedSource {
-  if (!digests || !('object' in source!)) return source!;
-  const digest = digests.get(number);
-  if (!digest) throw new SealiftError('internal', `Part ${number} was not proven`);
-  return { ...source, digest };
+  /** Of an object whose store keeps a checksum of its plain bytes: the CRC32 of each part's that this run has read. */
+  plainCrcs: Map<number, number>;
 }
 
 const OUR_METADATA = [MTIME_METADATA, ID_METADATA, SEAL_METADATA];
@@ -122,8 +104,7 @@ export async function beginAttempt(run: PutRun, source: RangedSource): Promise<A
   const cut = format.cutFile(identity.size);
   if (!goesWhole(cut, tools, source)) checkMemory(tools, needsOf(cut, request, source));
   run.progress.totalBytes = identity.size;
-  const mtime = 'etag' in identity ? identity.mtime : mtimeText(identity.mtimeNs);
-  const intended = await intend(run, format, mtime === undefined ? {} : { [MTIME_METADATA]: mtime }, source);
+  const intended = await intend(run, format, source);
   return await startAttempt(run, intended, { source, format, cut });
 }
 
@@ -144,14 +125,9 @@ function checkMemory(tools: Tools, needs: LaneNeeds): void {
 type Intended = Pick<AttemptRow, 'sealiftId' | 'headers' | 'condition' | 'oldInstructions'>;
 
 /** Looks at what the user asks for and at the target. Throws as `beginAttempt` does. */
-export async function intend(
-  run: PutRun,
-  format: PutFormat,
-  ours: Readonly<Record<string, string>> = {},
-  source?: RangedSource,
-): Promise<Intended> {
+export async function intend(run: PutRun, format: PutFormat, source?: RangedSource): Promise<Intended> {
   const sealiftId = freshRandom(16).toString('hex');
-  const headers = headersFor(run, format, { ...ours, [ID_METADATA]: sealiftId });
+  const headers = headersFor(run, format, { source, ours: { [ID_METADATA]: sealiftId } });
   const condition = await conditionFor(run, source);
   const oldInstructions = run.request.instructionFile ? await keepOldInstructions(run) : undefined;
   return { sealiftId, headers, condition, oldInstructions };
@@ -202,6 +178,7 @@ export async function startAttempt(run: PutRun, intended: Intended, sealing: Sea
     kept: new Set(),
     doubtful: false,
     hashes: new Map(),
+    plainCrcs: new Map(),
   };
 }
 
@@ -224,14 +201,12 @@ export function goesWhole(cut: Cut, { budget }: Tools, source: RangedSource | un
 
 /** What an object of one part takes of the memory: what is opened is held beside what is sealed. */
 export function wholeSizeOf({ layout }: Cut, source: RangedSource | undefined): number {
-  const laneSize = laneSizeOf(layout.sealedSize);
-  const isOpened = source !== undefined && 'object' in source;
-  return isOpened ? laneSize + openedSizeOf(source.message, layout.plainSize) : laneSize;
+  return laneSizeOf(layout.sealedSize) + (heldSizeOf(source, layout.plainSize) ?? 0);
 }
 
 /** The object must still be what it was at the start: absent, or with `overwrite` the very one seen. */
 async function conditionFor({ request, place }: PutRun, source: RangedSource | undefined): Promise<WriteCondition> {
-  if (source && 'object' in source) return { ifMatch: source.object.etag };
+  if (request.command === 'reseal' && source && 'object' in source) return { ifMatch: source.object.etag };
   let there: ObjectInfo | undefined;
   try {
     there = await lookAtTarget(place, { signal: request.signal });
@@ -248,11 +223,13 @@ async function conditionFor({ request, place }: PutRun, source: RangedSource | u
 export function headersFor(
   { request, place }: { request: SealOptions & { inherited?: ObjectHeaders['inherited'] }; place: Place },
   { metadataNames }: PutFormat,
-  ours: Readonly<Record<string, string>> = {},
+  { source, ours = {} }: { source?: RangedSource | undefined; ours?: Readonly<Record<string, string>> } = {},
 ): ObjectHeaders {
   refuseNames(request, [...OUR_METADATA, ...metadataNames]);
-  const metadata = { ...request.metadata, ...ours };
-  const { contentType, storageClass, tags, sse, inherited } = request;
+  const kept = (source && 'object' in source && source.kept) || { metadata: {} };
+  const metadata = { ...kept.metadata, ...request.metadata, ...(source && metadataOf(source)), ...ours };
+  const { storageClass, sse } = request;
+  const { contentType = kept.contentType, tags = kept.tags, inherited = kept.inherited } = request;
   const headers = { metadata, contentType, storageClass, tags, sse, inherited };
   if (sse && !place.store.copies) throw noServer(place);
   checkHeaders(headers);

@@ -10,6 +10,7 @@ import type { WriteAnswer } from '../stores/store.ts';
 import type { Attempt } from './attempt.ts';
 import { confirmWrite, type Expected, lookBeforeComplete } from './confirm.ts';
 import { withInstructions } from './instructions.ts';
+import { checkSourceChecksum } from './source-checksum.ts';
 
 /** Completes the upload, confirmed. */
 export async function finishUpload(run: PutRun, attempt: Attempt, uploadId: string): Promise<WriteAnswer> {
@@ -17,6 +18,7 @@ export async function finishUpload(run: PutRun, attempt: Attempt, uploadId: stri
   const parts = checkedParts(attempt, ledger);
   const expected = expectedObject(attempt, parts);
   await checkSource(attempt);
+  checkSourceChecksum(attempt);
   await lookBeforeComplete(run, expected);
 
   ledger.setState('completing');
@@ -66,7 +68,7 @@ export function expectedObject({ row }: Attempt, parts: Iterable<Receipt>): Expe
 
 /** The source once more, after the last part: a file that grew meanwhile is not the one that was sealed. */
 async function checkSource({ row: { source } }: Attempt): Promise<void> {
-  // A pipe has been read to its end, and of an object the store itself checks that it is still the one.
+  // A pipe has been read to its end, and of an object each read named the one version.
   if (!source || 'etag' in source) return;
   const { file, identity } = await openSource(source.path);
   await file.close();

@@ -1,17 +1,17 @@
 /** The upload of an attempt: created once, and its parts sent that are not there yet, several at a time. */
-import { SealiftError } from '../errors.ts';
+import { type ErrorCode, SealiftError } from '../errors.ts';
 import { type Cut, type Part, partOf, roomFor } from '../formats/message.ts';
 import { accessTo, type Crew, type LaneNeeds } from '../job.ts';
 import { runLanes } from '../parts/lanes.ts';
-import { openedSizeOf } from '../parts/open-source.ts';
 import { pieceMemoryOf } from '../parts/seal-twice.ts';
 import type { SealTask } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
 import { announcePart } from './announce.ts';
-import { type Attempt, type RangedSource, type SealOptions, sourceOfPart } from './attempt.ts';
+import type { Attempt, SealOptions } from './attempt.ts';
 import { beginEnding, type Ending } from './ending.ts';
 import { tellSecondUpload } from './give-up.ts';
 import { withGrace } from './grace.ts';
+import { heldSizeOf, type RangedSource, sourceOfPart } from './source.ts';
 import { StartOver } from './start-over.ts';
 
 /**
@@ -22,9 +22,9 @@ export function needsOf(cut: Cut, { sign }: Pick<SealOptions, 'sign'>, source?: 
   // The first has the header; where parts are equal, the second has two frames that it shares.
   const rooms = [1, Math.min(2, cut.layout.partCount)].map((number) => roomFor(cut, number));
   const partSize = Math.max(...rooms);
-  if (source && 'object' in source) {
-    return { partSize, plainSize: openedSizeOf(source.message, partSize), signed: sign };
-  }
+  const plainSize = heldSizeOf(source, partSize);
+  // A file can be sealed twice. An object would have to be fetched twice.
+  if (source && 'object' in source) return { partSize, plainSize, signed: sign };
   const streamedSize = sign || cut.format !== 'esdk' ? undefined : pieceMemoryOf(cut.layout);
   return { partSize, streamedSize, signed: sign };
 }
@@ -79,7 +79,7 @@ export async function sendParts(
   async function send({ number, plainSize }: Part, cut: AbortSignal): Promise<void> {
     using _ticket = await crew.budget.take(crew.laneSize);
     const compareOnly = attempt.kept.has(number);
-    const part = { number, source: sourceOfPart(attempt, number), uploadId, held: crew.held, compareOnly };
+    const part = { number, source: await sourceOfPart(attempt, number), uploadId, held: crew.held, compareOnly };
     await sendPart(run, attempt, part, { crew, ending, cut });
     if (compareOnly) progress.kept(plainSize);
     else progress.acked(plainSize);
@@ -114,11 +114,14 @@ function* partsToDo({ progress }: PutRun, { message, kept, doubtful, signingKey 
   }
 }
 
+/** What is said of a source that is another by now: by us of a file, by the store of an object. */
+const CHANGED: readonly ErrorCode[] = ['source-changed', 'object-changed'];
+
 /** What cannot be mended under this key, but can under a new one. */
 function afterFailure(attempt: Attempt, error: unknown): unknown {
   if (!(error instanceof SealiftError)) return error;
   if (error.code === 'upload-lost') return new StartOver('The upload is gone: it was aborted elsewhere', error);
-  if (error.code === 'source-changed' && attempt.resumed) {
+  if (CHANGED.includes(error.code) && attempt.resumed) {
     return new StartOver('The source changed since the job was interrupted', error);
   }
   return error;

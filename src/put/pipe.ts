@@ -11,7 +11,7 @@ import type { Crew, LaneNeeds, Progress, Tools } from '../job.ts';
 import { runLanes } from '../parts/lanes.ts';
 import { mostPipePartOf, pipeLaneSizeOf } from '../parts/memory.ts';
 import { type PartRead, PipeReader } from '../parts/pipe-reader.ts';
-import type { PutRequest, PutRun } from '../put.ts';
+import type { PutOptions, PutRun } from '../put.ts';
 import type { WriteAnswer } from '../stores/store.ts';
 import { formatSize } from '../units.ts';
 import { type Attempt, intend, startAttempt } from './attempt.ts';
@@ -78,7 +78,7 @@ function planLongest({ request, tools }: PutRun, format: PutFormat): Cut {
 }
 
 /** Lanes are counted by the first parts; while larger ones are under way, fewer of them get a ticket. */
-function needsOf(longest: Cut, { sign: signed }: PutRequest): LaneNeeds {
+function needsOf(longest: Cut, { sign: signed }: PutOptions): LaneNeeds {
   const { sealedSize, plainSize } = partOf(longest, 1);
   return { partSize: sealedSize, plainSize, signed };
 }

@@ -7,15 +7,16 @@
 import { isDenied, SealiftError } from '../errors.ts';
 import { partOf } from '../formats/message.ts';
 import type { AttemptRow, Intent, ObjectIdentity, Receipt, SourceIdentity } from '../ledger/types.ts';
-import { compareSource, sourceChanged } from '../parts/source.ts';
+import { compareSource, nameOf, sourceChanged } from '../parts/source.ts';
 import type { PutRun } from '../put.ts';
 import type { StoredPart, WriteAnswer } from '../stores/store.ts';
-import { type Attempt, identityOf, type RangedSource } from './attempt.ts';
+import type { Attempt } from './attempt.ts';
 import { findOurs } from './confirm.ts';
 import { expectedObject } from './finish.ts';
 import { NO_KEY, storedMessage } from './format.ts';
 import { writeInstructions } from './instructions.ts';
 import { openSigningKey } from './signing-key.ts';
+import { identityOf, type RangedSource } from './source.ts';
 import { StartOver } from './start-over.ts';
 
 /** What a resume finds: an attempt to go on with, or an object that is there: only the answer to its writing was lost. */
@@ -27,7 +28,8 @@ export async function resumeAttempt(run: PutRun, source: RangedSource): Promise<
   const row = ledger.attempt();
   if (!row || row.state === 'aborted' || row.state === 'lost') return undefined;
   const unlocked = await unlock(run, row);
-  const attempt = { row, source, resumed: true, kept: new Set<number>(), doubtful: false, ...unlocked };
+  const nothing = { kept: new Set<number>(), doubtful: false, plainCrcs: new Map<number, number>() };
+  const attempt = { row, source, resumed: true, ...nothing, ...unlocked };
   progress.totalBytes = row.layout.plainSize;
 
   const planned = row.source!;
@@ -54,23 +56,25 @@ export async function resumeAttempt(run: PutRun, source: RangedSource): Promise<
   return { attempt: { ...attempt, kept, doubtful: verdict === 'doubtful' } };
 }
 
-/** What arrived is the file as it was then. Throws `source-changed` where that is not the file as it is now. */
+/** What arrived is the source as it was then. Throws `source-changed` where that is not the source as it is now. */
 function checkedArrival(
-  { place, progress }: PutRun,
+  { place, progress, request }: PutRun,
   answer: WriteAnswer,
   planned: SourceIdentity | ObjectIdentity,
   source: SourceIdentity | ObjectIdentity,
 ): WriteAnswer {
   // An object that was resealed is, of course, another one now.
-  if ('etag' in planned || 'etag' in source) return answer;
+  if (request.command === 'reseal') return answer;
   const verdict = compareSource(planned, source);
   if (verdict === 'changed') {
-    throw new SealiftError('source-changed', `${place.url} holds ${source.path} as it was before it changed`, {
-      hint: 'It had been written, and only the answer was lost. Give --overwrite to replace it by the file as it is now.',
+    throw new SealiftError('source-changed', `${place.url} holds ${nameOf(source)} as it was before it changed`, {
+      hint: 'It had been written, and only the answer was lost. Give --overwrite to replace it by what the source is now.',
     });
   }
   if (verdict === 'doubtful') {
-    progress.warn(`${place.url} had been written, and only the answer was lost; ${source.path} may have changed since`);
+    progress.warn(
+      `${place.url} had been written, and only the answer was lost; ${nameOf(source)} may have changed since`,
+    );
   }
   return answer;
 }

@@ -12,16 +12,17 @@ import { type HeldPart, sealInto, withFooter } from '../parts/seal-once.ts';
 import type { PartSource } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
 import type { WriteAnswer } from '../stores/store.ts';
-import { type Attempt, sourceOfPart, wholeSizeOf } from './attempt.ts';
+import { type Attempt, wholeSizeOf } from './attempt.ts';
 import { confirmWrite } from './confirm.ts';
 import { objectTag } from './ending.ts';
 import { expectedObject } from './finish.ts';
 import { withInstructions } from './instructions.ts';
+import { sourceOfPart } from './source.ts';
+import { checkSourceChecksum, takeSourceChecksum } from './source-checksum.ts';
 
 export async function sendWhole(run: PutRun, attempt: Attempt): Promise<WriteAnswer> {
-  const source = sourceOfPart(attempt, 1);
-  using _ticket = await run.tools.budget.take(wholeSizeOf(attempt.message, source));
-  return await sendHeld(run, attempt, source);
+  using _ticket = await run.tools.budget.take(wholeSizeOf(attempt.message, attempt.source));
+  return await sendHeld(run, attempt, await sourceOfPart(attempt, 1));
 }
 
 /** As `sendWhole`, for which the caller has memory. */
@@ -30,9 +31,12 @@ export async function sendHeld(run: PutRun, attempt: Attempt, source: PartSource
   const { message, row } = attempt;
   const part = partOf(message, 1);
   const buffer = Buffer.allocUnsafeSlow(part.sealedSize + MAX_FOOTER_SIZE);
-  const at = { store: place.store, objectKey: place.key, buffers: new BufferPool(), cut: run.request.signal };
+  const from = attempt.source && 'object' in attempt.source ? attempt.source.place : place;
+  const at = { store: from.store, buffers: new BufferPool(), cut: run.request.signal };
   const watch = progress.watch.ofPart();
   const bare = await sealInto(buffer, { message, source, header: row.header, number: 1 }, at, watch);
+  takeSourceChecksum(attempt, 1, bare);
+  checkSourceChecksum(attempt);
   const footer = footerOf(attempt, bare);
   const { sealed, intent } = footer ? withFooter(bare, footer) : bare;
   watch.enter('ledger');

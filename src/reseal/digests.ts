@@ -4,7 +4,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { SealiftError } from '../errors.ts';
 import { type Cut, type PlainRange, plainRangeOf } from '../formats/message.ts';
-import type { PartDigests } from '../put/attempt.ts';
+import type { PartDigests } from '../put/source.ts';
 
 interface OpenDigest {
   number: number;

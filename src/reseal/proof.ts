@@ -13,7 +13,7 @@ import type { SealedObject } from '../get/object.ts';
 import { streamOfObject } from '../get/stream.ts';
 import type { Place, Progress, RunOptions, Tools } from '../job.ts';
 import { laneSizeOf } from '../parts/memory.ts';
-import type { PartDigests } from '../put/attempt.ts';
+import type { PartDigests } from '../put/source.ts';
 import { DigestMaker } from './digests.ts';
 
 export interface Proving extends Pick<Tools, 'budget'>, Pick<RunOptions, 'signal'> {

@@ -19,10 +19,10 @@ import type { Place, Tools } from '../job.ts';
 import type { Keyring, KeyringRequest, OpenKeyRequest } from '../keys/keyring.ts';
 import { MTIME_METADATA } from '../mtime.ts';
 import { laneSizeOf } from '../parts/memory.ts';
-import type { SealedSource } from '../parts/task.ts';
+import type { ObjectSource } from '../put/source.ts';
 
 export interface OpenedSource {
-  source: SealedSource;
+  source: ObjectSource;
   /** Undefined where every part proves itself. Each call gives one that begins anew. */
   openWhole: (() => InOrderOpener) | undefined;
 }
@@ -50,7 +50,7 @@ export async function openSource(
     messageId: object.header.messageId.toString('hex'),
     mtime: metadata[MTIME_METADATA],
   };
-  return { source: { object: identity, message, customerKey: place.customerKey }, openWhole };
+  return { source: { object: identity, message, place }, openWhole };
 }
 
 type Keys = { keyring: Pick<Keyring, 'openDataKey'> };

@@ -29,7 +29,15 @@ export const JOB: NewJob = {
 
 export const ATTEMPT: NewAttempt = {
   format: 'esdk',
-  source: { path: JOB.source, size: 1000, mtimeNs: '1700000000123456789', ctimeNs: '2', inode: '3', device: '4' },
+  source: {
+    path: JOB.source,
+    size: 1000,
+    mtimeNs: '1700000000123456789',
+    ctimeNs: '2',
+    inode: '3',
+    device: '4',
+    mode: '0644',
+  },
   sealiftId: '00112233445566778899aabbccddeeff',
   single: false,
   header: Uint8Array.from({ length: 300 }, (_, index) => index % 251),

@@ -6,7 +6,7 @@ import { createSecretKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { CreateBucketCommand, HeadObjectCommand, PutBucketEncryptionCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { PutRequest } from '../../src/put.ts';
+import type { PutRequest } from '../../src/index.ts';
 import { clientOf } from '../sandbox/s3-client.ts';
 import { MOTO_VERSION, noMoto, startMoto } from '../support/moto.ts';
 import { BUCKET, openStage, PART_2_FAILS, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';

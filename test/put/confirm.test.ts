@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Engine } from '../../src/engine.ts';
-import type { PutRequest } from '../../src/put.ts';
+import type { PutRequest } from '../../src/index.ts';
 import { MiB } from '../../src/units.ts';
 import { BUCKET, openStage, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
 

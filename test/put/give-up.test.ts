@@ -2,9 +2,9 @@
 import { CreateMultipartUploadCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Engine } from '../../src/engine.ts';
+import type { PutRequest } from '../../src/index.ts';
 import type { JobEvent, JobResult } from '../../src/job.ts';
 import { jobIdOf } from '../../src/ledger/ledger.ts';
-import type { PutRequest } from '../../src/put.ts';
 import { writeRandomFile } from '../support/files.ts';
 import { BUCKET, ofType, openStage, PART_SIZE, type Plot, SIZE, type Stage } from '../support/stage.ts';
 

@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createEngine, type Engine } from '../../src/engine.ts';
+import type { PutRequest } from '../../src/index.ts';
 import { rawAesKeyring } from '../../src/keys/raw-aes.ts';
-import type { PutRequest } from '../../src/put.ts';
 import { MiB } from '../../src/units.ts';
 import { writeRandomFile } from '../support/files.ts';
 import { openScratch, type Scratch } from '../support/scratch.ts';

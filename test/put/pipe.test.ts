@@ -6,12 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { layoutOf } from '../../src/formats/esdk/layout.ts';
+import type { PutRequest } from '../../src/index.ts';
 import { type JobEvent, Progress } from '../../src/job.ts';
 import { jobIdOf } from '../../src/ledger/ledger.ts';
 import { BASE_SIZE, MemoryBudget, pipeLaneSizeOf } from '../../src/parts/memory.ts';
 import { PipeReader } from '../../src/parts/pipe-reader.ts';
 import { piecesOf } from '../../src/put/pipe.ts';
-import type { PutRequest } from '../../src/put.ts';
 import { KiB } from '../../src/units.ts';
 import { BUCKET, ofType, openStage, PART_SIZE, type Stage } from '../support/stage.ts';
 

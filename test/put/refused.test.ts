@@ -1,8 +1,8 @@
 /** What cannot be done as asked is refused before anything is asked of KMS or S3, and binds nobody to what was refused. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { PutRequest } from '../../src/index.ts';
 import { type Engine, type EngineOptions, kmsKeyring } from '../../src/index.ts';
 import { BASE_SIZE, THREAD_SIZE } from '../../src/parts/memory.ts';
-import type { PutRequest } from '../../src/put.ts';
 import { MiB } from '../../src/units.ts';
 import { openStage, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
 

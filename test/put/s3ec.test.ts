@@ -10,11 +10,11 @@ import { kmsKeyring, multiKeyring } from '../../src/engine/keys.ts';
 import { decodeHeader } from '../../src/formats/s3ec/header.ts';
 import { checkCommitment, deriveObjectKeys, deriveVaultKey } from '../../src/formats/s3ec/keys.ts';
 import { ObjectOpener } from '../../src/formats/s3ec/open-object.ts';
+import type { PutRequest } from '../../src/index.ts';
 import type { Keyring } from '../../src/keys/keyring.ts';
 import { s3ecCopy } from '../../src/keys/s3ec-wrapping.ts';
 import { jobIdOf, Ledger } from '../../src/ledger/ledger.ts';
 import { Vault } from '../../src/put/vault.ts';
-import type { PutRequest } from '../../src/put.ts';
 import { changeQuietly, writeSparseFile } from '../support/files.ts';
 import {
   BUCKET,

@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { CopyObjectCommand, PutBucketEncryptionCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { PutRequest } from '../../src/index.ts';
 import { readCustomerKey } from '../../src/keys/customer-key.ts';
 import { writeKeyFile } from '../../src/keys/key-file.ts';
-import type { PutRequest } from '../../src/put.ts';
 import { run } from '../support/cli.ts';
 import { BUCKET, openStage, PART_2_FAILS, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
 

@@ -5,8 +5,8 @@
 import { createSecretKey } from 'node:crypto';
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { PutRequest } from '../../src/index.ts';
 import { writeKeyFile } from '../../src/keys/key-file.ts';
-import type { PutRequest } from '../../src/put.ts';
 import type { ServerEncryption } from '../../src/stores/encryption.ts';
 import { run } from '../support/cli.ts';
 import { type Answer, startProxy } from '../support/proxy.ts';

@@ -70,7 +70,11 @@ describe('before Complete', () => {
     const tools = {} as Tools;
     const request = { command: 'put' as const, source: plot.source, target: plot.target };
     const message = { format: 'esdk' as const, layout, messageId: Buffer.alloc(32, 2), keys };
-    const rest = { vault: new Vault(keys.ledgerKey), hashes: new Map<number, Uint8Array>() };
+    const rest = {
+      vault: new Vault(keys.ledgerKey),
+      hashes: new Map<number, Uint8Array>(),
+      plainCrcs: new Map<number, number>(),
+    };
     const attempt = { row, message, resumed: false, kept: new Set<number>(), doubtful: false, ...rest };
     const run = { request, tools, place, ledger, isNew: true, progress: new Progress({}) };
     return await finishUpload(run, attempt, 'no-such-upload').catch((thrown) => thrown);
@@ -122,7 +126,7 @@ describe('before Complete', () => {
 });
 
 describe('the source', () => {
-  const planned = { path: '/a', size: 9, mtimeNs: '1', ctimeNs: '2', inode: '3', device: '4' };
+  const planned = { path: '/a', size: 9, mtimeNs: '1', ctimeNs: '2', inode: '3', device: '4', mode: '0644' };
 
   test.each([
     ['size', 10, 'changed'],

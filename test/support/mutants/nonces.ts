@@ -126,17 +126,17 @@ export const nonces: Mutant[] = [
   {
     breaks: 'an intent is on disk before a byte of its part leaves (seen by strace)',
     file: 'src/parts/seal-part.ts',
-    find: 'const promised = await link.announce(task.show ? { intent, hash, sealed } : { intent, hash });',
-    replace: `const promised = intent;
-    setTimeout(() => void link.announce({ intent, hash }).catch(() => {}), 50);`,
+    find: 'const promised = await link.announce(task.show ? { ...bare, sealed } : bare);',
+    replace: `const promised = bare.intent;
+    setTimeout(() => void link.announce(bare).catch(() => {}), 50);`,
     test: 'test/long/durability.test.ts',
     only: 'first socket write',
   },
   {
     breaks: 'nothing is sent that the ledger refuses',
     file: 'src/parts/seal-part.ts',
-    find: 'await link.announce(task.show ? { intent, hash, sealed } : { intent, hash });',
-    replace: 'await link.announce(task.show ? { intent, hash, sealed } : { intent, hash }).catch(() => intent);',
+    find: 'await link.announce(task.show ? { ...bare, sealed } : bare);',
+    replace: 'await link.announce(task.show ? { ...bare, sealed } : bare).catch(() => bare.intent);',
     test: STORIES,
     only: 'promised part has changed',
   },

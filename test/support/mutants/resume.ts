@@ -34,8 +34,8 @@ export const resume: Mutant[] = [
   {
     breaks: 'a changed source starts over under a new key',
     file: 'src/put/parts.ts',
-    find: "if (error.code === 'source-changed' && attempt.resumed) {",
-    replace: "if (error.code === 'source-changed' && !attempt) {",
+    find: 'if (CHANGED.includes(error.code) && attempt.resumed) {',
+    replace: 'if (CHANGED.includes(error.code) && !attempt) {',
     test: STORIES,
     only: 'part has changed',
   },
