@@ -20,6 +20,7 @@ import { type DamagedJob, type JobSummary, Ledger } from './ledger/ledger.ts';
 import { openStateDir } from './ledger/state-dir.ts';
 import { Allowance, type LaneChange } from './limits/allowance.ts';
 import { Bandwidth, limitBandwidth, type SharedBandwidth } from './limits/bandwidth.ts';
+import { idleMeter } from './limits/idle.ts';
 import { type Listing, type ListOptions, list } from './list.ts';
 import type { Retry } from './network.ts';
 import { defaultMaxMemory, laneSizeOf, MemoryBudget, pipeLaneSizeOf, planMemory } from './parts/memory.ts';
@@ -278,7 +279,7 @@ class Workshop implements Engine {
       budget.startHashThread();
       this.#hashThread = new HashThread();
     }
-    const allowance = new Allowance(lanes, { slowDowns: () => this.#slowDowns, onChange });
+    const allowance = new Allowance(lanes, { slowDowns: () => this.#slowDowns, idleShare: idleMeter(), onChange });
     return { ...planned, threads: this.#threads, budget, lanes: allowance, hashThread: this.#hashThread };
   }
 }

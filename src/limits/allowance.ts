@@ -11,8 +11,9 @@
  *   asked by doing without a third of them every second round: they do if even the slowest round with them was faster
  *   than the fastest without, by half of what they are more. Then half as many again are begun, and asked the same. New
  *   lanes never gain more than those before them did, so a line that is full is not even tried with more; and noise must
- *   strike every second round, and no other, to be taken for a gain. It is asked seldom, and more seldom each time. So
- *   what a long job holds is what a short one does, unless there is something to be gained.
+ *   strike every second round, and no other, to be taken for a gain. It is asked seldom, and more seldom each time, and
+ *   not at all where the machine's processors are at work all the time: no number of lanes makes those faster. So what a
+ *   long job holds is what a short one does, unless there is something to be gained.
  * - Where parts take twice the time under the same number, for three rounds running, there is a queue somewhere: it
  *   halves too. A single slow round is the noise of a busy machine.
  *
@@ -38,6 +39,8 @@ export interface AllowanceOptions {
   slowDowns: () => number;
   /** Hears of each change that stays. */
   onChange: (change: LaneChange) => void;
+  /** The share of the machine's processor time that nobody used since it was last asked. Where nobody can tell, all. */
+  idleShare?: () => number;
   nowMs?: () => number;
 }
 
@@ -55,6 +58,8 @@ const STEP = 3 / 2;
 const WORTH = 1 / 2;
 /** Rounds with them. */
 const TURNS = 3;
+/** Of the processors' time, what has to be left over in a round for more lanes to make something of it. */
+const IDLE_SHARE = 0.1;
 const LATENCY_RISE = 2;
 const SLOW_ROUNDS = 3;
 /** The first round has the start of the threads in it: nothing is compared with that. */
@@ -104,7 +109,7 @@ export class Allowance {
 
   constructor(range: LaneRange, options: AllowanceOptions) {
     this.#range = range;
-    this.#options = { nowMs: () => performance.now(), ...options };
+    this.#options = { idleShare: () => 1, nowMs: () => performance.now(), ...options };
     this.#count = this.#kept = range.start;
     this.#beginRound();
   }
@@ -158,13 +163,14 @@ export class Allowance {
 
   #endRound(roundMs: number): void {
     const round = { bytesPerMs: this.#bytes / roundMs, laneMsPerByte: this.#laneMs / this.#bytes };
+    const isIdle = this.#options.idleShare() >= IDLE_SHARE;
     this.#beginRound();
     if (this.#kept < this.#range.start) this.#keep(this.#kept + 1, 'recovery');
     else if (this.#trial) this.#judge(this.#trial, round);
-    else this.#hold(round);
+    else this.#hold(round, isIdle);
   }
 
-  #hold(round: Round): void {
+  #hold(round: Round, isIdle: boolean): void {
     if (this.#held && round.laneMsPerByte > LATENCY_RISE * this.#held.laneMsPerByte) {
       this.#slowRounds++;
       if (this.#slowRounds === SLOW_ROUNDS) this.#halve('latency');
@@ -173,7 +179,7 @@ export class Allowance {
     this.#held = round;
     this.#slowRounds = 0;
     this.#heldRounds++;
-    if (this.#heldRounds < this.#roundsToHold || this.#kept === this.#range.most) return;
+    if (!isIdle || this.#heldRounds < this.#roundsToHold || this.#kept === this.#range.most) return;
     const fewer = Math.min(this.#kept - 1, Math.ceil(this.#kept / STEP));
     this.#trial = { fewer, slowestWith: round.bytesPerMs, fastestWithout: 0, turns: TURNS };
     this.#move(fewer);

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Allowance, type LaneChange, type LaneRange } from '../../src/limits/allowance.ts';
+import { idleMeter } from '../../src/limits/idle.ts';
 import { KiB, MiB } from '../../src/units.ts';
 
 /**
@@ -16,6 +17,8 @@ interface Link {
   storm?: { fromMs: number; toMs: number };
   /** From this moment on the line has another rate. */
   becomes?: { fromMs: number; bytesPerMs: number };
+  /** What is left of the processors' time. */
+  idleShare?: number;
 }
 
 const PART_SIZE = 8 * MiB;
@@ -38,7 +41,8 @@ function simulate(range: LaneRange, link: Link, forMs: number) {
   let begun = 0;
   const changes: (LaneChange & { ms: number })[] = [];
   const onChange = (change: LaneChange) => changes.push({ ...change, ms: nowMs });
-  const allowance = new Allowance(range, { slowDowns: () => slowDowns, onChange, nowMs: () => nowMs });
+  const idleShare = () => link.idleShare ?? 1;
+  const allowance = new Allowance(range, { slowDowns: () => slowDowns, onChange, idleShare, nowMs: () => nowMs });
   const flying: { endMs: number; acknowledge: () => void }[] = [];
   const counts = new Set([allowance.count]);
   const ends: { ms: number; count: number }[] = [];
@@ -171,6 +175,25 @@ test('in a storm that does not end it comes down to one', () => {
   const { allowance, changes } = simulate(RANGE, { ...FAST, storm: { fromMs: 0, toMs: 60_000 } }, 60_000);
   expect(changes.slice(0, 4).map(({ to }) => to)).toEqual([8, 4, 2, 1]);
   expect(allowance.count).toBe(1);
+});
+
+test('where the processors have nothing left it tries no other number, whatever the line could do', () => {
+  const wide = { bytesPerMs: MiB, latencyMs: 1000 };
+  expect(simulate(RANGE, wide, 300_000).most).toBeGreaterThan(RANGE.start);
+  const { changes, ends, most } = simulate(RANGE, { ...wide, idleShare: 0.05 }, 300_000);
+  expect({ changes, most, least: Math.min(...ends.slice(0, -RANGE.start).map(({ count }) => count)) }).toEqual({
+    changes: [],
+    most: RANGE.start,
+    least: RANGE.start,
+  });
+});
+
+test('what the processors leave is a share of their time', () => {
+  const idleShare = idleMeter();
+  for (const share of [idleShare(), idleShare()]) {
+    expect(share).toBeGreaterThanOrEqual(0);
+    expect(share).toBeLessThanOrEqual(1);
+  }
 });
 
 test('it halves where parts take twice the time all at once, and climbs again', () => {
