@@ -196,7 +196,14 @@ const FINAL_CODES = new Set<ErrorCode>([
 ]);
 
 /** What a store says, beside that it is denied, to a request that it will never take. */
-const REFUSALS = new Set<ErrorCode>(['store-error', 'sse-c-blocked', 'bucket-not-found', 'wrong-region']);
+const REFUSALS = new Set<ErrorCode>([
+  'store-error',
+  'sse-c-blocked',
+  'kms-key-not-found',
+  'kms-key-disabled',
+  'bucket-not-found',
+  'wrong-region',
+]);
 
 /** Decides what an error leaves behind: a job to go on with, a job that is over, or nothing where nothing was begun. */
 async function leave(run: PutRun, thrown: unknown): Promise<SealiftError> {

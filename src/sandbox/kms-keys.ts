@@ -133,6 +133,12 @@ export class SandboxKeys {
     this.#save();
   }
 
+  /** KMS Developer Guide, "AWS managed keys": made by the service when it is first wanted, under an alias of AWS's. */
+  managed(alias: string): SandboxKey {
+    if (!this.#aliases.has(alias)) this.#setAlias(alias, this.create('The key that protects objects of S3'));
+    return this.find(alias);
+  }
+
   addAlias(name: string, key: SandboxKey): void {
     // KMS API Reference, CreateAlias: "must begin with alias/", "cannot begin with alias/aws/", and the characters.
     if (!/^alias\/[a-zA-Z0-9/_-]{1,250}$/.test(name) || name.startsWith('alias/aws/')) {
@@ -145,6 +151,10 @@ export class SandboxKeys {
         `An alias with the name ${this.aliasArnOf(existing)} already exists`,
       );
     }
+    this.#setAlias(name, key);
+  }
+
+  #setAlias(name: string, key: SandboxKey): void {
     this.#aliases.set(name, { name, keyId: key.id, createdMs: Date.now() });
     this.#save();
   }

@@ -11,6 +11,8 @@ import { SandboxKeys } from './kms-keys.ts';
 import { KmsRequest } from './kms-request.ts';
 
 const DEFAULT_ALIAS = 'alias/sandbox';
+/** S3's own key of the account. */
+const MANAGED_ALIAS = 'alias/aws/s3';
 
 /** The smallest Region's quota (KMS Developer Guide, "Request quotas"). */
 export const DEFAULT_QUOTA_PER_SECOND = 10_000;
@@ -54,6 +56,17 @@ export class SandboxKms {
       if (error instanceof KmsError) return { status: error.status, body: error.body };
       throw error;
     }
+  }
+
+  /** The ARN of the key that a service of AWS is told of by this name. Throws a KmsError. */
+  arnFor(name: string): string {
+    return this.#keys.arnOf(name === MANAGED_ALIAS ? this.#keys.managed(name) : this.#keys.find(name));
+  }
+
+  /** A call that a service of AWS makes under a key for whoever asked it to. Throws a KmsError. */
+  useFor(keyArn: string): void {
+    this.#countCall();
+    this.#keys.usable(keyArn, 'GenerateDataKey');
   }
 
   #run(operation: string, request: KmsRequest): object {

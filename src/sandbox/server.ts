@@ -17,6 +17,7 @@ import { RequestLog, type RequestRecord } from './log.ts';
 import { addBucket } from './s3/buckets.ts';
 import type { S3 } from './s3/call.ts';
 import { Catalog } from './s3/catalog.ts';
+import { KmsUse } from './s3/kms-use.ts';
 import { DiscardStorage, FolderStorage, type Storage } from './s3/storage.ts';
 import { SandboxQuotas } from './service-quotas.ts';
 import { Shell } from './shell.ts';
@@ -92,7 +93,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const minPartSize = options.minPartSize ?? MIN_PART_SIZE;
   const { catalog, storage } = place;
   const equalParts = options.equalParts ?? false;
-  const s3: S3 = { catalog, storage, region, accountId: ACCOUNT_ID, minPartSize, equalParts };
+  const s3: S3 = { kms: new KmsUse(kms), catalog, storage, region, accountId: ACCOUNT_ID, minPartSize, equalParts };
   const log = options.log === undefined ? undefined : new RequestLog(options.log);
   const shell = new Shell(faults, {
     s3,

@@ -13,10 +13,9 @@ import type { SandboxKms } from './kms.ts';
 import type { RequestRecord, ServiceName } from './log.ts';
 import { endure, loseAnswer, newBody } from './mischief.ts';
 import { locate } from './request.ts';
-import type { Answer, S3 } from './s3/call.ts';
+import type { Answer, Call, S3 } from './s3/call.ts';
 import { createDigest } from './s3/checksums.ts';
 import { S3Error } from './s3/errors.ts';
-import { KmsUse } from './s3/kms-use.ts';
 import { findRoute, runOperation } from './s3/routes.ts';
 import type { SandboxQuotas } from './service-quotas.ts';
 import { type Credentials, Verifier } from './sigv4.ts';
@@ -40,7 +39,6 @@ export class Shell {
   faults: Faults;
   readonly #options: ShellOptions;
   readonly #verifiers: Readonly<Record<ServiceName, Verifier>>;
-  readonly #kmsUse = new KmsUse();
   readonly #open = new Set<Promise<unknown>>();
   #count = 0;
 
@@ -133,9 +131,11 @@ export class Shell {
     const { s3, secure } = this.#options;
     const { headers } = request;
     const tlsVersion = tlsVersionOf(request.socket);
-    const call = { operation, bucket, key, query, headers, secure, tlsVersion, origin, body: exchange.body };
-    const answer = await runOperation(destination, call, s3);
-    record.kmsCalls = this.#kmsUse.count(call, answer);
+    const { body } = exchange;
+    const call: Call = { operation, bucket, key, query, headers, secure, tlsVersion, origin, body, kmsCalls: 0 };
+    const answer = await runOperation(destination, call, s3).finally(() => {
+      record.kmsCalls = call.kmsCalls;
+    });
     if (fault?.kind === 'lose-answer') loseAnswer(response);
     return answer;
   }

@@ -80,6 +80,9 @@ const START_OVER = 'Run the same command again: it starts the object over, under
 const TRY_LATER =
   'Sealift tried several times. Run the same command again later: a job that `sealift jobs` lists goes on where it stopped.';
 
+const SSE_KEY =
+  "It is the key that S3 is to encrypt with at rest: look at --sse, or at the bucket's default encryption.";
+
 /** Errors that mean the same whatever the call, by S3's name. */
 const BY_NAME: Readonly<Record<string, Verdict>> = {
   NoSuchBucket: ['bucket-not-found', 'Check the bucket name, or create the bucket first.'],
@@ -92,6 +95,9 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
   InvalidToken: ['access-denied', 'Check AWS_SESSION_TOKEN: it does not belong to this access key.'],
   SignatureDoesNotMatch: ['access-denied', 'Check AWS_SECRET_ACCESS_KEY: it does not belong to this access key.'],
   RequestTimeTooSkewed: ['access-denied', "Set this machine's clock: it differs from the store's by too much."],
+  'KMS.NotFoundException': ['kms-key-not-found', SSE_KEY],
+  'KMS.DisabledException': ['kms-key-disabled', SSE_KEY],
+  'KMS.KMSInvalidStateException': ['kms-key-disabled', SSE_KEY],
   BadDigest: [
     'checksum-mismatch',
     'The bytes were damaged on the way, or this machine is faulty. Run the same command again.',

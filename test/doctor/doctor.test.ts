@@ -265,7 +265,7 @@ test('over plain HTTP it does not lock itself out', async () => {
 
 test('a required encryption: puts with it, and with none, pass; others are told which it is', async () => {
   const name = await bareBucket();
-  const keyId = 'arn:aws:kms:us-east-1:000000000000:key/right';
+  const keyId = stage.sandbox.kmsKeyId;
   const requireSse = { algorithm: 'aws:kms', keyId };
   expect(named((await look(name, { requireSse })).findings, 'gap')).toEqual(
     expect.arrayContaining(['encryption', 'require-sse', 'require-sse-key']),

@@ -27,7 +27,15 @@ const customerKey = createSecretKey(Buffer.alloc(32, 'customer'));
 const MODES: Record<string, Mode> = {
   'none asked': {},
   s3: { sse: { algorithm: 'AES256' } },
-  kms: { sse: { algorithm: 'aws:kms', keyId: '00000000-0000-0000-0000-000000000001', context: { team: 'backup' } } },
+  kms: {
+    sse: {
+      algorithm: 'aws:kms',
+      get keyId() {
+        return stage.sandbox.kmsKeyId;
+      },
+      context: { team: 'backup' },
+    },
+  },
   'kms, bucket key': { sse: { algorithm: 'aws:kms', bucketKey: true } },
   dsse: { sse: { algorithm: 'aws:kms:dsse' } },
   'sse-c': { customerKey },

@@ -111,6 +111,16 @@ test('the command line asks, and tells what was answered', async () => {
   expect(stderr).toContain(`at rest aws:kms, key ${arn}, bucket key`);
 });
 
+test.each([1000, SHORT])('a key that S3 may not use is told as that, and binds no job: %i bytes', async (size) => {
+  const plot = stage.plot(`no-key-${size}`, size);
+  await expect(put(plot, { sse: { algorithm: 'aws:kms', keyId: 'alias/none' } })).rejects.toMatchObject({
+    code: 'kms-key-not-found',
+    exit: 1,
+    hint: expect.stringContaining('--sse'),
+  });
+  expect(await put(plot)).toMatchObject({ sse: { algorithm: 'AES256' } });
+});
+
 test.each([
   ['a key without KMS', { algorithm: 'AES256', keyId: 'x' }],
   ['a context without KMS', { algorithm: 'AES256', context: { a: 'b' } }],

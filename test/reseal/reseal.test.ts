@@ -34,7 +34,7 @@ const SHORT = PART_SIZE + 1000;
 
 let stage: Stage;
 beforeAll(async () => {
-  stage = await openStage();
+  stage = await openStage({ https: true });
 });
 afterEach(() => stage.sandbox.setFaults(''));
 afterAll(() => stage.close());

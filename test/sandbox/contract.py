@@ -534,6 +534,7 @@ def _():
     s3.put_bucket_encryption(Bucket=SETTINGS, ServerSideEncryptionConfiguration=rules)
     [rule] = s3.get_bucket_encryption(Bucket=SETTINGS)["ServerSideEncryptionConfiguration"]["Rules"]
     got = rule["ApplyServerSideEncryptionByDefault"]
+    s3.delete_bucket_encryption(Bucket=SETTINGS)
     return [got["SSEAlgorithm"], got["KMSMasterKeyID"], rule["BucketKeyEnabled"]]
 
 

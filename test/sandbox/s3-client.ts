@@ -42,20 +42,23 @@ export async function openSandbox(options: SandboxOptions = {}): Promise<TestSan
 }
 
 export function clientOf(sandbox: Sandbox, config: S3ClientConfig = {}): S3Client {
-  const { env } = sandbox;
-  const ca = env.AWS_CA_BUNDLE;
   return new S3Client({
     endpoint: sandbox.s3Url,
-    region: env.AWS_REGION!,
+    region: sandbox.env.AWS_REGION!,
     forcePathStyle: true,
     credentials: credentialsOf(sandbox),
     maxAttempts: 1,
-    requestHandler: {
-      httpAgent: new http.Agent({ keepAlive: true }),
-      httpsAgent: new https.Agent({ keepAlive: true, ...(ca ? { ca: readFileSync(ca) } : {}) }),
-    },
+    requestHandler: agentsFor(sandbox),
     ...config,
   });
+}
+
+/** That trust the authority of a sandbox with one. */
+function agentsFor({ env: { AWS_CA_BUNDLE: ca } }: Sandbox) {
+  return {
+    httpAgent: new http.Agent({ keepAlive: true }),
+    httpsAgent: new https.Agent({ keepAlive: true, ...(ca ? { ca: readFileSync(ca) } : {}) }),
+  };
 }
 
 export function kmsClientOf(sandbox: Sandbox, config: KMSClientConfig = {}): KMSClient {
@@ -64,6 +67,7 @@ export function kmsClientOf(sandbox: Sandbox, config: KMSClientConfig = {}): KMS
     region: sandbox.env.AWS_REGION!,
     credentials: credentialsOf(sandbox),
     maxAttempts: 1,
+    requestHandler: agentsFor(sandbox),
     ...config,
   });
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { CreateKeyCommand, DisableKeyCommand, ScheduleKeyDeletionCommand } from '@aws-sdk/client-kms';
 import {
   CompleteMultipartUploadCommand,
   CopyObjectCommand,
@@ -16,7 +17,7 @@ import {
   type UploadPartCommandInput,
 } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { BUCKET, openSandbox, outcome, type TestSandbox, until } from './s3-client.ts';
+import { BUCKET, kmsClientOf, openSandbox, outcome, type TestSandbox, until } from './s3-client.ts';
 
 let plain: TestSandbox;
 let secure: TestSandbox;
@@ -56,29 +57,69 @@ it('encrypts everything with SSE-S3 at least', async () => {
 
 it('remembers SSE-KMS, all but the context', async () => {
   const SSEKMSEncryptionContext = Buffer.from('{"a":"b"}').toString('base64');
-  const kms = { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: 'abc', BucketKeyEnabled: true } as const;
-  const { ETag } = await put(plain.s3, 'kms', { ...kms, SSEKMSEncryptionContext });
-  const answer = await head(plain.s3, 'kms');
-  expect(answer).toMatchObject({ ...kms, SSEKMSKeyId: 'arn:aws:kms:us-east-1:000000000000:key/abc' });
-  // The MD5 of 'x': the ETag of such an object is not one.
-  expect(ETag).not.toBe('"9dd4e461268c8034f5c8564e155c67a6"');
-  await put(plain.s3, 'dsse', { ServerSideEncryption: 'aws:kms:dsse' });
-  expect((await head(plain.s3, 'dsse')).ServerSideEncryption).toBe('aws:kms:dsse');
+  const kms = { ServerSideEncryption: 'aws:kms', BucketKeyEnabled: true } as const;
+  const arn = secure.sandbox.kmsKeyId;
+  for (const SSEKMSKeyId of ['alias/sandbox', arn.split('/')[1]!, arn]) {
+    const { ETag } = await put(secure.s3, 'kms', { ...kms, SSEKMSKeyId, SSEKMSEncryptionContext });
+    expect(await head(secure.s3, 'kms')).toMatchObject({ ...kms, SSEKMSKeyId: arn });
+    // The MD5 of 'x': the ETag of such an object is not one.
+    expect(ETag).not.toBe('"9dd4e461268c8034f5c8564e155c67a6"');
+  }
+  await put(secure.s3, 'dsse', { ServerSideEncryption: 'aws:kms:dsse' });
+  const dsse = await head(secure.s3, 'dsse');
+  expect(dsse.ServerSideEncryption).toBe('aws:kms:dsse');
+  // A key of S3's own, the same for all objects.
+  expect(dsse.SSEKMSKeyId).toMatch(/^arn:aws:kms:us-east-1:000000000000:key\//);
+  expect((await put(secure.s3, 'dsse', { ServerSideEncryption: 'aws:kms' })).SSEKMSKeyId).toBe(dsse.SSEKMSKeyId);
 });
 
-it('counts what S3 asks KMS for: once a request, or once for a key of the bucket', async () => {
-  const kms = { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: 'counted' } as const;
+it('asks KMS once a request, or once for a key of the bucket', async () => {
+  const kms = { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: 'alias/sandbox' } as const;
+  const Bucket = 'counted';
+  await secure.s3.send(new CreateBucketCommand({ Bucket }));
   const counts = async (BucketKeyEnabled: boolean) => {
-    const from = plain.records.length;
-    for (const Key of ['one', 'two']) await put(plain.s3, Key, { ...kms, BucketKeyEnabled });
-    await head(plain.s3, 'one');
-    await (await get(plain.s3, 'one')).Body!.transformToByteArray();
-    await until(() => plain.records.length === from + 4);
-    const seen = plain.records.slice(from).map(({ operation, kmsCalls }) => `${operation} ${kmsCalls}`);
-    return seen.sort();
+    const from = secure.records.length;
+    for (const Key of ['one', 'two']) await put(secure.s3, Key, { ...kms, Bucket, BucketKeyEnabled });
+    await head(secure.s3, 'one', { Bucket });
+    await head(secure.s3, 'one', { Bucket, ChecksumMode: 'ENABLED' });
+    await (await get(secure.s3, 'one', { Bucket })).Body!.transformToByteArray();
+    await until(() => secure.records.length === from + 5);
+    return secure.records.slice(from).map(({ operation, kmsCalls }) => `${operation} ${kmsCalls}`);
   };
-  expect(await counts(false)).toEqual(['GetObject 1', 'HeadObject 0', 'PutObject 1', 'PutObject 1']);
-  expect(await counts(true)).toEqual(['GetObject 0', 'HeadObject 0', 'PutObject 0', 'PutObject 1']);
+  expect(await counts(false)).toEqual(['PutObject 1', 'PutObject 1', 'HeadObject 0', 'HeadObject 1', 'GetObject 1']);
+  expect(await counts(true)).toEqual(['PutObject 1', 'PutObject 0', 'HeadObject 0', 'HeadObject 0', 'GetObject 0']);
+});
+
+it('takes what is of KMS over TLS alone', async () => {
+  expect(await outcome(put(plain.s3, 'kms', { ServerSideEncryption: 'aws:kms' }))).toBe('InvalidArgument 400');
+});
+
+it('refuses a key that KMS does not know, or that is not to be used; also to read', async () => {
+  const kms = kmsClientOf(secure.sandbox);
+  const { KeyMetadata } = await kms.send(new CreateKeyCommand({}));
+  const KeyId = KeyMetadata!.KeyId!;
+  const putUnder = (SSEKMSKeyId: string) =>
+    outcome(put(secure.s3, 'under', { ServerSideEncryption: 'aws:kms', SSEKMSKeyId }));
+  expect(await putUnder('alias/none')).toBe('KMS.NotFoundException 400');
+  expect(await putUnder(KeyId.replace(/.{4}$/, '0000'))).toBe('KMS.NotFoundException 400');
+  expect(await putUnder(KeyId)).toBe('ok');
+  await kms.send(new DisableKeyCommand({ KeyId }));
+  expect(await putUnder(KeyId)).toBe('KMS.DisabledException 400');
+  expect(await outcome(get(secure.s3, 'under'))).toBe('KMS.DisabledException 400');
+  expect(await outcome(head(secure.s3, 'under'))).toBe('ok');
+  await kms.send(new ScheduleKeyDeletionCommand({ KeyId }));
+  expect(await putUnder(KeyId)).toBe('KMS.KMSInvalidStateException 400');
+  secure.sandbox.kms.denied.add(secure.sandbox.kmsKeyId);
+  expect(await putUnder(secure.sandbox.kmsKeyId)).toBe('AccessDenied 403');
+  secure.sandbox.kms.denied.clear();
+  kms.destroy();
+});
+
+it('is throttled by the quota of KMS, which is one for all', async () => {
+  const few = await openSandbox({ https: true, kmsQuota: 0 });
+  expect(await outcome(put(few.s3, 'k', { ServerSideEncryption: 'aws:kms' }))).toBe('SlowDown 503');
+  expect(await outcome(put(few.s3, 'k'))).toBe('ok');
+  await few.close();
 });
 
 it('refuses parameters that do not go together', async () => {
@@ -119,18 +160,19 @@ it('takes no SSE-C where the bucket blocks it, and reads what is there', async (
 
 it('encrypts as the bucket does by default, unless the request says otherwise', async () => {
   const Bucket = 'default-encryption';
-  await plain.s3.send(new CreateBucketCommand({ Bucket }));
-  const rule = { ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'aws:kms', KMSMasterKeyID: 'abc' } } as const;
+  const arn = secure.sandbox.kmsKeyId;
+  await secure.s3.send(new CreateBucketCommand({ Bucket }));
+  const rule = { ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'aws:kms', KMSMasterKeyID: arn } } as const;
   const Rules = [{ ...rule, BucketKeyEnabled: true }];
-  await plain.s3.send(new PutBucketEncryptionCommand({ Bucket, ServerSideEncryptionConfiguration: { Rules } }));
+  await secure.s3.send(new PutBucketEncryptionCommand({ Bucket, ServerSideEncryptionConfiguration: { Rules } }));
   const asked = async (more: Partial<PutObjectCommandInput>) => {
-    const answer = await plain.s3.send(new PutObjectCommand({ Bucket, Key: 'k', Body: 'x', ...more }));
-    return [answer.ServerSideEncryption, answer.SSEKMSKeyId?.split('/')[1], answer.BucketKeyEnabled];
+    const answer = await secure.s3.send(new PutObjectCommand({ Bucket, Key: 'k', Body: 'x', ...more }));
+    return [answer.ServerSideEncryption, answer.SSEKMSKeyId === arn, answer.BucketKeyEnabled];
   };
-  expect(await asked({})).toEqual(['aws:kms', 'abc', true]);
-  expect(await asked({ BucketKeyEnabled: false })).toEqual(['aws:kms', 'abc', undefined]);
-  expect(await asked({ ServerSideEncryption: 'AES256' })).toEqual(['AES256', undefined, undefined]);
-  expect(await asked({ ServerSideEncryption: 'aws:kms' })).toEqual(['aws:kms', 'aws', true]);
+  expect(await asked({})).toEqual(['aws:kms', true, true]);
+  expect(await asked({ BucketKeyEnabled: false })).toEqual(['aws:kms', true, undefined]);
+  expect(await asked({ ServerSideEncryption: 'AES256' })).toEqual(['AES256', false, undefined]);
+  expect(await asked({ ServerSideEncryption: 'aws:kms' })).toEqual(['aws:kms', false, true]);
 });
 
 it('copies from one SSE-C key to another', async () => {

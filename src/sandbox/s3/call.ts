@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import type { Body } from '../body.ts';
 import type { Catalog, StoredObject } from './catalog.ts';
 import { S3Error } from './errors.ts';
+import type { KmsUse } from './kms-use.ts';
 import type { Storage } from './storage.ts';
 
 export interface Call {
@@ -21,6 +22,8 @@ export interface Call {
   /** Scheme and host as the client wrote them. */
   readonly origin: string;
   readonly body: Body;
+  /** Those that S3 has made of KMS for it. */
+  kmsCalls: number;
 }
 
 export interface Answer {
@@ -34,6 +37,7 @@ export type Operation = (call: Call, s3: S3) => Answer | Promise<Answer>;
 
 /** All there is behind the operations. */
 export interface S3 {
+  readonly kms: KmsUse;
   readonly catalog: Catalog;
   readonly storage: Storage;
   readonly region: string;

@@ -29,7 +29,7 @@ export async function completeMultipartUpload(call: Call, s3: S3): Promise<Answe
   // From here to the end nothing waits, so nobody else's write comes between the checks and the effect.
   const upload = findUpload(call, s3);
   const { attributes } = upload;
-  checkUploadKey(call, attributes.encryption);
+  checkUploadKey(call, s3, attributes.encryption);
   checkWriteConditions(call.headers, s3.catalog.object(bucket, key));
   const parts = chooseParts(upload, (tree.Part ?? []) as NamedPart[], s3);
   const size = parts.reduce((sum, part) => sum + part.size, 0);

@@ -57,7 +57,7 @@ export async function copyObject(call: Call, s3: S3): Promise<Answer> {
 export async function uploadPartCopy(call: Call, s3: S3): Promise<Answer> {
   const number = partNumberOf(call);
   const upload = findUpload(call, s3);
-  checkUploadKey(call, upload.attributes.encryption);
+  checkUploadKey(call, s3, upload.attributes.encryption);
   const { source } = findSource(call, s3);
   const header = call.headers['x-amz-copy-source-range'] as string | undefined;
   const range = header === undefined ? { first: 0, last: source.size - 1 } : parseCopyRange(header, source.size);
@@ -89,7 +89,7 @@ function findSource(call: Call, s3: S3): { source: StoredObject; itself: boolean
   checkBucket(sourceCall, s3);
   authorize({ ...sourceCall, operation: 'GetObject' }, s3);
   const source = findObject(sourceCall, s3);
-  checkReadKey(call, source.attributes.encryption, { copySource: true });
+  checkReadKey(call, s3, { encryption: source.attributes.encryption, copySource: true });
   checkCopyConditions(call.headers, source);
   refuseArchived(source);
   return { source, itself: bucket === call.bucket && key === call.key };

@@ -41,6 +41,9 @@ const CODES = {
   InvalidStorageClass: [400, 'The storage class you specified is not valid'],
   InvalidTag: [400, 'The tag provided was not a valid tag.'],
   InvalidURI: [400, "Couldn't parse the specified URI."],
+  'KMS.DisabledException': [400, 'The request was rejected because the specified KMS key is not enabled.'],
+  'KMS.KMSInvalidStateException': [400, 'The state of the KMS key is not valid for this request.'],
+  'KMS.NotFoundException': [400, 'The specified KMS key could not be found.'],
   KeyTooLongError: [400, 'Your key is too long'],
   MalformedPolicy: [400, 'This policy contains invalid Json'],
   MalformedTrailerError: [

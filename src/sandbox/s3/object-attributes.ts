@@ -19,7 +19,7 @@ export function getObjectAttributes(call: Call, s3: S3): Answer {
     });
   }
   const object = findObject(call, s3);
-  checkReadKey(call, object.attributes.encryption);
+  checkReadKey(call, s3, { encryption: object.attributes.encryption });
   const tree = {
     // Alone among answers this one has the ETag without quotes.
     ETag: object.etag,

@@ -77,7 +77,7 @@ function readHead(
   object: StoredObject,
 ): { status: number; headers: NonNullable<Answer['headers']>; range: ByteRange } {
   const { attributes, etag, size } = object;
-  checkReadKey(call, attributes.encryption);
+  checkReadKey(call, s3, { encryption: attributes.encryption });
   const base = { etag: quoted(etag), 'last-modified': new Date(object.modified).toUTCString() };
   const everything = { first: 0, last: size - 1 };
   if (checkReadConditions(call.headers, object)) return { status: 304, headers: base, range: everything };

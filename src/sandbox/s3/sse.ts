@@ -16,8 +16,14 @@ export type Encryption =
   | { readonly kind: 'aws:kms' | 'aws:kms:dsse'; readonly keyId: string; readonly bucketKey: boolean }
   | { readonly kind: 'customer'; readonly keyMd5: string };
 
-/** What PutObject, CopyObject and CreateMultipartUpload ask for. */
+/** What PutObject, CopyObject and CreateMultipartUpload ask for, with KMS asked for a key where it is of KMS. */
 export function readEncryption(call: Call, s3: S3): Encryption {
+  const encryption = encryptionAsked(call, s3);
+  s3.kms.ask(call, encryption);
+  return encryption;
+}
+
+function encryptionAsked(call: Call, s3: S3): Encryption {
   const { headers } = call;
   const kind = headers[PREFIX];
   const keyMd5 = customerKeyMd5(call);
@@ -47,7 +53,7 @@ export function readEncryption(call: Call, s3: S3): Encryption {
     if (context !== undefined) checkContext(context);
     // userguide/UsingDSSEncryption.html: "S3 Bucket Keys aren't supported for DSSE-KMS."
     if (kind === 'aws:kms:dsse' && asked === 'true') throw invalid(PREFIX, 'Bucket Key is not supported with DSSE-KMS');
-    return { kind, keyId: keyArn(keyId, s3), bucketKey: kind === 'aws:kms' && asBool(asked, byDefault.bucketKey) };
+    return { kind, keyId: s3.kms.arnOf(keyId), bucketKey: kind === 'aws:kms' && asBool(asked, byDefault.bucketKey) };
   }
   if (keyId !== undefined || context !== undefined) {
     throw invalid(
@@ -62,7 +68,7 @@ export function readEncryption(call: Call, s3: S3): Encryption {
   if (kind !== undefined || algorithm === 'AES256') return { kind: 'AES256' };
   return {
     kind: algorithm,
-    keyId: keyArn(defaultKey, s3),
+    keyId: s3.kms.arnOf(defaultKey),
     bucketKey: algorithm === 'aws:kms' && asBool(asked, bucketKey),
   };
 }
@@ -91,12 +97,19 @@ export function encryptionHeaders(encryption: Encryption): Record<string, string
  * Calls that read an object: SSE-C objects need their key, others must not be given one. `copySource` looks at the
  * headers for the source of a copy.
  */
-export function checkReadKey(call: Call, encryption: Encryption, options: { copySource?: boolean } = {}): void {
-  if (!options.copySource) refuseEncryptionHeaders(call.headers);
-  const given = customerKeyMd5(call, options.copySource ? COPY_PREFIX : PREFIX);
+export function checkReadKey(
+  call: Call,
+  s3: S3,
+  { encryption, copySource = false }: { encryption: Encryption; copySource?: boolean },
+): void {
+  if (!copySource) refuseEncryptionHeaders(call.headers);
+  const given = customerKeyMd5(call, copySource ? COPY_PREFIX : PREFIX);
   if (encryption.kind !== 'customer') {
-    if (given === undefined) return;
-    throw new S3Error('InvalidRequest', 'The encryption parameters are not applicable to this object.');
+    if (given !== undefined) {
+      throw new S3Error('InvalidRequest', 'The encryption parameters are not applicable to this object.');
+    }
+    s3.kms.ask(call, encryption);
+    return;
   }
   if (given === undefined) {
     throw new S3Error(
@@ -108,7 +121,7 @@ export function checkReadKey(call: Call, encryption: Encryption, options: { copy
 }
 
 /** Calls about an upload (UploadPart, ListParts, Complete): the key must be the one the upload began with. */
-export function checkUploadKey(call: Call, encryption: Encryption): void {
+export function checkUploadKey(call: Call, s3: S3, encryption: Encryption): void {
   refuseEncryptionHeaders(call.headers);
   const given = customerKeyMd5(call);
   if (encryption.kind === 'customer' && given === undefined) {
@@ -120,6 +133,7 @@ export function checkUploadKey(call: Call, encryption: Encryption): void {
   if (encryption.kind === 'customer' ? given !== encryption.keyMd5 : given !== undefined) {
     throw new S3Error('InvalidRequest', 'The provided encryption parameters did not match the ones used originally.');
   }
+  s3.kms.ask(call, encryption);
 }
 
 /**
@@ -176,13 +190,6 @@ function checkContext(context: string): void {
     `${PREFIX}-context`,
     'The header x-amz-server-side-encryption-context is not a valid base64-encoded JSON object.',
   );
-}
-
-/** Answers carry the key's ARN; without a key it is the account's `aws/s3`. */
-function keyArn(keyId: string | undefined, s3: S3): string {
-  if (keyId?.startsWith('arn:')) return keyId;
-  const resource = keyId === undefined ? 'alias/aws/s3' : keyId.startsWith('alias/') ? keyId : `key/${keyId}`;
-  return `arn:aws:kms:${s3.region}:${s3.accountId}:${resource}`;
 }
 
 function invalid(name: string, message: string): S3Error {

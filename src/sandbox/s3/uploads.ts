@@ -43,7 +43,7 @@ export function findUpload(call: Call, s3: S3): StoredUpload {
 export async function uploadPart(call: Call, s3: S3): Promise<Answer> {
   const number = partNumberOf(call);
   const upload = findUpload(call, s3);
-  checkUploadKey(call, upload.attributes.encryption);
+  checkUploadKey(call, s3, upload.attributes.encryption);
   checkPartAlgorithm(upload, declaredChecksum(call.headers)?.algorithm);
   const received = await receiveBytes(call, s3, { algorithm: upload.checksum?.algorithm ?? defaultAlgorithm(s3) });
   const part = storePart(call, s3, upload, { number, ...received });
@@ -93,7 +93,7 @@ export function storePart(
 
 export function listParts(call: Call, s3: S3): Answer {
   const upload = findUpload(call, s3);
-  checkUploadKey(call, upload.attributes.encryption);
+  checkUploadKey(call, s3, upload.attributes.encryption);
   const { query } = call;
   // API_ListParts.html: "a maximum of 1,000 parts".
   const max = integerOf(query.get('max-parts'), { name: 'max-parts', min: 0, max: 2 ** 31 - 1, absent: 1000 });
