@@ -34,10 +34,11 @@ export function openUseOf({ seal }: SealFlag): KeyUse {
   return seal === 'none' ? 'none' : 'open';
 }
 
-export async function openEngine(flags: EngineFlags, use: KeyUse): Promise<Engine> {
+/** `own` stands for keys where no flag names any. */
+export async function openEngine(flags: EngineFlags, use: KeyUse, own?: Keyring): Promise<Engine> {
   const { keyReuse, limiter, maxMemory, threads, lanes, bwlimit } = flags;
   const { stateDir, pathStyle, allowHttp, expectedBucketOwner } = flags;
-  const keyring = use === 'none' ? undefined : await keyringFor(flags, use);
+  const keyring = own ?? (use === 'none' ? undefined : await keyringFor(flags, use));
   const { createEngine } = await import('../index.ts');
   return createEngine({
     keyring,

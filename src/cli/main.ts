@@ -1,6 +1,7 @@
 /** The command line as a whole: which commands there are, and how each of them ends. */
 import { Command, CommanderError, type Option } from 'commander';
 import { SealiftError } from '../errors.ts';
+import { addBench } from './bench.ts';
 import { addCancel } from './cancel.ts';
 import { addCompletion } from './completion.ts';
 import { addDemo } from './demo.ts';
@@ -33,6 +34,7 @@ const COMMANDS = [
   addInspect,
   addLs,
   addPlan,
+  addBench,
   addJobs,
   addResume,
   addCancel,

@@ -154,6 +154,7 @@ describe('help', () => {
       'inspect',
       'ls',
       'plan',
+      'bench',
       'jobs',
       'resume',
       'cancel',

@@ -1,0 +1,104 @@
+/** Which settings are best, from rounds that were run in pairs. Arithmetic only. */
+import { laneSizeOf, planMemory, THREAD_SIZE } from '../parts/memory.ts';
+import { formatSize, MiB } from '../units.ts';
+import type { Round, Settings } from './round.ts';
+
+/** What is not this much faster is not worth its memory: rounds differ by as much from run to run. */
+const WORTH = 0.05;
+/** Parts in flight for each thread that are tried. */
+const LANES_PER_THREAD = [1, 2, 4, 8];
+const PART_SIZES = [8 * MiB, 16 * MiB, 32 * MiB, 64 * MiB];
+const MOST_THREADS = 8;
+/** Where nothing is decided: as a job begins. */
+const USUAL_LANES_PER_THREAD = 4;
+/** A round needs so many parts for each lane, or it tells of its beginning and end alone. */
+const LEAST_TURNS = 2;
+
+/** What limits the choice. */
+export interface Bounds {
+  cores: number;
+  maxMemory: number | undefined;
+  /** Plain bytes of a round. */
+  size: number;
+  /** What the user has decided already. */
+  fixed: Partial<Settings>;
+}
+
+/** Where it begins: small parts, on every core. */
+export function firstSettings(bounds: Bounds): Settings {
+  const { cores, fixed } = bounds;
+  const threads = fixed.threads ?? Math.min(cores, MOST_THREADS);
+  const partSize = fixed.partSize ?? PART_SIZES[0]!;
+  return { threads, lanes: usualLanes(threads, partSize, bounds), partSize };
+}
+
+/** What a job begins with, where a round is long enough for that. */
+function usualLanes(threads: number, partSize: number, { fixed, size }: Bounds): number {
+  const most = Math.floor(size / (LEAST_TURNS * partSize));
+  return fixed.lanes ?? Math.max(threads, Math.min(USUAL_LANES_PER_THREAD * threads, most));
+}
+
+/** Settings that differ from `base` in the number of threads alone, or of parts in flight, or in the part size. */
+export function variants(axis: keyof Settings, base: Settings, bounds: Bounds): Settings[] {
+  return variantsOf(axis, base, bounds).filter((settings) => fits(settings, bounds));
+}
+
+function variantsOf(axis: keyof Settings, base: Settings, bounds: Bounds): Settings[] {
+  const { cores, fixed } = bounds;
+  if (fixed[axis] !== undefined) return [base];
+  if (axis === 'partSize') return PART_SIZES.map((partSize) => ({ ...base, partSize }));
+  if (axis === 'lanes') return LANES_PER_THREAD.map((lanes) => ({ ...base, lanes: lanes * base.threads }));
+  return threadCounts(cores).map((threads) => {
+    return { ...base, threads, lanes: usualLanes(threads, base.partSize, bounds) };
+  });
+}
+
+/** 1, 2, 4, 8 threads, and as many as there are cores. */
+export function threadCounts(cores: number): number[] {
+  const most = Math.min(cores, MOST_THREADS);
+  return [1, 2, 4].filter((count) => count < most).concat(most);
+}
+
+function fits({ threads, lanes, partSize }: Settings, { maxMemory, size, fixed }: Bounds): boolean {
+  const isAsked = fixed.lanes !== undefined && fixed.partSize !== undefined;
+  if (!isAsked && lanes * partSize * LEAST_TURNS > size) return false;
+  try {
+    planMemory({ maxMemory, threadCount: threads, laneCount: lanes }, laneSizeOf(partSize));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Settings, and how fast their rounds were: the mean of those that were run. */
+export interface Score extends Settings {
+  bytesPerSecond: number;
+}
+
+/** In the order in which they were first tried. */
+export function scoresOf(rounds: readonly Round[]): Score[] {
+  const groups = Map.groupBy(rounds, ({ threads, lanes, partSize }) => `${threads} ${lanes} ${partSize}`);
+  return [...groups.values()].map((group) => {
+    const { threads, lanes, partSize } = group[0]!;
+    const sum = group.reduce((bytes, { bytesPerSecond }) => bytes + bytesPerSecond, 0);
+    return { threads, lanes, partSize, bytesPerSecond: sum / group.length };
+  });
+}
+
+/** Of the settings that are as good as the fastest, those that take the least memory. */
+export function bestOf(rounds: readonly Round[]): Settings {
+  const scores = scoresOf(rounds);
+  const fastest = Math.max(...scores.map(({ bytesPerSecond }) => bytesPerSecond));
+  const good = scores.filter(({ bytesPerSecond }) => bytesPerSecond >= (1 - WORTH) * fastest);
+  const { threads, lanes, partSize } = good.reduce((one, other) => (memoryOf(other) < memoryOf(one) ? other : one));
+  return { threads, lanes, partSize };
+}
+
+function memoryOf({ threads, lanes, partSize }: Settings): number {
+  return threads * THREAD_SIZE + lanes * laneSizeOf(partSize);
+}
+
+/** As they are typed. */
+export function flagsFor({ partSize, threads, lanes }: Settings): string {
+  return `--part-size ${formatSize(partSize).replace(' ', '')} --threads ${threads} --lanes ${lanes}`;
+}

@@ -1,0 +1,98 @@
+/** A whole bench against a sandbox: what it tells is of this machine, and nothing of what it wrote is left. */
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { BenchObjects } from '../../src/bench/objects.ts';
+import { type BenchEvent, type BenchRequest, bench } from '../../src/bench.ts';
+import { programFor } from '../../src/cli/main.ts';
+import { Output } from '../../src/cli/output.ts';
+import { MiB } from '../../src/units.ts';
+import { BUCKET, openStage, PART_SIZE, type Stage } from '../support/stage.ts';
+
+let stage: Stage;
+let folder: string;
+let events: BenchEvent[];
+
+beforeAll(async () => {
+  stage = await openStage();
+  folder = join(stage.folder, 'bench');
+  mkdirSync(folder);
+});
+
+afterAll(() => stage.close());
+
+beforeEach(() => {
+  events = [];
+});
+
+/** As short as it can be: one thread, one lane, one part size. */
+async function run(url: string, changes: Partial<BenchRequest> = {}) {
+  using objects = await BenchObjects.under(url, {});
+  const request: BenchRequest = {
+    seconds: 1,
+    folder,
+    fixed: { threads: 1, lanes: 2, partSize: PART_SIZE },
+    isSandbox: false,
+    onEvent: (event) => events.push(event),
+    ...changes,
+  };
+  return await bench(request, { objects, engine: async (work) => stage.engine(work, work) });
+}
+
+async function expectNothingLeft() {
+  const { Contents = [] } = await stage.s3.send(new ListObjectsV2Command({ Bucket: BUCKET }));
+  const { Uploads = [] } = await stage.s3.send(new ListMultipartUploadsCommand({ Bucket: BUCKET }));
+  expect([...Contents.map(({ Key }) => Key), ...Uploads.map(({ Key }) => Key)]).toEqual([]);
+  expect(readdirSync(folder)).toEqual([]);
+  expect(events.filter(({ type }) => type === 'warning')).toEqual([]);
+}
+
+describe('a bench', () => {
+  test('says what it will write before it does, and has measured what it tells', async () => {
+    const result = await run(`s3://${BUCKET}/some/place`);
+    const [first] = events;
+    expect(first).toMatchObject({ type: 'bench', prefix: result.target.prefix });
+    expect(result.target.prefix).toMatch(new RegExp(`^s3://${BUCKET}/some/place/sealift-bench-[0-9a-f]{8}/$`));
+    expect(result.best).toMatchObject({ threads: 1, lanes: 2, partSize: PART_SIZE });
+    expect(result.best.flags).toBe('--part-size 5MiB --threads 1 --lanes 2');
+    expect(events.filter(({ type }) => type === 'round').length).toBe(result.rounds.length);
+    for (const { bytes, seconds, bytesPerSecond, busy } of result.rounds) {
+      expect(bytes).toBeGreaterThanOrEqual(32 * MiB);
+      expect(bytesPerSecond).toBe(bytes / seconds);
+      expect(busy >= 0 && busy <= 1).toBe(true);
+    }
+    for (const profile of [result.put, result.get]) {
+      expect(profile.progress.at(-1)!.bytes).toBe(profile.bytes);
+      expect(profile.partSeconds.length).toBe(profile.progress.length - 1);
+      expect(profile.stages.network).toBeGreaterThan(0);
+    }
+    await expectNothingLeft();
+  });
+
+  test('that is interrupted in the middle of an upload leaves nothing', async () => {
+    const stop = new AbortController();
+    stage.strike('UploadPart(part=3):1=500', () => stop.abort());
+    await expect(run(`s3://${BUCKET}`, { signal: stop.signal })).rejects.toMatchObject({ code: 'interrupted' });
+    await expectNothingLeft();
+  });
+
+  test('that the store fails leaves nothing', async () => {
+    stage.sandbox.setFaults('UploadPart(part=3):*=500');
+    await expect(run(`s3://${BUCKET}`)).rejects.toMatchObject({ code: 'store-unavailable' });
+    stage.sandbox.setFaults('');
+    await expectNothingLeft();
+  });
+
+  test('refuses what it cannot measure before it writes anything', async () => {
+    await expect(run('file:///tmp')).rejects.toMatchObject({ code: 'bad-url' });
+    await expect(run('s3://nobody-made-this')).rejects.toMatchObject({ code: 'bucket-not-found' });
+    expect(events).toEqual([]);
+    const report = join(stage.folder, 'report.html');
+    writeFileSync(report, 'an older one');
+    const command = (file: string) =>
+      programFor(new Output({})).parseAsync(['bench', '--report', file], { from: 'user' });
+    await expect(command(report)).rejects.toMatchObject({ code: 'target-exists' });
+    await expect(command(join(stage.folder, 'no', 'report.html'))).rejects.toMatchObject({ code: 'target-unwritable' });
+  });
+});

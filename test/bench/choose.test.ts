@@ -1,0 +1,110 @@
+/** What a bench makes of its rounds: the settings to try, the best of them, what limits, and the figures of its charts. */
+import { describe, expect, test } from 'vitest';
+import { type Bounds, bestOf, firstSettings, flagsFor, threadCounts, variants } from '../../src/bench/choose.ts';
+import { gainsOf, latenciesOf, PERCENTILES, ratesOf } from '../../src/bench/figures.ts';
+import { type Evidence, limitOf } from '../../src/bench/limit.ts';
+import { GiB, MiB } from '../../src/units.ts';
+import { cannedResult, roundOf } from './canned.ts';
+
+const bounds: Bounds = { cores: 4, maxMemory: 8 * GiB, size: 4 * GiB, fixed: {} };
+const base = { threads: 2, lanes: 8, partSize: 8 * MiB };
+
+describe('settings to try', () => {
+  test.each([
+    [1, [1]],
+    [2, [1, 2]],
+    [3, [1, 2, 3]],
+    [8, [1, 2, 4, 8]],
+    [64, [1, 2, 4, 8]],
+  ])('of %i cores are so many threads', (cores, counts) => {
+    expect(threadCounts(cores)).toEqual(counts);
+  });
+
+  test('begin with what a job begins with, and differ in one thing', () => {
+    expect(firstSettings(bounds)).toEqual({ threads: 4, lanes: 16, partSize: 8 * MiB });
+    expect(variants('threads', base, bounds).map(({ threads, lanes }) => [threads, lanes])).toEqual([
+      [1, 4],
+      [2, 8],
+      [4, 16],
+    ]);
+    expect(variants('lanes', base, bounds).map(({ lanes }) => lanes)).toEqual([2, 4, 8, 16]);
+    expect(variants('partSize', base, bounds).map(({ partSize }) => partSize / MiB)).toEqual([8, 16, 32, 64]);
+  });
+
+  test('leave alone what the user has decided', () => {
+    const fixed = { ...bounds, fixed: { threads: 3, lanes: 5, partSize: 6 * MiB } };
+    const asked = { threads: 3, lanes: 5, partSize: 6 * MiB };
+    expect(firstSettings(fixed)).toEqual(asked);
+    for (const axis of ['threads', 'lanes', 'partSize'] as const) expect(variants(axis, asked, fixed)).toEqual([asked]);
+  });
+
+  test('fit into memory, and into a round', () => {
+    const small = { ...bounds, maxMemory: 512 * MiB };
+    expect(variants('partSize', base, small).map(({ partSize }) => partSize / MiB)).toEqual([8, 16]);
+    const short = { ...bounds, size: 32 * MiB };
+    expect(firstSettings(short)).toEqual({ threads: 4, lanes: 4, partSize: 8 * MiB });
+    expect(variants('lanes', base, short).map(({ lanes }) => lanes)).toEqual([2]);
+  });
+});
+
+test('the best are the cheapest of those that are as good as the fastest', () => {
+  const rounds = [
+    roundOf({ lanes: 2, bytesPerSecond: 100 * MiB }),
+    roundOf({ lanes: 4, bytesPerSecond: 190 * MiB }),
+    roundOf({ lanes: 8, bytesPerSecond: 205 * MiB }),
+    roundOf({ lanes: 8, bytesPerSecond: 195 * MiB }),
+    roundOf({ lanes: 4, bytesPerSecond: 192 * MiB }),
+  ];
+  expect(bestOf(rounds).lanes).toBe(4);
+  expect(bestOf(rounds.slice(0, 3)).lanes).toBe(8);
+  expect(flagsFor(base)).toBe('--part-size 8MiB --threads 2 --lanes 8');
+});
+
+describe('what limits', () => {
+  const { put, disk } = cannedResult();
+  const evidence: Evidence = { put, disk, lanesRounds: [], cores: 2, isSandbox: false };
+  const stages = { disk: 1, cipher: 1, checksum: 1, ledger: 1, network: 6, kms: 0 };
+  const calm = { ...put, stages };
+  const climbing = [2, 4, 8].map((lanes) => roundOf({ lanes, bytesPerSecond: lanes * 10 * MiB }));
+  const flat = [2, 4, 8].map((lanes) => roundOf({ lanes, bytesPerSecond: 10 * MiB }));
+
+  test.each<[string, Partial<Evidence>]>([
+    ['kms', { put: { ...calm, stages: { ...stages, kms: 0.3 * put.seconds } } }],
+    ['disk', { put: calm, disk: { ...disk, readBytesPerSecond: 1.1 * put.bytesPerSecond } }],
+    ['cpu', { put: { ...calm, busy: 0.97 } }],
+    ['ledger', { put: { ...calm, stages: { ...stages, ledger: 8 } } }],
+    ['latency', { put: calm, lanesRounds: climbing }],
+    ['network', { put: calm, lanesRounds: flat }],
+    ['network', { put: calm, isSandbox: true }],
+  ])('is %s, in one sentence', (by, change) => {
+    const { sentence, ...limit } = limitOf({ ...evidence, ...change });
+    expect(limit).toEqual({ by });
+    expect(sentence).toMatch(/^[A-Z][^:]* limits you: .*\.$/);
+  });
+});
+
+describe('figures', () => {
+  const { put } = cannedResult();
+
+  test('rates over time come to the bytes there were', () => {
+    const rates = ratesOf(put);
+    const width = put.seconds / rates.length;
+    expect(rates.reduce((sum, { y }) => sum + y * width, 0)).toBeCloseTo(put.bytes, 0);
+    expect(rates[0]!.x).toBeCloseTo(width / 2, 9);
+  });
+
+  test('percentiles are of parts that there were, up to the longest', () => {
+    const seconds = Array.from({ length: 200 }, (_, index) => (200 - index) / 1000);
+    expect(latenciesOf({ ...put, partSeconds: seconds })).toEqual([0.1, 0.15, 0.18, 0.19, 0.198, 0.2]);
+    expect(PERCENTILES.length).toBe(6);
+    expect(latenciesOf({ ...put, partSeconds: [0.5] })).toEqual([0.5, 0.5, 0.5, 0.5, 0.5, 0.5]);
+  });
+
+  test('gains are of rounds that differ in threads, against one of them', () => {
+    const [one, two] = gainsOf(cannedResult());
+    expect(one).toEqual({ threads: 1, cipher: 1, put: 1, get: 1 });
+    expect(two!.put).toBeCloseTo(160 / 120, 9);
+    expect(two!.get).toBeCloseTo(200 / 150, 9);
+    expect(gainsOf(cannedResult({ rounds: [] }))[1]).toMatchObject({ threads: 2, put: undefined, get: undefined });
+  });
+});
