@@ -1,0 +1,94 @@
+/**
+ * What a SOURCE is, by how it is written:
+ *
+ *   a directory on this disk     its files; with a list of names, those of them
+ *   …/manifest.json              an S3 Inventory, at s3:// or on this disk
+ *   ….csv                        a manifest of S3 Batch Operations, likewise
+ *   s3://bucket/folder           the objects behind s3://bucket/folder/; with a list of names, those of them
+ */
+import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { SealiftError } from '../../errors.ts';
+import { formatObjectUrl, type ObjectUrl, parseBucketUrl, parsePrefixUrl } from '../../stores/object-url.ts';
+import type { Store } from '../../stores/store.ts';
+import type { Filter } from '../filter.ts';
+import type { MigrateSource } from '../source.ts';
+import { BatchSource } from './batch.ts';
+import { BucketSource } from './bucket.ts';
+import { DirectorySource } from './directory.ts';
+import { InventorySource } from './inventory.ts';
+import { parseManifest } from './inventory-manifest.ts';
+import { type NameList, NamesSource } from './names.ts';
+import { badManifest, StoredFile } from './stored-file.ts';
+
+export interface SourceOptions {
+  filter: Filter;
+  /** A list of names in a directory or behind a prefix: these and no others. */
+  names?: NameList | undefined;
+  storeOf: (place: ObjectUrl) => Promise<Store>;
+}
+
+/** `source` is an absolute path or a URL. Throws `source-not-found`, `bad-url`, `bad-manifest`, and what listing would. */
+export async function openMigrateSource(source: string, options: SourceOptions): Promise<MigrateSource> {
+  const { filter, names } = options;
+  if (!isUrl(source) && (await isDirectory(source))) {
+    return names ? new NamesSource({ directory: source }, names, filter) : new DirectorySource(source, filter);
+  }
+  const place = isUrl(source) ? parsePrefixUrl(source) : { directory: dirname(source), key: basename(source) };
+  if (/(^|\/)manifest\.json$|\.csv$/.test(place.key)) return await openList(source, place, options);
+  if ('directory' in place) throw notADirectory(source);
+  return await openPrefix(place, options);
+}
+
+async function openPrefix(place: ObjectUrl, { filter, names, storeOf }: SourceOptions): Promise<MigrateSource> {
+  const prefix = place.key.replace(/(?<=[^/])$/, '/');
+  const store = await storeOf(place);
+  return names ? new NamesSource({ store, prefix }, names, filter) : new BucketSource(store, prefix, filter);
+}
+
+async function openList(source: string, place: ObjectUrl, options: SourceOptions): Promise<MigrateSource> {
+  const { filter, names, storeOf } = options;
+  if (names) {
+    throw new SealiftError('usage', `${source} is a list of objects, and --files-from0 another`, {
+      hint: 'Give one of them: names are of a directory or behind a prefix.',
+    });
+  }
+  const file = await StoredFile.find(await storeOf(place), place.key);
+  if (!file) throw new SealiftError('source-not-found', `There is no ${source}`, { hint: 'Check the spelling.' });
+  const bucketOf = (bucket: string) => storeOf(parseBucketUrl(`s3://${bucket}`));
+  if (place.key.endsWith('.csv')) return await BatchSource.open(file, { storeOf: bucketOf, filter });
+  const manifest = parseManifest(file.url, (await file.readAll()).toString());
+  const fileAt = async (key: string) => {
+    const at = 'directory' in place ? beside(place.directory, key) : { bucket: manifest.destination, key };
+    const found = await StoredFile.find(await storeOf(at), at.key);
+    if (found) return found;
+    throw badManifest(file.url, `its file ${key} is missing`, `It was looked for at ${formatObjectUrl(at)}.`);
+  };
+  return new InventorySource(manifest, { store: await bucketOf(manifest.bucket), fileAt, filter });
+}
+
+/** Where a data file is that was fetched with its manifest: as in the bucket, or in the same folder. */
+function beside(folder: string, key: string): ObjectUrl {
+  const name = basename(key);
+  const data = join(folder, '../data');
+  return { directory: existsSync(join(data, name)) ? data : folder, key: name };
+}
+
+function isUrl(source: string): boolean {
+  return /^\w+:\/\//.test(source);
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+function notADirectory(source: string): SealiftError {
+  return new SealiftError('source-not-found', `${source} is no directory, and no list by its name`, {
+    hint: 'A single file is for `put`. Lists are called manifest.json (S3 Inventory) or end in .csv (S3 Batch Operations).',
+  });
+}
