@@ -1,10 +1,10 @@
 /**
- * A put from a pipe. Nobody knows its size, so its parts grow (formats/esdk/ladder.ts). It is read once, on this thread,
+ * A put from a pipe: of one that is sealed, or goes into a directory; one that is not goes into S3 its own way
+ * (put/upload-pipe.ts). Nobody knows its size, so its parts grow (formats/esdk/ladder.ts). It is read once, on this thread,
  * into buffers whose lanes took a ticket before. And it is never resumed: whatever goes wrong aborts the upload. Its
  * layout is that of the longest message there is room for, until its end is known: parts before the last are the same
  * in both.
  */
-import { setImmediate as turn } from 'node:timers/promises';
 import { EXIT, SealiftError } from '../errors.ts';
 import { type Cut, endedAt, partOf } from '../formats/message.ts';
 import type { Crew, LaneNeeds, Progress, Tools } from '../job.ts';
@@ -13,17 +13,16 @@ import { mostPipePartOf, pipeLaneSizeOf } from '../parts/memory.ts';
 import { type PartRead, PipeReader } from '../parts/pipe-reader.ts';
 import type { PutOptions, PutRun } from '../put.ts';
 import type { WriteAnswer } from '../stores/store.ts';
-import { formatSize } from '../units.ts';
 import { type Attempt, intend, startAttempt } from './attempt.ts';
 import { beginEnding } from './ending.ts';
 import { finishUpload } from './finish.ts';
 import { formatFor, type PutFormat } from './format.ts';
 import { giveUpAttempt } from './give-up.ts';
 import { createUpload, sendPart } from './parts.ts';
+import { AGAIN, checkNotStopped, interrupted, tooLong } from './pipe-ends.ts';
 import { sendHeld } from './single.ts';
 import { StartOver } from './start-over.ts';
-
-const AGAIN = 'A pipe cannot be gone on with: run the whole command again.';
+import { uploadPipe } from './upload-pipe.ts';
 
 /** A part in memory. Disposing of it gives its ticket back. */
 interface Piece extends PartRead, Disposable {
@@ -37,30 +36,40 @@ export async function putPipe(run: PutRun, source: AsyncIterable<Uint8Array>): P
   using reader = new PipeReader(source);
   reader.stopOn(run.request.signal, () => interrupted(run));
   try {
-    return await sealPipe(run, reader);
+    return await writePipe(run, reader);
   } catch (error) {
     reader.stop(error);
     throw await abandon(run, error);
   }
 }
 
-async function sealPipe(run: PutRun, reader: PipeReader): Promise<WriteAnswer> {
-  const { ledger, place, progress, tools } = run;
+async function writePipe(run: PutRun, reader: PipeReader): Promise<WriteAnswer> {
+  const { ledger, place, progress } = run;
   const format = formatFor(run.request);
-  const longest = planLongest(run, format);
+  const { longest, laneCount } = planLongest(run, format);
   const intended = await intend(run, format);
   const about = { job: ledger.job.id, object: place.url, reachBytes: longest.layout.plainSize };
   progress.emit({ type: 'start', command: 'put', resumed: false, totalBytes: 0, ...about });
+  const begin = (cut: Cut) => startAttempt(run, intended, { format, cut });
+  if (longest.format === 'plain' && place.store.copies) {
+    return await uploadPipe(run, reader, { longest, queueSize: laneCount, begin });
+  }
+  return await sealPipe(run, reader, { longest, begin });
+}
 
+async function sealPipe(
+  run: PutRun,
+  reader: PipeReader,
+  { longest, begin }: { longest: Cut; begin: (cut: Cut) => Promise<Attempt> },
+): Promise<WriteAnswer> {
+  const { ledger, progress, tools } = run;
   const pieces = piecesOf(run, reader, longest);
   using first = (await pieces.next()).value!;
   await checkNotStopped(run);
-  const cut = first.isLast ? endedAt(longest, first.end) : longest;
-  const begin = () => startAttempt(run, intended, { format, cut });
-  if (first.isLast) return await sendHeld(run, await begin(), first);
+  if (first.isLast) return await sendHeld(run, await begin(endedAt(longest, first.end)), first);
 
   const crew = await tools.crew(needsOf(longest, run.request), progress.tellLanes);
-  const attempt = await begin();
+  const attempt = await begin(longest);
   const uploadId = await createUpload(run, attempt);
   const ended = await sendPieces(run, attempt, { first, pieces, reader, uploadId, crew });
   ledger.setLayout(ended.message.layout);
@@ -68,13 +77,13 @@ async function sealPipe(run: PutRun, reader: PipeReader): Promise<WriteAnswer> {
 }
 
 /** Throws usage errors, `memory-too-small` among them, before anything is read. */
-function planLongest({ request, tools }: PutRun, format: PutFormat): Cut {
+function planLongest({ request, tools }: PutRun, format: PutFormat): { longest: Cut; laneCount: number } {
   const { expectedSize, sign: signed } = request;
   const { firstPartSize } = format;
   const { plan } = tools.plan({ partSize: firstPartSize, plainSize: firstPartSize, signed });
   const longest = format.cutPipe({ mostPartSize: mostPipePartOf(plan), expectedSize });
-  tools.plan(needsOf(longest, request));
-  return longest;
+  const { lanes } = tools.plan(needsOf(longest, request)).plan;
+  return { longest, laneCount: lanes.start };
 }
 
 /** Lanes are counted by the first parts; while larger ones are under way, fewer of them get a ticket. */
@@ -145,27 +154,6 @@ async function sendPieces(
   });
   if (!complete) throw interrupted(run);
   return ended!;
-}
-
-/**
- * Ctrl-C reaches the producer too, and its death looks like an end. A turn of the event loop lets a signal be heard that
- * came with it.
- */
-async function checkNotStopped(run: PutRun): Promise<void> {
-  await turn();
-  if (run.request.signal?.aborted) throw interrupted(run);
-}
-
-function interrupted({ place }: PutRun): SealiftError {
-  return new SealiftError('pipe-interrupted', `Interrupted: ${place.url} was not completed`, {
-    hint: AGAIN,
-  });
-}
-
-function tooLong({ layout: { plainSize } }: Cut): SealiftError {
-  return new SealiftError('pipe-too-long', `The pipe has more than ${formatSize(plainSize)}: it was not completed`, {
-    hint: 'Give --expected-size to begin with larger parts, and more --max-memory for parts that are larger still.',
-  });
 }
 
 /** Ends the job: its upload is aborted, whatever the error. Resolves to the error with nothing promised in it. */

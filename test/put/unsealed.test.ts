@@ -10,6 +10,11 @@ import { crc32 } from 'node:zlib';
 import { CopyObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createEngine } from '../../src/engine.ts';
+import { layoutOf } from '../../src/formats/s3ec/layout.ts';
+import type { PutRequest } from '../../src/index.ts';
+import { jobIdOf } from '../../src/ledger/ledger.ts';
+import { PipeReader } from '../../src/parts/pipe-reader.ts';
+import { piecesOf } from '../../src/put/upload-pipe.ts';
 import { changeQuietly } from '../support/files.ts';
 import {
   BUCKET,
@@ -254,6 +259,141 @@ describe('read', () => {
     for await (const listing of stage.shared.list(`s3://${BUCKET}/plain read`)) {
       expect(listing).toMatchObject({ state: 'unsealed', plainBytes: SIZE, sealedBytes: SIZE });
     }
+  });
+});
+
+describe('pipe', () => {
+  const silence = () => new Promise<never>(() => {});
+
+  /** Gives so many bytes out of one buffer, as a reader of files does, and then what `end` does. */
+  async function* streamOf(bytes: Uint8Array, end = async (): Promise<unknown> => undefined) {
+    const buffer = new Uint8Array(700_001);
+    for (let offset = 0; offset < bytes.length; offset += buffer.length) {
+      const chunk = bytes.subarray(offset, offset + buffer.length);
+      buffer.set(chunk);
+      yield buffer.subarray(0, chunk.length);
+      buffer.fill(0);
+    }
+    await end();
+  }
+
+  async function put(plot: Plot, source: AsyncIterable<Uint8Array>, request: Partial<PutRequest> = {}) {
+    return await stage.shared.put({ source, target: plot.target, ...NONE, ...request });
+  }
+
+  /** Expects the put to fail so, and nothing of it to be left. */
+  async function expectGone(plot: Plot, work: Promise<unknown>, error: Record<string, unknown>): Promise<void> {
+    await expect(work).rejects.toMatchObject(error);
+    expect(await stage.uploadIds(plot)).toEqual([]);
+    await expect(stage.stored(plot)).rejects.toMatchObject({ name: 'NoSuchKey' });
+    const id = jobIdOf({ command: 'put', source: '-', target: plot.target });
+    expect(stage.shared.jobs().filter((job) => job.id === id && job.state === 'running')).toEqual([]);
+  }
+
+  test.each([
+    ['empty', 0, 1],
+    ['of a part', PART_SIZE, 1],
+    ['of a part and a byte', PART_SIZE + 1, 2],
+    ['of two parts', 2 * PART_SIZE, 2],
+  ])('%s', async (name, size, parts) => {
+    const plot = stage.plot(`plain pipe ${name}`, size);
+    const bytes = readFileSync(plot.source);
+    const result = await put(plot, streamOf(bytes));
+    expect(result).toMatchObject({
+      seal: 'none',
+      plainBytes: size,
+      sealedBytes: size,
+      parts,
+      kmsCalls: 0,
+      warnings: [],
+    });
+    expect(stage.shared.job(result.job)).toMatchObject({ state: 'done', bytesDone: size, partsDone: parts });
+    const sends = stage.operations(plot).filter((operation) => operation === 'UploadPart');
+    expect(sends).toHaveLength(parts === 1 ? 0 : parts);
+    expect((await stage.stored(plot)).equals(bytes)).toBe(true);
+    await stage.shared.verify({ source: plot.target, seal: 'none' });
+  });
+
+  test('several parts at a time', async () => {
+    const plot = stage.plot('plain wide pipe', 3 * PART_SIZE + 7);
+    const bytes = readFileSync(plot.source);
+    await using engine = createEngine({ stateDir: plot.stateDir, lanes: 2 });
+    await engine.put({ source: streamOf(bytes), target: plot.target, ...NONE });
+    expect((await stage.stored(plot)).equals(bytes)).toBe(true);
+  });
+
+  test.each([
+    ['in its first part', 5],
+    ['after two parts', 2 * PART_SIZE + 5],
+  ])('that fails %s completes nothing', async (name, size) => {
+    const plot = stage.plot(`plain failing ${name}`, size);
+    const source = streamOf(readFileSync(plot.source), () => Promise.reject(new Error('disk on fire')));
+    await expectGone(plot, put(plot, source), { code: 'source-failed', message: 'The source failed: disk on fire' });
+  });
+
+  test('that is silent when a part cannot be sent, or when it is stopped, is not waited for', async () => {
+    const plot = stage.plot('plain silent', 3 * PART_SIZE + 5);
+    const bytes = readFileSync(plot.source);
+    const silent = Promise.withResolvers<void>();
+    const waitedFor = () => {
+      silent.resolve();
+      return silence();
+    };
+    // One lane waits for the source when the other's part fails.
+    stage.strike('UploadPart(part=2):*=500', () => silent.promise);
+    const hint = expect.stringContaining('run the whole command again');
+    await using engine = stage.engine(plot, { lanes: 2 });
+    const work = engine.put({ source: streamOf(bytes, waitedFor), target: plot.target, ...NONE });
+    await expectGone(plot, work, { code: 'store-unavailable', hint });
+    stage.sandbox.setFaults('');
+    const stop = new AbortController();
+    const stopThen = () => {
+      stop.abort();
+      return silence();
+    };
+    const source = streamOf(bytes, stopThen);
+    await expectGone(plot, put(plot, source, { signal: stop.signal }), { code: 'pipe-interrupted', exit: 1 });
+  });
+
+  test('is not completed where the signal comes with its end, as when Ctrl-C reaches its producer too', async () => {
+    const plot = stage.plot('plain both', 5);
+    const stop = new AbortController();
+    const end = async () => void setImmediate(() => stop.abort());
+    const work = put(plot, streamOf(readFileSync(plot.source), end), { signal: stop.signal });
+    await expectGone(plot, work, { code: 'pipe-interrupted' });
+  });
+
+  test('does not take the place of an object that appears meanwhile', async () => {
+    const plot = stage.plot('plain appeared', PART_SIZE + 5);
+    stage.strike('UploadPart(part=1):1=slow@64MiB/s', async () => {
+      await stage.s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: plot.key, Body: 'theirs' }));
+    });
+    const work = put(plot, streamOf(readFileSync(plot.source)));
+    await expect(work).rejects.toMatchObject({ code: 'target-exists' });
+    expect((await stage.stored(plot)).toString()).toBe('theirs');
+    expect(await stage.uploadIds(plot)).toEqual([]);
+  });
+
+  test('of more than an object can hold is refused, expected or not', async () => {
+    const plot = stage.plot('plain long', 1);
+    const work = put(plot, streamOf(new Uint8Array(1)), { expectedSize: 60 * 1024 ** 4, partSize: undefined });
+    await expect(work).rejects.toMatchObject({ code: 'too-many-parts' });
+    const longest = { format: 'plain' as const, layout: layoutOf({ plainSize: 3000, partSize: 1000 }) };
+    const readAll = async (size: number) => {
+      using reader = new PipeReader(streamOf(new Uint8Array(size)));
+      let read = 0;
+      for await (const piece of piecesOf(await reader.read(1000), reader, longest)) read += piece.length;
+      return read;
+    };
+    expect(await readAll(3000)).toBe(3000);
+    await expect(readAll(3001)).rejects.toMatchObject({ code: 'pipe-too-long' });
+  });
+
+  test('into a directory', async () => {
+    const plot = stage.plot('plain pipe file', PART_SIZE + 5);
+    const target = pathToFileURL(join(stage.folder, 'piped.bin')).href;
+    await put({ ...plot, target }, streamOf(readFileSync(plot.source)));
+    expect(readFileSync(new URL(target)).equals(readFileSync(plot.source))).toBe(true);
   });
 });
 

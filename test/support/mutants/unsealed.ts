@@ -68,4 +68,20 @@ export const unsealed: Mutant[] = [
     test: TEST,
     only: 'with other bytes than its checksum',
   },
+  {
+    breaks: 'what ends by Ctrl-C is not completed',
+    file: 'src/put/upload-pipe.ts',
+    find: '  await checkNotStopped(run);\n',
+    replace: '',
+    test: TEST,
+    only: 'as when Ctrl-C reaches its producer too',
+  },
+  {
+    breaks: 'a source that is silent is let go where a part fails',
+    file: 'src/put/upload-pipe.ts',
+    find: '      this.#reader.stop(error);\n',
+    replace: '',
+    test: TEST,
+    only: 'is not waited for',
+  },
 ];
