@@ -3,18 +3,21 @@
  * looks at the uploads in progress. What it would change is shown first; a setting is written only if it still is what was
  * shown, and then all is looked at again, so that what is told at the end is what is there.
  */
-import { isDeepStrictEqual } from 'node:util';
+import { applyAll, type Change, changesOf, interruptedAfter, type Outcome } from './doctor/apply.ts';
 import { type AnyCheck, judge, type Wishes } from './doctor/check.ts';
 import { CHECKS } from './doctor/checks.ts';
 import { demandsOf } from './doctor/demands.ts';
-import { policyDifference, remedyOf } from './doctor/remedy.ts';
+import { remedyOf } from './doctor/remedy.ts';
 import { findUploads, type UploadFinding } from './doctor/uploads.ts';
 import { isRefused, SealiftError } from './errors.ts';
 import type { Place, RunOptions, Tools } from './job.ts';
 import type { S3Settings } from './stores/aws-settings.ts';
 import type { BucketSettings, SettingName } from './stores/bucket-settings.ts';
 import { openBucket } from './stores/open.ts';
+import { partitionOf } from './stores/partitions.ts';
 import type { S3Bucket } from './stores/s3-bucket.ts';
+
+export type { Change };
 
 /** What one check came to. */
 export interface Finding {
@@ -29,29 +32,11 @@ export interface Finding {
   remedy: string;
 }
 
-/** A setting, as it is and as it is to be, in S3's own shapes. */
-export interface Change {
-  setting: string;
-  /** Null where it is not set. */
-  before: unknown;
-  after: unknown;
-  /** Of a policy, the statements that are put into it; all others stay as they are. */
-  added?: unknown[] | undefined;
-  /** Older statements of ours that those take the place of. */
-  removed?: unknown[] | undefined;
-  /** What it does that its reader might not want. */
-  consequences: string[];
-}
-
 /** What there is to say of a bucket. */
-export interface Diagnosis {
+export interface Diagnosis extends Outcome {
   bucket: string;
   findings: Finding[];
   uploads: UploadFinding[];
-  /** Changes that were made. */
-  applied: Change[];
-  /** What could not be changed, and why; where that ended it, what had been changed by then. */
-  warnings: string[];
 }
 
 /** Which bucket, what is wanted of it, and whether it may be put right. */
@@ -91,23 +76,29 @@ export async function doctor(request: DoctorRequest, place: Place, tools: Pick<T
   const checks = checksFor(request, wishes);
   const { stateDir } = tools;
   const bucket = await openBucket(place);
+  const outcome: Outcome = { applied: [], warnings: [] };
   try {
     await reach(bucket, signal);
     let looking: Looking = { signal, tellsOf: isRefused };
     let look = await lookAt(bucket, checks, looking);
-    const changes = changesOf(look, checks, wishes);
-    let outcome: Outcome = { applied: [], warnings: [] };
+    const changes = changesOf(seenIn(look), checks, wishes);
     if (approve && changes.length > 0 && (await approve(changes))) {
-      outcome = await applyAll(bucket, changes, signal);
-      looking = { signal, tellsOf: () => true };
+      await applyAll(bucket, changes, { outcome, signal });
+      looking = { signal, tellsOf: (error) => !isInterrupted(error) };
       look = await lookAt(bucket, checks, looking);
     }
     const findings = findingsOf(look, checks, wishes);
     const uploads = await uploadsOf({ bucket, place, findings }, stateDir, looking);
     return { bucket: settings.bucket, findings, uploads, ...outcome };
+  } catch (error) {
+    throw approve && isInterrupted(error) ? interruptedAfter(outcome.applied, error) : error;
   } finally {
     bucket.close();
   }
+}
+
+function isInterrupted(error: unknown): boolean {
+  return SealiftError.from(error).code === 'interrupted';
 }
 
 function checksFor({ skip = [] }: DoctorRequest, wishes: Wishes): AnyCheck[] {
@@ -132,9 +123,8 @@ function wishesOf({ allowSseC = false, requireSse, requireTag }: DoctorRequest, 
       hint: 'Leave --require-sse away, or --allow-sse-c.',
     });
   }
-  const partition = region.startsWith('cn-') ? 'aws-cn' : region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws';
   const plainHttp = endpoint?.startsWith('http:') ?? false;
-  return { bucket, partition, plainHttp, allowSseC, requireSse, requireTag };
+  return { bucket, partition: partitionOf(region), plainHttp, allowSseC, requireSse, requireTag };
 }
 
 /** A bucket whose policy keeps us from listing it is there. */
@@ -157,6 +147,11 @@ async function lookAt(bucket: S3Bucket, checks: readonly AnyCheck[], { signal, t
     }
   });
   return new Map(await Promise.all(looks));
+}
+
+/** The settings that could be looked at. */
+function seenIn(look: Look): Map<SettingName, BucketSettings[SettingName] | undefined> {
+  return new Map([...look].flatMap(([name, seen]) => ('failure' in seen ? [] : [[name, seen.value] as const])));
 }
 
 function findingsOf(look: Look, checks: readonly AnyCheck[], wishes: Wishes): Finding[] {
@@ -189,67 +184,6 @@ function findingsOf(look: Look, checks: readonly AnyCheck[], wishes: Wishes): Fi
       }),
     ),
   ];
-}
-
-/** One change a setting, of all its checks together. */
-function changesOf(look: Look, checks: readonly AnyCheck[], wishes: Wishes): Change[] {
-  const changes: Change[] = [];
-  for (const [setting, seen] of look) {
-    if ('failure' in seen) continue;
-    let value: unknown = seen.value;
-    const consequences: string[] = [];
-    for (const check of checks.filter((candidate) => candidate.setting === setting)) {
-      const { mended, consequence } = judge(check, value, wishes);
-      if (mended === undefined) continue;
-      value = mended;
-      if (consequence !== undefined) consequences.push(consequence);
-    }
-    if (value === seen.value) continue;
-    const statements =
-      setting === 'policy' ? policyDifference(seen.value as string | undefined, value as string) : undefined;
-    changes.push({ setting, before: seen.value ?? null, after: value, ...statements, consequences });
-  }
-  return changes;
-}
-
-type Outcome = Pick<Diagnosis, 'applied' | 'warnings'>;
-
-/** A refusal concerns one setting alone. Any other failure is the end of it, and is told with what was changed by then. */
-async function applyAll(
-  bucket: S3Bucket,
-  changes: readonly Change[],
-  signal: AbortSignal | undefined,
-): Promise<Outcome> {
-  const applied: Change[] = [];
-  const warnings: string[] = [];
-  for (const change of changes) {
-    const whose = `The ${change.setting} of the bucket`;
-    try {
-      if (await apply(bucket, change, signal)) applied.push(change);
-      else warnings.push(`${whose} was changed by somebody else meanwhile, and was left alone`);
-    } catch (error) {
-      const { message, hint } = SealiftError.from(error);
-      warnings.push(`${whose} could not be changed: ${message}. ${hint}`);
-      if (isRefused(error)) continue;
-      const made = applied.map(({ setting }) => setting).join(', ') || 'nothing';
-      warnings.push(`Nothing was tried after that. Changed before it: ${made}`);
-      break;
-    }
-  }
-  return { applied, warnings };
-}
-
-/** Makes a change if its setting still is what was shown. Resolves to whether it was. */
-async function apply(
-  bucket: S3Bucket,
-  { setting, before, after }: Change,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  const name = setting as SettingName;
-  const now = (await bucket.read(name, { signal })) ?? null;
-  if (!isDeepStrictEqual(now, before)) return false;
-  await bucket.write(name, after as never, { signal });
-  return true;
 }
 
 /** More uploads than these are not looked into. */

@@ -50,10 +50,11 @@ export function addDoctor(program: Command, output: Output): void {
     const { allowSseC, requireSse, skip } = flags;
     // One that is set for all commands is no mistake.
     if (!flags.fix && command.getOptionValueSource('yes') === 'cli') throw nothingToApprove();
-    const approve = approvalOf(flags, output);
+    checkAsks(flags);
     const requireTag = tagOf(flags);
     await using engine = await openEngine(flags, 'none');
     const signal = stopOnSignals(output);
+    const approve = approvalOf(flags, output, signal);
     const diagnosis = await engine.doctor({ bucket, approve, allowSseC, requireSse, requireTag, skip, signal });
     process.exitCode = report(diagnosis, flags, output);
   });
@@ -65,28 +66,35 @@ function nothingToApprove(): SealiftError {
   });
 }
 
-/** Undefined where nothing is to be changed. Throws where somebody is to be asked, and nobody is there. */
-function approvalOf({ fix, yes }: DoctorFlags, output: Output) {
+/** Throws where somebody is to be asked, and nobody is there. */
+function checkAsks({ fix, yes }: DoctorFlags): void {
+  if (!fix || yes || process.stdin.isTTY) return;
+  throw new SealiftError('usage', '--fix asks before it changes anything, and there is no terminal to ask on', {
+    hint: 'Look at what `sealift doctor` says without --fix; then give --fix --yes.',
+  });
+}
+
+/** Undefined where nothing is to be changed. */
+function approvalOf({ fix, yes }: DoctorFlags, output: Output, signal: AbortSignal) {
   if (!fix) return undefined;
-  if (!yes && !process.stdin.isTTY) {
-    throw new SealiftError('usage', '--fix asks before it changes anything, and there is no terminal to ask on', {
-      hint: 'Look at what `sealift doctor` says without --fix; then give --fix --yes.',
-    });
-  }
   return async (changes: readonly Change[]): Promise<boolean> => {
     for (const change of changes) {
       output.json({ type: 'change', ...change });
       output.say(changeText(change));
     }
-    return yes || (await ask(`Make ${counted(changes.length, 'change')}? [y/N] `));
+    return yes || (await ask(`Make ${counted(changes.length, 'change')}? [y/N] `, signal));
   };
 }
 
-async function ask(question: string): Promise<boolean> {
+/** Throws `interrupted`. */
+async function ask(question: string, signal: AbortSignal): Promise<boolean> {
   const reader = createInterface({ input: process.stdin, output: process.stderr });
+  // While it asks, the terminal gives it a Ctrl-C as any other key.
+  reader.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
   const abandoned = new Promise<string>((resolve) => reader.once('close', () => resolve('')));
-  const answer = await Promise.race([reader.question(question).catch(() => ''), abandoned]);
+  const answer = await Promise.race([reader.question(question, { signal }).catch(() => ''), abandoned]);
   reader.close();
+  if (signal.aborted) throw SealiftError.interrupted(signal, 'doctor');
   return /^y(es)?$/i.test(answer.trim());
 }
 

@@ -4,7 +4,7 @@ import type { BucketSettings, SettingName } from '../stores/bucket-settings.ts';
 /** Where the bucket is, and what is wanted of it beyond what is right for all. */
 export interface Wishes {
   bucket: string;
-  /** `aws`, `aws-cn`, `aws-us-gov`. */
+  /** `aws`, `aws-cn` and so on. */
   partition: string;
   /** Requests go over plain HTTP. */
   plainHttp: boolean;

@@ -88,10 +88,11 @@ function isAbout({ Condition = {} }: Statement, wanted: WantedStatement): boolea
   return conditionsOf(wanted.Condition).some(({ key }) => keys.includes(key));
 }
 
-/** One test of a condition: the operator without its IfExists, the key in lower case. */
+/** One test of a condition: the operator without its IfExists, the key in lower case and as it is written. */
 interface Test {
   operator: string;
   key: string;
+  writtenKey: string;
   values: readonly string[];
 }
 
@@ -101,6 +102,7 @@ export function conditionsOf(condition: NonNullable<Statement['Condition']>): Te
       // With IfExists a test also holds where there is no such key: such a Deny denies more.
       operator: operator.replace(/IfExists$/, ''),
       key: key.toLowerCase(),
+      writtenKey: key,
       values: listOf(values as OneOrMore).map(String),
     })),
   );

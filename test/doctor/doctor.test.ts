@@ -176,6 +176,35 @@ test('a fix that fails half way tells what was changed, whatever fails after it'
   expect(named(findings, 'gap')).toEqual(['versioning', 'lifecycle', 'public-access']);
 });
 
+test('a fix that is interrupted says what was changed by then', async () => {
+  const name = await bareBucket();
+  const stop = new AbortController();
+  stage.strike(`PutBucketVersioning(bucket=${name}):1=stall`, () => stop.abort());
+  await expect(fix(name, { signal: stop.signal })).rejects.toMatchObject({
+    code: 'interrupted',
+    exit: 4,
+    message: expect.stringMatching(/Changed before it: policy, encryption$/),
+  });
+  stage.sandbox.setFaults('');
+  expect((await fix(name)).applied.map(({ setting }) => setting)).toEqual([
+    'versioning',
+    'lifecycle',
+    'ownership',
+    'publicAccess',
+  ]);
+});
+
+test('a statement of ours that was edited to do the work of another is put right in one go', async () => {
+  const name = await bareBucket();
+  await setPolicy(
+    name,
+    deny(name, { Sid: 'SealiftDenyOldTls', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
+  );
+  const { findings, applied } = await fix(name);
+  expect(named(findings, 'gap')).toEqual([]);
+  expect(applied[0]!.added).toMatchObject([{ Sid: 'SealiftDenyOldTls' }, { Sid: 'SealiftDenyInsecureTransport' }]);
+});
+
 test('without a state folder to look into nothing is changed', async () => {
   const name = await bareBucket();
   stage.requests.length = 0;
@@ -402,7 +431,10 @@ test.each<[what: string, request: Partial<DoctorRequest>, code: string]>([
 
 const lacksTerminal = spawnSync('script', ['--version']).error !== undefined;
 
-test.skipIf(lacksTerminal)('on a terminal --fix asks, and No is no (skipped where script is not there)', async () => {
+test.skipIf(lacksTerminal).each([
+  ['No is no', 'n\n', 3, /gap {6}transport: .*\r?\n {9}Whoever.*\r?\n {9}> Add to[\s\S]*8 gaps/],
+  ['Ctrl-C ends it', '\x03', 4, /Changed before it: nothing \(interrupted\)/],
+])('on a terminal --fix asks, and %s (skipped where script is not there)', async (_what, answer, status, end) => {
   const name = await bareBucket();
   const bin = join(import.meta.dirname, '../../src/cli/bin.ts');
   const command = `${process.execPath} ${bin} doctor s3://${name} --fix`;
@@ -411,15 +443,11 @@ test.skipIf(lacksTerminal)('on a terminal --fix asks, and No is no (skipped wher
   let told = '';
   script.stdout.on('data', (chunk: Buffer) => {
     told += chunk;
-    if (told.includes('[y/N]') && script.stdin.writable) script.stdin.end('n\n');
+    if (told.includes('[y/N]') && script.stdin.writable) script.stdin.end(answer);
   });
   const [exit] = await once(script, 'close');
-  expect([exit, told]).toEqual([
-    3,
-    expect.stringMatching(
-      /policy: these statements[\s\S]*Make 6 changes\?[\s\S]*gap {6}transport: .*\r?\n {9}Whoever.*\r?\n {9}> Add to[\s\S]*8 gaps/,
-    ),
-  ]);
+  expect([exit, told]).toEqual([status, expect.stringMatching(/policy: these statements[\s\S]*Make 6 changes\?/)]);
+  expect(told).toMatch(end);
   expect(operationsOn(name).filter((operation) => operation.startsWith('Put'))).toEqual(['PutBucketEncryption']);
 });
 

@@ -5,6 +5,7 @@ import { demandsOf } from '../../src/doctor/demands.ts';
 import { DENIALS } from '../../src/doctor/denials.ts';
 import { coverage, type Statement, statementsOf, withStatement } from '../../src/doctor/policy.ts';
 import { denies, parsePolicy } from '../../src/sandbox/s3/policy.ts';
+import { partitionOf } from '../../src/stores/partitions.ts';
 
 const BUCKET = 'bucket';
 const ARN = `arn:aws:s3:::${BUCKET}`;
@@ -135,9 +136,36 @@ test('what a policy demands of puts is told with the flag that meets it', () => 
       unlike(sse, 'aws:kms:dsse'),
       unlike(`${sse}-aws-kms-key-id`, 'arn:k'),
       unlike('s3:RequestObjectTag/sealed', 'yes'),
+      unlike('S3:requestobjecttag/Owner', 'Me'),
+      { ...puts, Condition: { Null: { [sse]: 'true' } } },
+      { ...puts, Condition: { Null: { 's3:RequestObjectTag/Kept': [true] } } },
+      { ...puts, Condition: { ArnNotLikeIfExists: { [`${sse}-aws-kms-key-id`]: 'arn:*' } } },
+      // What it spares is what has none.
+      { ...puts, Condition: { Null: { [sse]: 'false' } } },
       { ...unlike(sse, 'AES256'), Effect: 'Allow' },
       { ...unlike(sse, 'AES256'), Action: 's3:GetObject' },
     ),
   ).map(({ remedy }) => remedy);
-  expect(remedies).toEqual(['Put with --sse dsse', 'Put with --sse kms:arn:k', 'Put with --tag sealed=yes']);
+  expect(remedies.map((remedy) => remedy.replace('Put with ', ''))).toEqual([
+    '--sse dsse',
+    '--sse kms:arn:k',
+    '--tag sealed=yes',
+    '--tag Owner=Me',
+    '--sse s3, kms or dsse',
+    '--tag Kept=VALUE',
+    '--sse kms:arn:*',
+  ]);
+});
+
+test.each([
+  ['eu-central-1', 'aws'],
+  ['cn-north-1', 'aws-cn'],
+  ['us-gov-west-1', 'aws-us-gov'],
+  ['eusc-de-east-1', 'aws-eusc'],
+  ['us-iso-east-1', 'aws-iso'],
+  ['us-isob-east-1', 'aws-iso-b'],
+  ['eu-isoe-west-1', 'aws-iso-e'],
+  ['us-isof-south-1', 'aws-iso-f'],
+])('the Region %s is in the partition %s', (region, partition) => {
+  expect(partitionOf(region)).toBe(partition);
 });

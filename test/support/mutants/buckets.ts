@@ -21,7 +21,7 @@ export const buckets: Mutant[] = [
   },
   {
     breaks: 'Doctor: a setting is written only if it still is what was shown',
-    file: 'src/doctor.ts',
+    file: 'src/doctor/apply.ts',
     find: '!isDeepStrictEqual(now, before)',
     replace: 'now === undefined',
     test: DOCTOR,
@@ -30,8 +30,8 @@ export const buckets: Mutant[] = [
   {
     breaks: 'Doctor: what was changed is told, whatever fails afterwards',
     file: 'src/doctor.ts',
-    find: 'tellsOf: () => true',
-    replace: 'tellsOf: isRefusal',
+    find: 'tellsOf: (error) => !isInterrupted(error)',
+    replace: 'tellsOf: isRefused',
     test: DOCTOR,
     only: 'half way',
   },
