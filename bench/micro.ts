@@ -8,7 +8,7 @@ import { wholeCases } from './micro/whole.ts';
 export function microGroup(setting: Setting): Group {
   return {
     name: 'micro',
-    about: 'in memory, one thread; the ledger on the disk of the temporary folder',
+    about: 'In memory, one thread; the ledger on the disk of the temporary folder',
     cases: [...frameCases(), ...wholeCases(), ...ledgerCases(setting), ...limiterCases()],
   };
 }

@@ -1,4 +1,4 @@
-/** A run of the benchmarks as it is kept: every sample, and what they were taken on. JSON, for `--compare`. */
+/** A run of the benchmarks as it is kept: every sample, and what they were taken on. JSON, for `--show` and `--compare`. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Measured } from './case.ts';
@@ -12,8 +12,14 @@ export interface Record {
   size: number;
   objectCount: number;
   rounds: number;
-  /** By group. */
-  noise: { [group: string]: Noise };
+  groups: MeasuredGroup[];
+}
+
+export interface MeasuredGroup {
+  name: string;
+  about: string;
+  /** While its cases ran. */
+  noise: Noise;
   cases: Measured[];
 }
 
@@ -24,6 +30,10 @@ export function writeRecord(path: string, record: Record): void {
 
 export function readRecord(path: string): Record {
   return JSON.parse(readFileSync(path, 'utf8')) as Record;
+}
+
+export function casesOf({ groups }: Record): Measured[] {
+  return groups.flatMap(({ cases }) => cases);
 }
 
 /** What has to be alike, so that two records can be compared at all: the differences, in words. */

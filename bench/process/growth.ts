@@ -19,7 +19,7 @@ export function growthGroup(setting: Setting): Group {
   return {
     name: 'growth',
     isSeldom: true,
-    about: 'files without content, over HTTPS',
+    about: 'Files without content, over HTTPS',
     cases: FACTORS.map((factor) => {
       const bytes = factor * size;
       const source = join(folder, `growth-${factor}`);

@@ -28,7 +28,7 @@ export function oldGroup({ folder, size }: Setting): Group {
   return {
     name: 'old',
     isSeldom: true,
-    about: `a signed message of ${formatSize(size)}, suite 0x0378, frames of 4 KiB: CPU of the opening a GiB, and of the process`,
+    about: `A signed message of ${formatSize(size)}, suite 0x0378, frames of 4 KiB: CPU of the opening a GiB, and of the process`,
     cases: Object.keys(OPENERS).map((name) => ({
       name,
       prepare: async () => void (await message()),

@@ -23,7 +23,7 @@ export function startGroup(setting: Setting): Group {
   });
   return {
     name: 'start',
-    about: 'from start to exit, against a sandbox that has served before',
+    about: 'From start to exit, against a sandbox that has served before',
     warmUp: true,
     cases: [
       of('--help', () => [process.execPath, bin, '--help']),

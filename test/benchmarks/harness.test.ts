@@ -4,7 +4,7 @@ import { BOUNDS, type Bound, judge } from '../../bench/bounds.ts';
 import { GROUPS } from '../../bench/groups.ts';
 import type { Case, Figure, Measured } from '../../bench/harness/case.ts';
 import { changesBetween } from '../../bench/harness/compare.ts';
-import { tableOf, verdictsText } from '../../bench/harness/print.ts';
+import { groupText, verdictsText } from '../../bench/harness/print.ts';
 import { runRounds } from '../../bench/harness/rounds.ts';
 import { summaryOf } from '../../bench/harness/statistics.ts';
 import { GiB } from '../../src/units.ts';
@@ -89,7 +89,7 @@ describe('bounds', () => {
     const [verdict] = judge([a, measured('b', 'cpu', [4, 4, 4])], [half]);
     expect(verdict).toMatchObject({ holds: true, value: { median: 0.5, count: 3 } });
     const broken = judge([a, measured('b', 'cpu', [3, 3, 3])], [half]);
-    expect(verdictsText(broken)).toBe('BROKEN  half: 0.667 [0.500 0.833], at most 0.50');
+    expect(verdictsText(broken)).toContain('| half | at most 0.50 | 0.667 [0.500 0.833] | BROKEN |');
   });
 
   test('are not judged where a case was not run', () => {
@@ -110,19 +110,24 @@ describe('bounds', () => {
   });
 });
 
-test('a table has the figures that there are, and says what was not there', () => {
-  const cases = [
-    measured('put/a', 'cpu', [1, 2, 3]),
-    measured('put/bcd', 'wall', [1234]),
-    { name: 'put/e', samples: [] },
-  ];
-  const group = { name: 'put', about: 'of a file', cases: [] };
-  expect(tableOf(group, cases, { stealShare: 0.01, load: 2 }).split('\n')).toEqual([
-    'put: of a file',
-    '         CPU s/GiB      wall s/GiB',
-    'put/a    2 [1.50 2.50]',
-    'put/bcd                 1234',
-    'put/e: not on this machine',
-    'steal 1.0 %, load 2.0',
-  ]);
+describe('what is printed', () => {
+  test('has a column for each figure that there is, and says what was not there', () => {
+    const cases = [
+      measured('put/a', 'cpu', [1, 2, 3]),
+      measured('put/bcd', 'wall', [1234]),
+      { name: 'put/e', samples: [] },
+    ];
+    const group = { name: 'put', about: 'A file', noise: { stealShare: 0.01, load: 2 }, cases };
+    expect(groupText(group).split('\n')).toEqual([
+      '## put',
+      '',
+      'A file. Steal 1.0 %, load 2.0.',
+      'Not on this machine: put/e.',
+      '',
+      '|         | CPU s/GiB     | wall s/GiB |',
+      '| ------- | ------------- | ---------- |',
+      '| put/a   | 2 [1.50 2.50] |            |',
+      '| put/bcd |               | 1234       |',
+    ]);
+  });
 });
