@@ -32,8 +32,8 @@ export interface ColumnSeries extends Series {
 }
 
 const WIDTH = 440;
-const HEIGHT = 250;
-const MARGIN = { top: 44, right: 16, bottom: 42, left: 48 };
+const HEIGHT = 256;
+const MARGIN = { top: 50, right: 16, bottom: 42, left: 48 };
 const TICK_COUNT = 4;
 
 const LEFT = MARGIN.left;
@@ -189,7 +189,7 @@ function legend(series: readonly Series[], { perRow = series.length } = {}): str
   const columnWidth = (RIGHT - LEFT) / Math.max(perRow, 3);
   const items = series.map(({ name, color }, index) => {
     const x = LEFT + (index % perRow) * columnWidth;
-    const y = 8 + Math.floor(index / perRow) * 20;
+    const y = 12 + Math.floor(index / perRow) * 20;
     return (
       `<rect x="${num(x)}" y="${y - 5}" width="10" height="10" rx="2" fill="var(--${color})"/>` +
       `<text x="${num(x + 15)}" y="${y}" dy="0.35em">${escaped(name)}</text>`
