@@ -83,7 +83,10 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   }
   const faults = Faults.parse(options.faults ?? '');
   const region = options.region ?? REGION;
+  // Where it cannot start, what was opened by then is closed again.
+  await using opened = new AsyncDisposableStack();
   const place = openPlace(options);
+  opened.defer(() => place.close());
   const kms = new SandboxKms({
     region,
     accountId: ACCOUNT_ID,
@@ -95,6 +98,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const equalParts = options.equalParts ?? false;
   const s3: S3 = { kms: new KmsUse(kms), catalog, storage, region, accountId: ACCOUNT_ID, minPartSize, equalParts };
   const log = options.log === undefined ? undefined : new RequestLog(options.log);
+  opened.defer(() => log?.close());
   const shell = new Shell(faults, {
     s3,
     kms,
@@ -108,19 +112,11 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     },
   });
   const server = options.https ? await createTlsServer(place.temporary) : http.createServer();
-  const close = async (): Promise<void> => {
-    await stop(server);
-    await shell.settled();
-    log?.close();
-    place.close();
-  };
-  try {
-    for (const bucket of options.buckets ?? []) createFirstBucket(bucket, s3);
-    await listen(server, shell, options.port ?? 0);
-  } catch (error) {
-    await close();
-    throw error;
-  }
+  opened.defer(() => shell.settled());
+  opened.defer(() => stop(server));
+  for (const bucket of options.buckets ?? []) createFirstBucket(bucket, s3);
+  await listen(server, shell, options.port ?? 0);
+  const running = opened.move();
   const url = `${options.https ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
     s3Url: url,
@@ -131,7 +127,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     setFaults(spec) {
       shell.faults = Faults.parse(spec);
     },
-    close,
+    close: () => running.disposeAsync(),
   };
 }
 
@@ -150,21 +146,18 @@ function openPlace(options: SandboxOptions): Place {
   const temporary = mkdtempSync(join(tmpdir(), 'sealift-sandbox-'));
   const removeTemporary = () => rmSync(temporary, { recursive: true, force: true });
   process.once('exit', removeTemporary);
+  using opened = new DisposableStack();
+  opened.defer(() => {
+    removeTemporary();
+    process.off('exit', removeTemporary);
+  });
   const folder = options.dir === undefined ? temporary : resolve(options.dir);
   mkdirSync(folder, { recursive: true });
   const catalog = options.dir === undefined ? new Catalog(':memory:') : openCatalog(folder);
+  opened.defer(() => catalog.close());
   const storage = options.discard ? new DiscardStorage() : openFolder(folder, catalog);
-  return {
-    folder,
-    temporary,
-    catalog,
-    storage,
-    close() {
-      catalog.close();
-      removeTemporary();
-      process.off('exit', removeTemporary);
-    },
-  };
+  const held = opened.move();
+  return { folder, temporary, catalog, storage, close: () => held.dispose() };
 }
 
 function openCatalog(folder: string): Catalog {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -10,7 +10,7 @@ import {
   PutObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { startSandbox } from '../../src/sandbox/server.ts';
 import { MiB } from '../../src/units.ts';
 import { BUCKET, bytes, openSandbox, outcome, PART, type TestSandbox, until } from './s3-client.ts';
@@ -119,19 +119,25 @@ describe('a sandbox', () => {
     await test.close();
   });
 
-  it('refuses options that make no sense', async () => {
+  it('refuses options that make no sense, and leaves nothing behind', async () => {
+    const dir = newFolder();
+    const temporary = newFolder();
+    vi.stubEnv('TMPDIR', temporary);
     await expect(startSandbox({ dir: '/nowhere', discard: true })).rejects.toMatchObject({ code: 'bad-option' });
     await expect(startSandbox({ buckets: ['No'] })).rejects.toMatchObject({ code: 'bad-option' });
     await expect(startSandbox({ faults: 'nonsense' })).rejects.toMatchObject({ code: 'bad-option' });
-    const dir = newFolder();
     const first = await startSandbox({ dir });
     await expect(startSandbox({ dir })).rejects.toMatchObject({ code: 'bad-option' });
     const port = Number(new URL(first.s3Url).port);
     await expect(startSandbox({ port })).rejects.toMatchObject({ code: 'bad-option' });
     await first.close();
+    writeFileSync(join(dir, 'kms.json'), 'no keys');
+    await expect(startSandbox({ dir })).rejects.toMatchObject({ code: 'bad-option' });
     const second = await startSandbox({ port });
     expect(second.s3Url).toBe(first.s3Url);
     await second.close();
+    expect(readdirSync(temporary)).toEqual([]);
+    vi.unstubAllEnvs();
   });
 
   it('leaves nothing behind', async () => {
