@@ -4,6 +4,8 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { type AgentOptions, Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { createSecureContext, getCACertificates, type SecureContext, type SecureVersion } from 'node:tls';
 import { SealiftError } from './errors.ts';
@@ -87,6 +89,24 @@ export function tlsOptions(
   return { secureContext: createSecureContext({ ca: trustedCertificates(caBundle), minVersion: MIN_VERSION }) };
 }
 
+/** How a service is reached that is asked little at a time, with a deadline on every step, as the SDK's client takes it. */
+export function connections({
+  connectMs,
+  stallMs,
+  ...options
+}: {
+  connectMs: number;
+  /** A connection on which no byte moves for so long is given up, before an answer or within it. */
+  stallMs: number;
+} & AgentOptions) {
+  return {
+    connectionTimeout: connectMs,
+    socketTimeout: stallMs,
+    httpAgent: new HttpAgent(options),
+    httpsAgent: new HttpsAgent({ ...options, ...tlsOptions(caBundleFromEnvironment()) }),
+  };
+}
+
 /** A request failed and is being made again. */
 export interface Retry {
   /** The service's name of the call, for example `UploadPart`. */
@@ -97,11 +117,14 @@ export interface Retry {
 }
 
 /**
- * Takes the answer's stream off an error of the SDK. Errors are kept as a cause, and printed; the stream leads to its
- * request, whose headers have the signature, a session's token, a customer's key (SSE-C).
+ * An error of the SDK as it may be kept for a cause, and printed: its names, its words, where it came from, and so for what
+ * caused it. The rest may lead to its request, whose headers have the signature, a session's token, a customer's key
+ * (SSE-C), or to what a provider of credentials was told.
  */
-export function forgetRequest(failure: { $response?: { body?: unknown } }): void {
-  if (failure.$response) failure.$response.body = undefined;
+export function bareError(thrown: unknown): Error {
+  const { name, message, stack, code, cause } = thrown as Error & { code?: unknown };
+  const bare = new Error(message, cause instanceof Error ? { cause: bareError(cause) } : {});
+  return Object.assign(bare, { name, stack }, typeof code === 'string' ? { code } : {});
 }
 
 /** Certificates that were not accepted. Nothing was sent. */

@@ -4,7 +4,8 @@
  */
 import type { Command } from 'commander';
 import { EXIT, SealiftError } from '../errors.ts';
-import type { DamagedJob, JobResult, JobSummary } from '../index.ts';
+import type { DamagedJob, JobResult, JobSummary, ServerEncryption } from '../index.ts';
+import { encryptionAsked } from '../stores/encryption.ts';
 import { type CustomerKeyFlags, customerKeyOptions, customerKeysOf } from './encryption.ts';
 import { openOptions } from './get.ts';
 import { isUnfinished, stateOf } from './jobs.ts';
@@ -112,7 +113,8 @@ async function resumeJob(
       hint: 'Run the program that began it once more.',
     });
   }
-  const flags = flagsOf<ResumeFlags & ResealFlags>(command, begun);
+  const given = flagsOf<ResumeFlags & ResealFlags>(command, begun);
+  const flags = { ...given, sseC: await sseCFor(job, { begun: begun.sseC as string | undefined, given: given.sseC }) };
   const { source, target, command: does } = job;
   // Keys that are named for other jobs are none of an unsealed one's business.
   const use = flags.seal === 'none' ? 'none' : does === 'get' ? 'open' : 'seal';
@@ -127,6 +129,20 @@ async function resumeJob(
     if (does === 'put') return engine.put({ ...sealOptions(flags), ...reading, customerKey, source, target, ...run });
     return engine.get({ ...openOptions(flags), customerKey, source, target, ...run });
   });
+}
+
+/**
+ * Of jobs that are resumed together some may have a key for SSE-C, and not all the same: one that is named now is for
+ * those that were begun with one, but for those whose ledger has the MD5 of another.
+ */
+async function sseCFor(
+  { options }: JobSummary,
+  { begun, given }: { begun: string | undefined; given: string | undefined },
+): Promise<string | undefined> {
+  if (begun === undefined || given === begun) return begun;
+  const wanted = (options.fixed as { sse?: ServerEncryption } | undefined)?.sse?.customerKeyMd5;
+  const { customerKey } = await customerKeysOf({ sseC: given });
+  return wanted === undefined || encryptionAsked({ customerKey })?.customerKeyMd5 === wanted ? given : begun;
 }
 
 /** A pipe cannot be read again: its upload is aborted, and the reader told why. */

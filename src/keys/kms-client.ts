@@ -2,17 +2,8 @@
  * How a client of KMS is made: AWS's own settings, TLS or this very machine, one attempt a call, and a deadline on every
  * step of it.
  */
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { KMSClient } from '@aws-sdk/client-kms';
-import {
-  caBundleFromEnvironment,
-  checkEndpoint,
-  type EndpointRules,
-  regionFromEnvironment,
-  resolveRegion,
-  tlsOptions,
-} from '../network.ts';
+import { checkEndpoint, connections, type EndpointRules, regionFromEnvironment, resolveRegion } from '../network.ts';
 
 /** A KMS call carries some hundred bytes and takes some milliseconds: what takes this long has stalled. */
 const CONNECT_DEADLINE_MS = 5_000;
@@ -45,19 +36,14 @@ export async function createKmsClient(options: KmsClientOptions = {}): Promise<K
     ...(options.endpoint ? { endpoint: options.endpoint } : {}),
     // The keyring retries by itself, so that every attempt takes a permit of the limiter.
     maxAttempts: 1,
-    requestHandler: agents(options.stallMs ?? STALL_DEADLINE_MS),
+    requestHandler: connections({
+      connectMs: CONNECT_DEADLINE_MS,
+      stallMs: options.stallMs ?? STALL_DEADLINE_MS,
+      keepAlive: true,
+      maxSockets: MAX_SOCKETS,
+    }),
   });
   await resolveRegion(client.config);
   checkEndpoint(options.endpoint ?? (await client.config.serviceConfiguredEndpoint?.()), ENDPOINT_RULES);
   return client;
-}
-
-function agents(stallMs: number) {
-  return {
-    connectionTimeout: CONNECT_DEADLINE_MS,
-    // A connection on which no byte moves for so long is given up, before an answer or within it.
-    socketTimeout: stallMs,
-    httpAgent: new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS }),
-    httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets: MAX_SOCKETS, ...tlsOptions(caBundleFromEnvironment()) }),
-  };
 }

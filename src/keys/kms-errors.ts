@@ -2,7 +2,7 @@
  * What KMS, the SDK and the network say went wrong, as SealiftError: one code, one message, and what to do next.
  */
 import { type ErrorCode, SealiftError } from '../errors.ts';
-import { forgetRequest, isCertificateCode, isNetworkCode } from '../network.ts';
+import { bareError, isCertificateCode, isNetworkCode } from '../network.ts';
 
 /** What was asked of KMS, and about which key. Each operation needs the permission `kms:` and its name. */
 export interface KmsQuestion {
@@ -16,7 +16,6 @@ type Verdict = readonly [code: ErrorCode, hint: string];
 interface Failure extends Error {
   /** Node's code of a network or TLS error. */
   code?: unknown;
-  $response?: { body?: unknown };
   $metadata?: {
     httpStatusCode?: number;
     requestId?: string;
@@ -77,12 +76,14 @@ export function isTransient(thrown: unknown): boolean {
 export function kmsError(thrown: unknown, { operation, keyId }: KmsQuestion): SealiftError {
   if (thrown instanceof SealiftError) return thrown;
   const failure = thrown as Failure;
-  forgetRequest(failure);
   const verdict = judge(failure, operation);
-  if (verdict === undefined) return SealiftError.from(thrown);
+  if (verdict === undefined) return SealiftError.from(bareError(thrown));
   const [code, hint] = verdict;
-  const requestId = requestIdOf(failure);
-  return new SealiftError(code, `KMS ${operation} ${keyId}: ${reasonOf(failure)}`, { hint, cause: thrown, requestId });
+  return new SealiftError(code, `KMS ${operation} ${keyId}: ${reasonOf(failure)}`, {
+    hint,
+    cause: bareError(thrown),
+    requestId: requestIdOf(failure),
+  });
 }
 
 /** What CloudTrail knows a call by, of its answer or of the error it was answered with. */

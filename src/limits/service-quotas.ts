@@ -3,11 +3,9 @@
  * the Region's default, and where nobody may be asked our table. A limit is needed in any case, so what goes wrong on
  * the way is a reason to be told, not a failure.
  */
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import type { ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
 import { SealiftError } from '../errors.ts';
-import { caBundleFromEnvironment, checkEndpoint, type EndpointRules, tlsOptions } from '../network.ts';
+import { checkEndpoint, connections, type EndpointRules } from '../network.ts';
 import { KMS_QUOTA, KMS_QUOTAS_AS_OF, kmsQuota } from './quotas.ts';
 
 export interface KmsQuota {
@@ -36,7 +34,8 @@ const ENDPOINT_RULES: EndpointRules = {
 /** Asks as the AWS settings say. Throws `plain-http` and `bad-option` for settings, and nothing else. */
 export async function readKmsQuota(region: string): Promise<KmsQuota> {
   const { ServiceQuotasClient, ...commands } = await import('@aws-sdk/client-service-quotas');
-  const client = new ServiceQuotasClient({ region, maxAttempts: ATTEMPT_COUNT, requestHandler: connections() });
+  const requestHandler = connections({ connectMs: CONNECT_DEADLINE_MS, stallMs: STALL_DEADLINE_MS });
+  const client = new ServiceQuotasClient({ region, maxAttempts: ATTEMPT_COUNT, requestHandler });
   try {
     checkEndpoint(await client.config.serviceConfiguredEndpoint?.(), ENDPOINT_RULES);
     return await ask(client, commands, region);
@@ -73,13 +72,4 @@ async function ask(client: ServiceQuotasClient, commands: Commands, region: stri
 function reasonOf(error: unknown): string {
   const { name, message } = error as Error;
   return message === '' ? name : `${name}: ${message}`;
-}
-
-function connections() {
-  return {
-    connectionTimeout: CONNECT_DEADLINE_MS,
-    socketTimeout: STALL_DEADLINE_MS,
-    httpAgent: new HttpAgent(),
-    httpsAgent: new HttpsAgent(tlsOptions(caBundleFromEnvironment())),
-  };
 }

@@ -6,7 +6,7 @@
  * what that looks like. Only `head` knows.
  */
 import { type ErrorCode, SealiftError } from '../errors.ts';
-import { forgetRequest, isCertificateCode, isNetworkCode, isOldTls } from '../network.ts';
+import { bareError, isCertificateCode, isNetworkCode, isOldTls } from '../network.ts';
 import type { WriteCondition } from './store.ts';
 
 /** S3's calls, each with the permission it needs. */
@@ -120,26 +120,28 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
 export function s3Error(thrown: unknown, context: CallContext): SealiftError {
   if (thrown instanceof SealiftError) return thrown;
   const failure = thrown as Failure;
-  forgetRequest(failure);
   const verdict = judge(failure, context);
-  if (verdict === undefined) return SealiftError.from(thrown);
+  if (verdict === undefined) return SealiftError.from(bareError(thrown));
   const [code, hint] = verdict;
   const message = `${context.call} ${context.url}: ${reasonOf(failure)}`;
-  return new SealiftError(code, message, { hint, cause: thrown, requestId: failure.$metadata?.requestId });
+  return new SealiftError(code, message, {
+    hint,
+    cause: bareError(thrown),
+    requestId: failure.$metadata?.requestId,
+  });
 }
 
 /** An error of the credential chain. */
 export function credentialsError(thrown: unknown): SealiftError {
   const { message } = thrown as Error;
-  return /expired/i.test(message)
-    ? new SealiftError('credentials-expired', `The AWS credentials have expired: ${message}`, {
-        hint: 'Renew them, for example with: aws sso login.',
-        cause: thrown,
-      })
-    : new SealiftError('credentials-missing', `No AWS credentials were found: ${message}`, {
-        hint: 'Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. To see what is found: aws configure list.',
-        cause: thrown,
-      });
+  const cause = bareError(thrown);
+  if (/expired/i.test(message)) {
+    const hint = 'Renew them, for example with: aws sso login.';
+    return new SealiftError('credentials-expired', `The AWS credentials have expired: ${message}`, { hint, cause });
+  }
+  const hint =
+    'Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. To see what is found: aws configure list.';
+  return new SealiftError('credentials-missing', `No AWS credentials were found: ${message}`, { hint, cause });
 }
 
 /** Whether the store asked for fewer requests. */

@@ -3,14 +3,14 @@
  * nowhere else; what is written under it is read with it, and with no other.
  */
 import { createSecretKey, type KeyObject } from 'node:crypto';
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { CopyObjectCommand, PutBucketEncryptionCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { PutRequest } from '../../src/index.ts';
 import { readCustomerKey } from '../../src/keys/customer-key.ts';
-import { writeKeyFile } from '../../src/keys/key-file.ts';
+import { readKeyFile, writeKeyFile } from '../../src/keys/key-file.ts';
 import { run } from '../support/cli.ts';
 import { BUCKET, openStage, PART_2_FAILS, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
 
@@ -160,6 +160,34 @@ test('an instruction file is not rewrapped from one key to another, nor to none:
     await expect(rewrapped).rejects.toMatchObject({ code: 'bad-option', exit: 2 });
   }
   await expectEqual(plot, customerKey);
+});
+
+test('resume gives it to the jobs that were begun with it, and to no other', async () => {
+  const path = (name: string) => join(stage.folder, name);
+  for (const name of ['customer', 'another', 'moved']) {
+    writeFileSync(path(`${name}.sse-c`), bytesOf(name === 'moved' ? 'customer' : name), { mode: 0o600 });
+  }
+  await writeKeyFile(path('resume.key'));
+  const stateDir = path('resume');
+  await using engine = stage.engine({ stateDir }, { keyring: await readKeyFile(path('resume.key')) });
+  stage.sandbox.setFaults(PART_2_FAILS);
+  for (const name of ['customer', 'another', 'none']) {
+    const { source, target } = stage.plot(`resume ${name}`, SHORT);
+    const file = name === 'none' ? {} : { sseC: path(`${name}.sse-c`) };
+    const key = name === 'none' ? undefined : keyOf(name);
+    const flags = { rawKey: [path('resume.key')], partSize: PART_SIZE, ...file };
+    const begun = engine.put({ source, target, partSize: PART_SIZE, customerKey: key, memo: { flags } });
+    await expect(begun).rejects.toMatchObject({ code: 'store-unavailable' });
+  }
+  stage.sandbox.setFaults('');
+  rmSync(path('customer.sse-c'));
+  const resumed = await run(['resume', '--sse-c', path('moved.sse-c'), '--state-dir', stateDir, '--json']);
+  expect(resumed.lines.filter(({ type }) => type !== 'progress' && type !== 'start')).toMatchObject([
+    { type: 'result', sse: told },
+    { type: 'result', sse: told },
+    { type: 'result', sse: { algorithm: 'AES256' } },
+  ]);
+  expect(resumed.exit).toBe(0);
 });
 
 describe('the key', () => {

@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { inspect } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SealiftError } from '../../src/errors.ts';
 import type { Retry } from '../../src/network.ts';
@@ -376,7 +377,15 @@ it.each([
   Object.assign(new TypeError('Invalid character in header content'), { code: 'ERR_INVALID_CHAR' }),
 ])('an error nobody foresaw is internal, and keeps its cause: %s', (cause) => {
   const error = s3Error(cause, { call: 'PutObject', url: 's3://backups/k', region: 'us-east-1' });
-  expect(error).toMatchObject({ code: 'internal', cause });
+  expect(error).toMatchObject({ code: 'internal', cause: { name: cause.name, message: cause.message } });
+});
+
+it('what a provider of credentials was told stands in no error', () => {
+  const refused = Object.assign(new Error('The token is not valid'), { $response: { body: 'secret' } });
+  const thrown = Object.assign(new Error('Could not assume the role', { cause: refused }), { credentials: 'secret' });
+  const shown = inspect(credentialsError(thrown), { depth: 20, showHidden: true });
+  expect(shown).toContain('The token is not valid');
+  expect(shown).not.toContain("'secret'");
 });
 
 it('expired credentials of a chain are told apart from missing ones', () => {

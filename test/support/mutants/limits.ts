@@ -198,7 +198,7 @@ export const limits: Mutant[] = [
   },
   {
     breaks: 'every request to KMS has a stall deadline',
-    file: 'src/keys/kms-client.ts',
+    file: 'src/network.ts',
     find: '    socketTimeout: stallMs,\n',
     replace: '',
     test: 'test/keys/kms-client.test.ts',
