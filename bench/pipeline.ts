@@ -8,65 +8,63 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { createEngine, type Engine, rawAesKeyring } from '../src/index.ts';
 import { formatSize, GiB, KiB, MiB } from '../src/units.ts';
+import { runs } from '../test/sandbox/contract.ts';
 import { writeRandomFile } from '../test/support/files.ts';
 import type { Case, Group, Sample, Setting } from './harness/case.ts';
 import { once } from './harness/once.ts';
 import { BareThreads, type BareWork } from './pipeline/bare.ts';
 import { openOfficially, sealOfficially } from './pipeline/official.ts';
 import { type Format, Sealing } from './pipeline/sealing.ts';
-import { runs } from './process/programs.ts';
 
 const FORMATS: readonly Format[] = ['esdk', 's3ec'];
-const THREAD_COUNTS = [1, 2];
 /** AWS's client is so slow that some of the file says as much. */
 const OFFICIAL_SIZE = 128 * MiB;
 const rawKey = { namespace: 'bench', name: 'key', key: Buffer.alloc(32, 1) };
 
 export function pipelineGroup({ folder, size }: Setting): Group {
   const stack = new AsyncDisposableStack();
+  const bare = stack.use(new BareThreads());
   const source = fileOf(join(folder, 'pipeline'), size);
   const sample = fileOf(join(folder, 'pipeline-sample'), Math.min(size, OFFICIAL_SIZE));
-  const bare = stack.use(new BareThreads());
-  const sealing = THREAD_COUNTS.map((threads) => once(() => stack.use(new Sealing({ threads }))));
-  const engines = THREAD_COUNTS.map((threads) => once(() => stack.use(engineWith({ threads, folder }))));
-  const objects = FORMATS.map((format) =>
-    once(async () => {
-      const target = pathToFileURL(join(folder, `pipeline-${format}`)).href;
-      await engines.at(-1)!().put({ source: source(), target, format });
-      return target;
-    }),
-  );
+  const engineOf = (threads: number) => once(() => stack.use(engineWith({ threads, folder })));
+  const writer = engineOf(2);
+  const objects = { esdk: once(() => putInto('esdk')), s3ec: once(() => putInto('s3ec')) };
 
-  const of = (name: string, bytes: number, work: () => Promise<unknown>): Case => ({
-    name,
-    run: () => costOf(bytes, work),
-  });
-  const alone =
-    (work: BareWork, threads = 1) =>
-    () =>
-      bare.run(work, { path: source(), size, threads });
-  const inThreads = (caseOf: (index: number, threads: string) => Case[]) =>
-    THREAD_COUNTS.flatMap((count, index) => caseOf(index, `${count} thread${count === 1 ? '' : 's'}`));
+  async function putInto(format: Format): Promise<string> {
+    const target = pathToFileURL(join(folder, `pipeline-${format}`)).href;
+    await writer().put({ source: source(), target, format });
+    return target;
+  }
+
+  const of = (name: string, work: () => Promise<unknown>): Case => ({ name, run: () => costOf(size, work) });
+  const bareCase = (name: string, work: BareWork, threads: number) =>
+    of(name, () => bare.run(work, { path: source(), size, threads }));
+
+  function casesIn(threads: number): Case[] {
+    const count = `${threads} thread${threads === 1 ? '' : 's'}`;
+    const sealing = once(() => stack.use(new Sealing({ threads })));
+    const engine = engineOf(threads);
+    return [
+      bareCase(`cipher, ${count}`, 'cipher', threads),
+      ...FORMATS.flatMap((format) => [
+        of(`seal ${format}, ${count}`, () => sealing().seal(source(), format)),
+        {
+          ...of(`open ${format}, ${count}`, async () => engine().verify({ source: await objects[format]() })),
+          prepare: async () => void (await objects[format]()),
+        },
+      ]),
+    ];
+  }
 
   return {
     name: 'pipeline',
     about: `${formatSize(size)} of random bytes in the page cache, to nowhere; frames of 256 KiB, parts of 8 MiB`,
     warmUp: true,
     cases: [
-      of('read', size, alone('read')),
-      of('crc32', size, alone('crc32')),
-      ...inThreads((index, threads) => [
-        of(`cipher, ${threads}`, size, alone('cipher', THREAD_COUNTS[index]!)),
-        ...FORMATS.flatMap((format, which) => [
-          of(`seal ${format}, ${threads}`, size, () => sealing[index]!().seal(source(), format)),
-          {
-            ...of(`open ${format}, ${threads}`, size, async () =>
-              engines[index]!().verify({ source: await objects[which]!() }),
-            ),
-            prepare: async () => void (await objects[which]!()),
-          },
-        ]),
-      ]),
+      bareCase('read', 'read', 1),
+      bareCase('crc32', 'crc32', 1),
+      ...casesIn(1),
+      ...casesIn(2),
       ...officialCases(sample, folder),
       { name: 'openssl speed', isThere: () => runs('openssl', 'version'), run: opensslSpeed },
     ],

@@ -46,7 +46,8 @@ const SIZE_STEP = 16 * MiB;
 
 const before = options.compare === undefined ? undefined : readRecord(options.compare);
 const now = options.show === undefined ? await measured() : shown(options.show);
-console.log(`\n${verdictsText(judge(casesOf(now)))}`);
+const verdicts = judge(casesOf(now));
+if (verdicts.length > 0) console.log(`\n${verdictsText(verdicts)}`);
 if (before) {
   const changes = changesBetween(casesOf(before), casesOf(now));
   console.log(`\n${changesText(before, differencesBetween(before, now), changes)}`);

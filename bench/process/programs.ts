@@ -2,9 +2,9 @@
  * Whole programs that move a file to S3 and back: ours, and those of others where they are there. All with their own
  * defaults, but for what their names say; all reach the sandbox by the variables of AWS's tools.
  */
-import { spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { runs } from '../../test/sandbox/contract.ts';
 import type { Setting } from '../harness/case.ts';
 import { once } from '../harness/once.ts';
 
@@ -18,11 +18,6 @@ export interface Program {
   get: (key: string, target: string) => string[];
   /** What it needs beside the sandbox's variables, or instead of them. */
   env: (sandbox: Readonly<Record<string, string>>) => Record<string, string | undefined>;
-}
-
-/** Whether a program is there: runs to its end, as `PROGRAM ARGS` does for its version. */
-export function runs(program: string, ...args: string[]): boolean {
-  return spawnSync(program, args, { stdio: 'ignore' }).status === 0;
 }
 
 /** Sealift with a key of KMS, and with other flags where it puts. */
