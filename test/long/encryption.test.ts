@@ -1,6 +1,6 @@
 /**
- * Every way to encrypt at rest x every way to write x every way to read: what comes back is what went in, S3 says that it
- * did as it was asked, and nothing else was asked. README shows the table.
+ * Sealed or not x every way to encrypt at rest x every way to write x every way to read: what comes back is what went in,
+ * S3 says that it did as it was asked, and nothing else was asked. README shows the table.
  */
 import { createSecretKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterEach(() => stage.sandbox.setFaults(''));
 afterAll(() => stage.close());
 
-type Mode = Pick<PutRequest, 'sse' | 'customerKey'>;
+type Mode = Pick<PutRequest, 'sse' | 'customerKey' | 'seal' | 'partSize' | 'frameSize'>;
 
 const customerKey = createSecretKey(Buffer.alloc(32, 'customer'));
 const MODES: Record<string, Mode> = {
@@ -44,22 +44,21 @@ const MODES: Record<string, Mode> = {
 /** Two parts, the last of them short. */
 const SHORT = PART_SIZE + 1000;
 const sizes = { partSize: PART_SIZE, frameSize: 64 * 1024 };
+const SEALS: Record<string, Mode> = { sealed: sizes, 'not sealed': { seal: 'none', partSize: PART_SIZE } };
 const UPLOADS: Record<string, { size: number; put: (plot: Plot, mode: Mode) => Promise<unknown> }> = {
   single: { size: 1000, put: ({ source, target }, mode) => stage.shared.put({ source, target, ...mode }) },
-  multipart: {
-    size: SHORT,
-    put: ({ source, target }, mode) => stage.shared.put({ source, target, ...sizes, ...mode }),
-  },
+  multipart: { size: SHORT, put: ({ source, target }, mode) => stage.shared.put({ source, target, ...mode }) },
   pipe: {
     size: SHORT,
-    put: ({ source, target }, mode) => stage.shared.put({ source: pipeOf(source), target, ...sizes, ...mode }),
+    put: ({ source, target }, mode) => stage.shared.put({ source: pipeOf(source), target, ...mode }),
   },
   resumed: {
     size: SHORT,
     async put(plot, mode) {
-      await stage.failedPut(plot, PART_2_FAILS, 'store-unavailable', { ...sizes, ...mode });
+      await stage.failedPut(plot, PART_2_FAILS, 'store-unavailable', mode);
       const { source, target } = plot;
-      const result = await stage.shared.put({ source, target, customerKey: mode.customerKey });
+      const { customerKey, seal } = mode;
+      const result = await stage.shared.put({ source, target, customerKey, seal });
       expect(result.partsReused).toBe(1);
       return result;
     },
@@ -71,18 +70,18 @@ async function* pipeOf(path: string): AsyncGenerator<Uint8Array> {
 }
 
 /** Reads the object in every way, and compares. */
-async function read({ source: path, target: source }: Plot, { customerKey }: Mode): Promise<void> {
+async function read({ source: path, target: source }: Plot, { customerKey, seal }: Mode): Promise<void> {
   const plain = readFileSync(path);
   const get = async (range?: { first: number; last: number }) => {
     const opened: Buffer[] = [];
     const target = async (bytes: Uint8Array) => void opened.push(Buffer.from(bytes));
-    await stage.shared.get({ source, target, range, customerKey });
+    await stage.shared.get({ source, target, range, customerKey, seal });
     return Buffer.concat(opened);
   };
   expect((await get()).equals(plain)).toBe(true);
   const range = { first: plain.length - 500, last: plain.length - 100 };
   expect((await get(range)).equals(plain.subarray(range.first, range.last + 1))).toBe(true);
-  await stage.shared.verify({ source, customerKey });
+  expect(await stage.shared.verify({ source, customerKey, seal })).toMatchObject({ warnings: [] });
 }
 
 function customerFields({ customerKey: key }: Mode) {
@@ -90,8 +89,11 @@ function customerFields({ customerKey: key }: Mode) {
 }
 
 describe.each(Object.entries(MODES))('%s', (name, mode) => {
-  test.each(Object.entries(UPLOADS))('%s, read whole, by range and verified', async (upload, { size, put }) => {
-    const plot = stage.plot(`${name} ${upload}`, size);
+  const ways = Object.entries(SEALS).flatMap(([how, seal]) =>
+    Object.entries(UPLOADS).map(([upload, way]) => ({ how, upload, ...way, mode: { ...mode, ...seal } })),
+  );
+  test.each(ways)('$how, $upload, read whole, by range and verified', async ({ how, upload, size, put, mode }) => {
+    const plot = stage.plot(`${name} ${how} ${upload}`, size);
     const { context, ...asked } = mode.sse ?? { algorithm: 'AES256' };
     const { keyId } = asked;
     const told = {
@@ -99,7 +101,7 @@ describe.each(Object.entries(MODES))('%s', (name, mode) => {
       ...(keyId === undefined ? {} : { keyId: expect.stringContaining(keyId) }),
       ...(mode.customerKey ? { customerKeyMd5: expect.any(String) } : {}),
     };
-    expect(await put(plot, mode)).toMatchObject({ sse: told, warnings: [] });
+    expect(await put(plot, mode)).toMatchObject({ sse: told, seal: mode.seal, warnings: [] });
     const head = { Bucket: BUCKET, Key: plot.key, ...customerFields(mode) };
     const { ServerSideEncryption, SSECustomerAlgorithm } = await stage.s3.send(new HeadObjectCommand(head));
     expect(ServerSideEncryption ?? SSECustomerAlgorithm).toBe(asked.algorithm);
@@ -143,7 +145,7 @@ test('sealed again and rewrapped from one key of the customer to another, to non
 });
 
 /** moto does not say of an upload that it has a bucket key. */
-const UNCONFIRMED = 'kms, bucket key multipart';
+const UNCONFIRMED = 'kms, bucket key, multipart';
 const WITHOUT_KEYS = Object.entries(MODES).filter(([, { customerKey }]) => customerKey === undefined);
 
 test.skipIf(noMoto)(`on moto, what it can (skipped without moto ${MOTO_VERSION})`, { timeout: 60_000 }, async () => {
@@ -154,19 +156,23 @@ test.skipIf(noMoto)(`on moto, what it can (skipped without moto ${MOTO_VERSION})
   try {
     await s3.send(new CreateBucketCommand({ Bucket: BUCKET }));
     const outcomes: Record<string, unknown> = {};
+    const expected: Record<string, unknown> = {};
     for (const [name, mode] of WITHOUT_KEYS) {
-      for (const [upload, size] of Object.entries({ single: 1000, multipart: SHORT })) {
-        const { source, target, back } = stage.plot(`moto ${name} ${upload}`, size);
-        const put = engine.put({ source, target, ...sizes, ...mode });
-        const outcome = await put.then(() => engine.get({ source: target, target: back })).catch(({ code }) => code);
-        outcomes[`${name} ${upload}`] = outcome.plainBytes ?? outcome;
+      for (const [how, seal] of Object.entries(SEALS)) {
+        for (const [upload, size] of Object.entries({ single: 1000, multipart: SHORT })) {
+          const way = `${name}, ${upload}, ${how}`;
+          const { source, target, back } = stage.plot(`moto ${way}`, size);
+          const put = engine.put({ source, target, ...mode, ...seal });
+          const get = () => engine.get({ source: target, target: back, seal: seal.seal });
+          outcomes[way] = await put.then(get).then(
+            ({ plainBytes }) => plainBytes,
+            ({ code }) => code,
+          );
+          expected[way] = `${name}, ${upload}` === UNCONFIRMED ? 'encryption-mismatch' : size;
+        }
       }
     }
-    const expected = WITHOUT_KEYS.flatMap(([name]) => [
-      [`${name} single`, 1000],
-      [`${name} multipart`, SHORT],
-    ]);
-    expect(outcomes).toEqual({ ...Object.fromEntries(expected), [UNCONFIRMED]: 'encryption-mismatch' });
+    expect(outcomes).toEqual(expected);
   } finally {
     for (const [variable, value] of Object.entries(stage.sandbox.env)) vi.stubEnv(variable, value);
     s3.destroy();
