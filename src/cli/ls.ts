@@ -59,7 +59,7 @@ export function addLs(program: Command, output: Output): void {
     }
     output.json({ type: 'result', command: 'ls', ...sum });
     const { objects, plainBytes, unreadable } = sum;
-    output.say(`${counted(objects, 'object')}, ${formatSize(plainBytes)} sealed in them`);
+    output.say(`${counted(objects, 'object')}, ${formatSize(plainBytes)} in them`);
     if (unreadable > 0) {
       output.warn(`${counted(unreadable, 'object')} could not be read, for want of a permission or of --sse-c`);
       process.exitCode = EXIT.warnings;

@@ -79,7 +79,10 @@ function planText(plan: Plan): string {
   const { objects, parts, plainBytes, sealedBytes, requests } = plan;
   return columns([
     ['objects', objects === 1 ? '1' : `${objects}, ${formatSize(plan.largest.plainBytes)} the largest`],
-    ['plain bytes', `${plainBytes} (${formatSize(plainBytes)}), sealed some ${formatSize(sealedBytes)}`],
+    [
+      'plain bytes',
+      `${plainBytes} (${formatSize(plainBytes)})${sealedBytes > plainBytes ? `, sealed some ${formatSize(sealedBytes)}` : ''}`,
+    ],
     ['parts', String(parts)],
     ['part size', partSizeText(plan)],
     ['memory', memoryText(plan)],
@@ -103,7 +106,7 @@ function memoryText({ maxMemory, largest: { crew } }: Plan): string {
   const most = `${formatSize(maxMemory)} at most`;
   if (!crew) return `${most}: one object at a time, on one thread`;
   const { threadCount, lanes } = crew.plan;
-  const held = crew.held ? 'held' : 'sealed twice, not held';
+  const held = crew.held ? 'held' : 'read twice, not held';
   return `${most}: ${counted(threadCount, 'thread')}, ${lanes.start} to ${lanes.most} parts in flight, ${held}`;
 }
 

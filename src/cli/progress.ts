@@ -62,7 +62,7 @@ export class ProgressReport implements Disposable {
         this.#totalBytes = event.totalBytes;
         this.#tellAlike();
         if (event.reachBytes !== undefined) {
-          this.#output.say(`Sealing a pipe: it may have up to ${formatSize(event.reachBytes)}.`);
+          this.#output.say(`The pipe may have up to ${formatSize(event.reachBytes)}.`);
         }
         if (event.resumed) this.#output.say(`Going on with job ${event.job} (--fresh starts over).`);
         break;

@@ -7,6 +7,7 @@ import { partOf, roomFor } from '../formats/message.ts';
 import type { Intent, Receipt } from '../ledger/types.ts';
 import type { PartToSend, Store } from '../stores/store.ts';
 import type { BufferPool } from './buffers.ts';
+import { readTwice } from './read-twice.ts';
 import { sealInto } from './seal-once.ts';
 import { sealTwice } from './seal-twice.ts';
 import type { Link, SealTask } from './task.ts';
@@ -24,8 +25,11 @@ export async function sealPart(
   const { source, message } = task;
   const { cut, watch } = link;
   const { sealedOffset: offset } = partOf(message, task.number);
-  if (!task.held && 'path' in source && message.format === 'esdk') {
-    const { intent, body } = await sealTwice({ ...task, source, message }, watch);
+  if (!task.held && 'path' in source && message.format !== 's3ec') {
+    const { intent, body } =
+      message.format === 'plain'
+        ? await readTwice({ ...task, source, message }, watch)
+        : await sealTwice({ ...task, source, message }, watch);
     watch.enter('ledger');
     await link.announce({ intent });
     return await send(task, store, link, { intent, body, offset });

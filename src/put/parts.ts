@@ -3,6 +3,7 @@ import { type ErrorCode, SealiftError } from '../errors.ts';
 import { type Cut, type Part, partOf, roomFor } from '../formats/message.ts';
 import { accessTo, type Crew, type LaneNeeds } from '../job.ts';
 import { runLanes } from '../parts/lanes.ts';
+import { TWICE_READ_SIZE } from '../parts/read-twice.ts';
 import { pieceMemoryOf } from '../parts/seal-twice.ts';
 import type { SealTask } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
@@ -25,8 +26,20 @@ export function needsOf(cut: Cut, { sign }: Pick<SealOptions, 'sign'>, source?: 
   const plainSize = heldSizeOf(source, partSize);
   // A file can be sealed twice. An object would have to be fetched twice.
   if (source && 'object' in source) return { partSize, plainSize, signed: sign };
-  const streamedSize = sign || cut.format !== 'esdk' ? undefined : pieceMemoryOf(cut.layout);
+  const streamedSize = sign ? undefined : streamedSizeOf(cut);
   return { partSize, streamedSize, signed: sign };
+}
+
+/** What a lane holds of a part that it does not hold whole. Undefined where it must. */
+function streamedSizeOf({ format, layout }: Cut): number | undefined {
+  switch (format) {
+    case 'esdk':
+      return pieceMemoryOf(layout);
+    case 's3ec':
+      return undefined;
+    case 'plain':
+      return TWICE_READ_SIZE;
+  }
 }
 
 /** Resolves once the ledger has the upload's id. */

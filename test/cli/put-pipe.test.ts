@@ -58,7 +58,7 @@ describe('put -', () => {
   ])('of %s comes back', async (key, size, parts) => {
     const outcome = await pipe(`head -c ${size} /dev/zero`, key).ended;
     expect(outcome, outcome.stderr).toMatchObject({ exit: 0, last: { plainBytes: size, parts, partsReused: 0 } });
-    expect(outcome.stderr).toMatch(/^Sealing a pipe: it may have up to [\d.]+ [GT]iB\.\nSealed standard input into /);
+    expect(outcome.stderr).toMatch(/^The pipe may have up to [\d.]+ [GT]iB\.\nSealed standard input into /);
     expect(outcome.lines).toContainEqual(expect.objectContaining({ type: 'start', reachBytes: expect.any(Number) }));
     await expectBack(key, Buffer.alloc(size));
   });

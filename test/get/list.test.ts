@@ -120,7 +120,7 @@ test('the command line prints sizes and names, or JSON lines; one that cannot be
   expect(lines[0]).toBe(`${' '.repeat(30)}PRE  deeper/`);
   expect(lines).toContainEqual(expect.stringMatching(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {11}777 {2}signed$/));
   expect(lines).toContainEqual(expect.stringMatching(/ - {2}note {2}\(not sealed\)$/));
-  expect(people.stderr).toMatch(/^6 objects, 2\.9 MiB sealed in them\n$/);
+  expect(people.stderr).toMatch(/^6 objects, 2\.9 MiB in them\n$/);
   const machines = await run(['ls', URL, '--json']);
   expect(machines).toMatchObject({
     exit: 3,

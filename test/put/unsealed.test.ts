@@ -13,8 +13,10 @@ import { createEngine } from '../../src/engine.ts';
 import { layoutOf } from '../../src/formats/s3ec/layout.ts';
 import type { PutRequest } from '../../src/index.ts';
 import { jobIdOf } from '../../src/ledger/ledger.ts';
+import { BASE_SIZE, THREAD_SIZE } from '../../src/parts/memory.ts';
 import { PipeReader } from '../../src/parts/pipe-reader.ts';
 import { piecesOf } from '../../src/put/upload-pipe.ts';
+import { MiB } from '../../src/units.ts';
 import { changeQuietly } from '../support/files.ts';
 import {
   BUCKET,
@@ -105,6 +107,16 @@ describe('put', () => {
     const put = stage.put(plot, { metadata: { 'sealift-seal': 'none' } });
     await expect(put).rejects.toMatchObject({ code: 'bad-option' });
     expect(stage.operations(plot)).toEqual([]);
+  });
+
+  test('parts that memory cannot hold are read twice', async () => {
+    const plot = stage.plot('plain large parts', 21 * MiB);
+    // One thread, and 14 MiB for what it holds.
+    const maxMemory = BASE_SIZE + THREAD_SIZE + 14 * MiB;
+    await using engine = createEngine({ stateDir: plot.stateDir, threads: 1, maxMemory });
+    const { source, target } = plot;
+    await engine.put({ source, target, seal: 'none', partSize: 20 * MiB });
+    expect((await stage.stored(plot)).equals(readFileSync(source))).toBe(true);
   });
 
   test('what exists is not replaced', async () => {

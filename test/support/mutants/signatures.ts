@@ -65,8 +65,8 @@ export const signatures: Mutant[] = [
   {
     breaks: 'signed parts are held, or refused',
     file: 'src/put/parts.ts',
-    find: 'const streamedSize = sign || cut.format',
-    replace: 'const streamedSize = cut.format',
+    find: 'const streamedSize = sign ? undefined : streamedSizeOf(cut);',
+    replace: 'const streamedSize = streamedSizeOf(cut);',
     test: SIGN,
     only: 'too large to be held',
   },

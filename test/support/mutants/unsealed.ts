@@ -84,4 +84,12 @@ export const unsealed: Mutant[] = [
     test: TEST,
     only: 'is not waited for',
   },
+  {
+    breaks: 'a piece is sent only as it was summed up',
+    file: 'src/parts/read-twice.ts',
+    find: '    if (crc32 !== checksums[index++]) throw sourceChanged(input.source);\n',
+    replace: '    if (!checksums[index++] && !crc32) throw sourceChanged(input.source);\n',
+    test: 'test/parts/read-twice.test.ts',
+    only: 'a piece that changed',
+  },
 ];
