@@ -13,6 +13,8 @@ type At = (name: string, figure: Figure) => number;
 export interface Bound {
   says: string;
   of: (at: At) => number;
+  /** Judge the largest, not the median: it must hold in every round. */
+  isForEach?: true;
   atLeast?: number;
   atMost?: number;
 }
@@ -28,6 +30,14 @@ const FORMATS = ['esdk', 's3ec'];
 /** `--max-memory` where nobody says otherwise. */
 const MAX_MEMORY = 512 * MiB;
 const PARTS_PER_GIB = 128;
+
+/** What starts Sealift as people do. */
+const OUR_CASES = [
+  ...['put/sealift', 'put/sealift --seal none', 'put/sealift --format s3ec', 'put/sealift --sign'],
+  ...['get/sealift', 'get/sealift --seal none', 'get/sealift --format s3ec'],
+  ...['many/sealift', 'start/put of 1 MiB'],
+];
+const measuredOf = (values: readonly number[]) => values.filter((value) => !Number.isNaN(value));
 
 const cpu = (name: string) => (at: At) => at(name, 'cpu');
 const sealedCpu = cpu('pipeline/seal esdk, 1 thread');
@@ -86,11 +96,12 @@ export const BOUNDS: readonly Bound[] = [
     of: (at) => (at('micro/ledger, 8 lanes', 'cpuEach') * PARTS_PER_GIB) / 1e6 / at('put/sealift', 'cpu'),
     atMost: 0.02,
   },
-  ...['put', 'get'].map((command) => ({
-    says: `${command}, peak over --max-memory`,
-    of: (at: At) => (at(`${command}/sealift`, 'peak') * MiB) / MAX_MEMORY,
+  {
+    says: 'peak of any of our processes in any round, over --max-memory',
+    of: (at) => (Math.max(...measuredOf(OUR_CASES.map((name) => at(name, 'peak')))) * MiB) / MAX_MEMORY,
     atMost: 1,
-  })),
+    isForEach: true,
+  },
   {
     says: 'small objects a second, over rclone crypt',
     of: (at) => at('many/sealift', 'objectsPerSecond') / at('many/rclone crypt', 'objectsPerSecond'),
@@ -111,17 +122,19 @@ export const BOUNDS: readonly Bound[] = [
   },
 ];
 
-/** Of the bounds whose cases were all run. */
+/** Of the bounds whose cases were run. */
 export function judge(cases: readonly Measured[], bounds: readonly Bound[] = BOUNDS): Verdict[] {
   const samples = new Map(cases.map((one) => [one.name, one.samples]));
   const rounds = Math.max(0, ...cases.map((one) => one.samples.length));
-  return bounds.flatMap(({ says, of, atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY }) => {
+  return bounds.flatMap(({ says, of, atLeast, atMost, isForEach }) => {
     const values = Array.from({ length: rounds }, (_, round) =>
       of((name, figure) => samples.get(name)?.[round]?.[figure] ?? Number.NaN),
-    ).filter((value) => !Number.isNaN(value));
+    ).filter(Number.isFinite);
     if (values.length === 0) return [];
     const value = summaryOf(values);
-    const limit = Number.isFinite(atMost) ? `at most ${atMost.toFixed(2)}` : `at least ${atLeast.toFixed(2)}`;
-    return [{ says, limit, value, holds: value.median >= atLeast && value.median <= atMost }];
+    const judged = isForEach ? Math.max(...values) : value.median;
+    const limit = atMost === undefined ? `at least ${atLeast!.toFixed(2)}` : `at most ${atMost.toFixed(2)}`;
+    const holds = judged >= (atLeast ?? Number.NEGATIVE_INFINITY) && judged <= (atMost ?? Number.POSITIVE_INFINITY);
+    return [{ says, limit, value, holds }];
   });
 }

@@ -1,7 +1,7 @@
 /**
  * What it costs to open a signed message of the older kind, suite 0x0378 in frames of 4 KiB, as clients wrote them by
  * default for years. AWS's client for JavaScript writes it; that and Sealift open it, each as a library in a process of
- * its own. Beside them stands what Node's own calls take for as many frames, which neither can go below.
+ * its own. Beside them stands what Node's own calls take, with a cipher for every frame as the format has it.
  */
 import { join } from 'node:path';
 import { formatSize, GiB } from '../../src/units.ts';

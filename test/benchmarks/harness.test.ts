@@ -92,6 +92,19 @@ describe('bounds', () => {
     expect(verdictsText(broken)).toContain('| half | at most 0.50 | 0.667 [0.500 0.833] | BROKEN |');
   });
 
+  test('for every round are judged by the worst of them', () => {
+    const b = measured('b', 'cpu', [4, 4, 4]);
+    expect(judge([a, b], [{ ...half, isForEach: true }])[0]!.holds).toBe(false);
+    expect(judge([a, b], [{ ...half, isForEach: true, atMost: 0.75 }])[0]!.holds).toBe(true);
+  });
+
+  test('have a least where they have no most', () => {
+    const b = measured('b', 'cpu', [2, 2, 2]);
+    const least = { says: 'least', of: half.of };
+    expect(judge([a, b], [{ ...least, atLeast: 1 }])[0]).toMatchObject({ holds: true, limit: 'at least 1.00' });
+    expect(judge([a, b], [{ ...least, atLeast: 1.1 }])[0]!.holds).toBe(false);
+  });
+
   test('are not judged where a case was not run', () => {
     expect(judge([a], [half])).toEqual([]);
     expect(judge([a, { name: 'b', samples: [] }], [half])).toEqual([]);
