@@ -7,7 +7,7 @@
 export interface Speeds {
   /** Of one thread, to read, seal and sum up one plain byte. */
   sealSecondsPerByte: number;
-  /** Bytes a second that the source can be read. */
+  /** Bytes a second that the source can be read. Infinity, in JSON null, where it is a bucket's: none of that is read. */
   readBytesPerSecond: number;
   /** What the ledger and all else take on this machine for an object that goes whole. */
   secondsPerObject: number;

@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { createEngine, kmsKeyring, type Plan } from '../../src/index.ts';
+import { createEngine, kmsKeyring, type Plan, type PutRequest } from '../../src/index.ts';
 import { GiB, KiB } from '../../src/units.ts';
 import { type SandboxProcess, startSandboxProcess } from '../support/cli.ts';
 import { MEMORY_FOLDER } from '../support/files.ts';
@@ -36,10 +36,15 @@ afterAll(async () => {
 });
 
 /** Plans and puts, one object after the other, and compares. Returns real seconds for each planned one. */
-async function compare(source: string, target: string, files: readonly string[]): Promise<number> {
+async function compare(
+  source: string,
+  target: string,
+  files: readonly string[],
+  more: Pick<PutRequest, 'sse'> = {},
+): Promise<number> {
   const keyring = kmsKeyring({ keyIds: ['alias/sandbox'] });
   await using engine = createEngine({ keyring, stateDir });
-  const plan = await engine.plan({ source, target });
+  const plan = await engine.plan({ source, target, ...more });
   const before = sandbox.log().length;
   const sum = { parts: 0, kmsCalls: 0 };
   const startMs = performance.now();
@@ -47,6 +52,7 @@ async function compare(source: string, target: string, files: readonly string[])
     const { parts, kmsCalls } = await engine.put({
       source: file,
       target: files.length > 1 ? `${target}${index}` : target,
+      ...more,
     });
     sum.parts += parts;
     sum.kmsCalls += kmsCalls;
@@ -58,9 +64,13 @@ async function compare(source: string, target: string, files: readonly string[])
   const counted: Record<string, number> = {};
   // An engine looks at its bucket once: here the plan has done it.
   for (const name of Object.keys(plan.requests!)) counted[name] = name === 'HeadBucket' ? 1 : 0;
-  for (const { service, operation } of requests)
+  let callsOfS3 = 0;
+  for (const { service, operation, kmsCalls } of requests) {
     if (service === 's3') counted[operation] = (counted[operation] ?? 0) + 1;
+    callsOfS3 += kmsCalls;
+  }
   expect(counted).toEqual(plan.requests);
+  expect(callsOfS3).toBe(plan.atRest!.kmsCalls);
   return seconds / plan.time.seconds;
 }
 
@@ -86,11 +96,18 @@ test(`${OBJECT_COUNT} objects of 10 KiB`, { timeout: TIMEOUT_MS }, async () => {
   const files = Array.from({ length: OBJECT_COUNT }, (_, index) => join(source, String(index)));
   for (const file of files) writeFileSync(file, Buffer.alloc(10 * KiB, file));
   await withinTwo((number) => compare(source, `s3://bucket/small-${number}/`, files));
+
+  await using engine = createEngine({ keyring: kmsKeyring({ keyIds: ['alias/sandbox'] }), stateDir });
+  const before = sandbox.log().length;
+  const { objects, reading } = await engine.plan({ source: 's3://bucket/small-1/', target: 's3://bucket/again/' });
+  const listings = sandbox.log().filter(({ operation }, index) => index >= before && operation === 'ListObjectsV2');
+  expect([objects, reading!.requests.ListObjectsV2]).toEqual([OBJECT_COUNT, listings.length]);
 });
 
-test('one object of 5 GiB', { timeout: TIMEOUT_MS }, async () => {
+test('one object of 5 GiB, under SSE-KMS without a bucket key', { timeout: TIMEOUT_MS }, async () => {
+  const more = { sse: { algorithm: 'aws:kms' } };
   const source = join(folder, 'large');
   writeFileSync(source, '');
   truncateSync(source, 5 * GiB);
-  await withinTwo((number) => compare(source, `s3://bucket/large-${number}`, [source]));
+  await withinTwo((number) => compare(source, `s3://bucket/large-${number}`, [source], more));
 });

@@ -101,6 +101,7 @@ export interface LogEntry {
   partNumber?: number;
   bytesIn: number;
   bytesOut: number;
+  kmsCalls: number;
   status: number;
 }
 
