@@ -114,6 +114,8 @@ export function columnChart(
 }
 
 const MOST_COLUMN = 56;
+/** A share's label has no room in less. */
+const LEAST_LABELLED = 42;
 
 function middleOf(scale: ScaleBand<string>, name: string): number {
   return scale(name)! + scale.bandwidth() / 2;
@@ -138,7 +140,7 @@ export function shareChart(
       const [from, to] = [x(before), x(before + share)];
       before += share;
       const label = `${Math.round(100 * share)} %`;
-      const fits = to - from > 34;
+      const fits = to - from > LEAST_LABELLED;
       return (
         `<rect x="${num(from)}" y="${num(top)}" width="${num(Math.max(0, to - from))}" height="${barHeight}" fill="var(--${parts[index]!.color})" stroke="var(--card)"/>` +
         (fits

@@ -22,7 +22,6 @@ export function reportPage(result: BenchResult): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="color-scheme" content="light dark">
 <title>Sealift bench: ${escaped(result.limit.sentence)}</title>
 <style>${STYLE}</style>
 </head>

@@ -101,7 +101,9 @@ export async function runRound(
       : engine.get({ source: object, target: files.target, overwrite: true, ...heard }));
     const after = processorMs();
     const round = { command, partSize, ...others, bytes: plainBytes, seconds, bytesPerSecond: plainBytes / seconds };
-    const busy = 1 - (after.idle - before.idle) / (after.all - before.all || 1);
+    const idle = (after.idle - before.idle) / (after.all - before.all || 1);
+    // The kernel's count of idle time may step back a little.
+    const busy = Math.min(1, Math.max(0, 1 - idle));
     return { ...round, cpuSeconds, busy, stages: stages!, progress, partSeconds };
   } finally {
     for (const { id, state } of engine.jobs()) {

@@ -1,6 +1,7 @@
 /** How a bench's page looks: light, dark as the reader's system is, and on paper. */
 export const STYLE = `
 :root {
+  color-scheme: light dark;
   --page: #f5f6f8; --card: #ffffff; --ink: #16202c; --soft: #5a6675; --rule: #dde2e8;
   --accent: #b3261e; --accent-soft: #fdeceb;
   --put: #2166c4; --get: #c2660a; --cipher: #8a94a3;
@@ -59,7 +60,8 @@ th:first-child { text-align: left; padding-left: 0; }
   svg { font-size: 14.5px; }
 }
 @media print {
-  body { background: none; font-size: 12px; }
+  :root { color-scheme: light; }
+  body { background: #ffffff; font-size: 12px; }
   main { max-width: none; padding: 0; }
   .charts { grid-template-columns: 1fr 1fr; }
   .table { overflow: visible; }

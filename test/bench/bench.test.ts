@@ -1,7 +1,7 @@
 /** A whole bench against a sandbox: what it tells is of this machine, and nothing of what it wrote is left. */
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { ListMultipartUploadsCommand, ListObjectVersionsCommand, PutBucketVersioningCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { BenchObjects } from '../../src/bench/objects.ts';
 import { type BenchEvent, type BenchRequest, bench } from '../../src/bench.ts';
@@ -41,9 +41,10 @@ async function run(url: string, changes: Partial<BenchRequest> = {}) {
 }
 
 async function expectNothingLeft() {
-  const { Contents = [] } = await stage.s3.send(new ListObjectsV2Command({ Bucket: BUCKET }));
+  const listed = await stage.s3.send(new ListObjectVersionsCommand({ Bucket: BUCKET }));
+  const { Versions = [], DeleteMarkers = [] } = listed;
   const { Uploads = [] } = await stage.s3.send(new ListMultipartUploadsCommand({ Bucket: BUCKET }));
-  expect([...Contents.map(({ Key }) => Key), ...Uploads.map(({ Key }) => Key)]).toEqual([]);
+  expect([...Versions, ...DeleteMarkers, ...Uploads].map(({ Key }) => Key)).toEqual([]);
   expect(readdirSync(folder)).toEqual([]);
   expect(events.filter(({ type }) => type === 'warning')).toEqual([]);
 }
@@ -70,9 +71,11 @@ describe('a bench', () => {
     await expectNothingLeft();
   });
 
-  test('that is interrupted in the middle of an upload leaves nothing', async () => {
+  test('that is interrupted in the middle of its second upload leaves nothing, where versions are kept', async () => {
+    const VersioningConfiguration = { Status: 'Enabled' as const };
+    await stage.s3.send(new PutBucketVersioningCommand({ Bucket: BUCKET, VersioningConfiguration }));
     const stop = new AbortController();
-    stage.strike('UploadPart(part=3):1=500', () => stop.abort());
+    stage.strike('UploadPart(part=3):2=500', () => stop.abort());
     await expect(run(`s3://${BUCKET}`, { signal: stop.signal })).rejects.toMatchObject({ code: 'interrupted' });
     await expectNothingLeft();
   });

@@ -25,7 +25,7 @@ function profileOf(command: 'put' | 'get', rate: number, stages: Profile['stages
     seconds,
     stages,
     progress: moments.map((at) => ({ seconds: at ** 1.1 * seconds, bytes: at * round.bytes })),
-    partSeconds: moments.slice(1).map((at, index) => (index % 16 === 15 ? 0.4 : 0.1) + at / 50),
+    partSeconds: moments.slice(1).map((at, index) => ((index % 16 === 15 ? 40 : 10) * MiB + at * MiB) / (rate / 2.5)),
   };
 }
 
