@@ -6,6 +6,7 @@
 import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { type Bounds, bestOf, firstSettings, flagsFor, threadCounts, variants } from './bench/choose.ts';
 import { timeChore } from './bench/cipher.ts';
 import { type DiskSpeed, readFor, writeRandom } from './bench/disk.ts';
@@ -57,7 +58,8 @@ export interface BenchMeans {
 export interface BenchResult {
   at: string;
   machine: { processor: string; cores: number; memoryBytes: number; node: string; platform: string };
-  target: { prefix: string; isSandbox: boolean; roundTripSeconds: number };
+  /** A data key is asked of KMS, or made here, once a job. */
+  target: { prefix: string; isSandbox: boolean; roundTripSeconds: number; dataKeySeconds: number };
   seconds: number;
   disk: DiskSpeed;
   /** Bytes a second of so many threads. */
@@ -126,6 +128,7 @@ class Bench {
   async run(roundTripSeconds: number): Promise<BenchResult> {
     const { isSandbox, onEvent } = this.#request;
     const { prefix } = this.#means.objects;
+    const dataKeySeconds = await this.#timeDataKey();
     const { bavail, bsize } = await statfs(this.#folder);
     this.#mostSize = Math.max(FIRST_SIZE, Math.min(MOST_SIZE, SPACE_SHARE * bavail * bsize));
     onEvent({ type: 'bench', prefix, folder: this.#folder, mostBytes: this.#mostSize });
@@ -144,7 +147,7 @@ class Bench {
         node: process.versions.node,
         platform: `${process.platform} ${process.arch}`,
       },
-      target: { prefix, isSandbox, roundTripSeconds },
+      target: { prefix, isSandbox, roundTripSeconds, dataKeySeconds },
       seconds: (performance.now() - this.#startMs) / 1000,
       disk,
       cipher,
@@ -155,6 +158,17 @@ class Bench {
       best: { ...best, flags: flagsFor(best) },
       limit: limitOf({ put, disk, lanesRounds, cores: this.#cores, isSandbox }),
     };
+  }
+
+  /** Seals one byte on the disk: a key that is refused is told before anything else is written. */
+  async #timeDataKey(): Promise<number> {
+    const source = join(this.#folder, 'byte');
+    await writeRandom(source, 1);
+    await using engine = await this.#engine({ threads: 1, lanes: 1 });
+    const target = pathToFileURL(`${source}.sealed`).href;
+    const { signal } = this.#request;
+    const { stages } = await engine.put({ source, target, profileStages: true, signal });
+    return stages!.kms;
   }
 
   async #timeDisk(): Promise<DiskSpeed> {
@@ -225,15 +239,22 @@ class Bench {
   async #round(wanted: Settings & Pick<Round, 'command' | 'trial'>, object: string): Promise<Profile> {
     this.#checkNotStopped();
     const { threads, lanes } = wanted;
-    const { signal, onEvent } = this.#request;
-    await using engine = await this.#means.engine({ threads, lanes, stateDir: join(this.#folder, 'state') });
-    const onLeft = (url: string) =>
+    const { signal, onEvent, isSandbox } = this.#request;
+    await using engine = await this.#engine({ threads, lanes });
+    const onLeft = (url: string) => {
+      // A sandbox goes as a whole.
+      if (isSandbox) return;
       onEvent({ type: 'warning', message: `An upload of ${url} could not be aborted: doctor shows it` });
+    };
     const profile = await runRound(engine, wanted, { files: this.#files, object, signal, onLeft });
     const { stages, progress, partSeconds, ...round } = profile;
     this.#rounds.push(round);
     onEvent({ type: 'round', ...round });
     return profile;
+  }
+
+  #engine(work: { threads: number; lanes: number }): Promise<Lifter> {
+    return this.#means.engine({ ...work, stateDir: join(this.#folder, 'state') });
   }
 
   /** Makes the source so large that so many rounds of it fill the time, as fast as rounds have been up to now. */

@@ -13,5 +13,5 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     const cells = values.map((value) => `<td>${escaped(value)}</td>`).join('');
     return `<tr><th scope="row">${escaped(name)}</th>${cells}</tr>`;
   });
-  return `<div class="table"><table><thead><tr>${headCells}</tr></thead><tbody>${bodyRows.join('\n')}</tbody></table></div>`;
+  return `<div class="table" tabindex="0"><table><thead><tr>${headCells}</tr></thead><tbody>${bodyRows.join('\n')}</tbody></table></div>`;
 }

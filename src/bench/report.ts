@@ -83,7 +83,7 @@ function tiles(result: BenchResult): string {
       `alone, ${most.threads === 1 ? 'one thread' : `${most.threads} threads`}`,
     ],
     ['disk', formatRate(disk.readBytesPerSecond), `read; ${formatRate(disk.writeBytesPerSecond)} written`],
-    ['round trip', milliseconds(target.roundTripSeconds), 'of a small request'],
+    ['round trip', milliseconds(target.roundTripSeconds), `a data key ${milliseconds(target.dataKeySeconds)}`],
   ];
   const items = facts.map(([name, value, note]) => {
     const limits = TILE_OF[limit.by] === name;

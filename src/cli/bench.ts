@@ -169,6 +169,7 @@ function resultText({ disk, cipher, checksumBytesPerSecond, target, put, get, be
     ['cipher', `${ciphers}, alone, by threads`],
     ['checksum', `${formatRate(checksumBytesPerSecond)} on one thread`],
     ['round trip', `${(1000 * target.roundTripSeconds).toFixed(1)} ms`],
+    ['data key', `${(1000 * target.dataKeySeconds).toFixed(1)} ms`],
     ['put', formatRate(put.bytesPerSecond)],
     ['get', formatRate(get.bytesPerSecond)],
     ['limit', limit.sentence],

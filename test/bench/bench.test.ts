@@ -7,6 +7,9 @@ import { BenchObjects } from '../../src/bench/objects.ts';
 import { type BenchEvent, type BenchRequest, bench } from '../../src/bench.ts';
 import { programFor } from '../../src/cli/main.ts';
 import { Output } from '../../src/cli/output.ts';
+import type { EngineOptions } from '../../src/engine/api.ts';
+import { SealiftError } from '../../src/errors.ts';
+import type { Keyring } from '../../src/keys/keyring.ts';
 import { MiB } from '../../src/units.ts';
 import { BUCKET, openStage, PART_SIZE, type Stage } from '../support/stage.ts';
 
@@ -27,7 +30,7 @@ beforeEach(() => {
 });
 
 /** As short as it can be: one thread, one lane, one part size. */
-async function run(url: string, changes: Partial<BenchRequest> = {}) {
+async function run(url: string, changes: Partial<BenchRequest> = {}, options: EngineOptions = {}) {
   using objects = await BenchObjects.under(url, {});
   const request: BenchRequest = {
     seconds: 1,
@@ -37,7 +40,12 @@ async function run(url: string, changes: Partial<BenchRequest> = {}) {
     onEvent: (event) => events.push(event),
     ...changes,
   };
-  return await bench(request, { objects, engine: async (work) => stage.engine(work, work) });
+  return await bench(request, { objects, engine: async (work) => stage.engine(work, { ...work, ...options }) });
+}
+
+function rejectingKeyring(error: SealiftError): Keyring {
+  const refuse = () => Promise.reject(error);
+  return { id: 'refused', makeDataKey: refuse, openDataKey: refuse };
 }
 
 async function expectNothingLeft() {
@@ -90,7 +98,10 @@ describe('a bench', () => {
   test('refuses what it cannot measure before it writes anything', async () => {
     await expect(run('file:///tmp')).rejects.toMatchObject({ code: 'bad-url' });
     await expect(run('s3://nobody-made-this')).rejects.toMatchObject({ code: 'bucket-not-found' });
+    const refused = rejectingKeyring(new SealiftError('kms-key-not-found', 'No such key'));
+    await expect(run(`s3://${BUCKET}`, {}, { keyring: refused })).rejects.toMatchObject({ code: 'kms-key-not-found' });
     expect(events).toEqual([]);
+    await expectNothingLeft();
     const report = join(stage.folder, 'report.html');
     writeFileSync(report, 'an older one');
     const command = (file: string) =>

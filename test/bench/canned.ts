@@ -47,7 +47,12 @@ export function cannedResult(changes: Partial<BenchResult> = {}): BenchResult {
       node: '24.0.0',
       platform: 'linux x64',
     },
-    target: { prefix: 's3://backups/sealift-bench-00000000/', isSandbox: false, roundTripSeconds: 0.0123 },
+    target: {
+      prefix: 's3://backups/sealift-bench-00000000/',
+      isSandbox: false,
+      roundTripSeconds: 0.0123,
+      dataKeySeconds: 0.034,
+    },
     seconds: 61,
     disk: { readBytesPerSecond: 1900 * MiB, writeBytesPerSecond: 700 * MiB, isCached: false },
     cipher: [1, 2, 4].map((count) => ({ threads: count, bytesPerSecond: 900 * count ** 0.9 * MiB })),

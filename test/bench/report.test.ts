@@ -12,7 +12,7 @@ const page = reportPage(result);
 
 /** The body cells of the table under a heading, row by row. */
 function tableUnder(title: string): string[][] {
-  const [, table = ''] = new RegExp(`<h2>${title}</h2><div class="table">(.*?)</div>`, 's').exec(page)!;
+  const [, table = ''] = new RegExp(`<h2>${title}</h2><div class="table" tabindex="0">(.*?)</div>`, 's').exec(page)!;
   const [, body = ''] = table.split('<tbody>');
   return body
     .split('</tr>')
