@@ -1,5 +1,5 @@
 /** From a bench's result to what its charts and tables show. Arithmetic only. */
-import type { BenchResult } from '../bench.ts';
+import type { BenchResult } from './api.ts';
 import { scoresOf } from './choose.ts';
 import type { Profile } from './round.ts';
 

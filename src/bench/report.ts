@@ -2,9 +2,10 @@
  * A bench's result as a page: what limits, in one sentence; four charts; all the numbers. It is complete in itself, has no
  * script, and its own rules keep it from the network.
  */
-import type { BenchResult } from '../bench.ts';
+
 import { STAGES, type Stage } from '../parts/stopwatch.ts';
 import { formatRate, formatSize, GiB, MiB } from '../units.ts';
+import type { BenchResult } from './api.ts';
 import { type ChartText, columnChart, lineChart, pointChart, type Series, shareChart } from './charts.ts';
 import { gainsOf, latenciesOf, PERCENTILES, ratesOf } from './figures.ts';
 import { escaped, table } from './html.ts';

@@ -2,7 +2,7 @@
 import { access, constants, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Command } from 'commander';
-import type { BenchEvent, BenchMeans, BenchRequest, BenchResult } from '../bench.ts';
+import type { BenchEvent, BenchMeans, BenchRequest, BenchResult } from '../bench/api.ts';
 import { EXIT, SealiftError } from '../errors.ts';
 import type { Keyring } from '../index.ts';
 import { formatRate, formatSize } from '../units.ts';

@@ -1,8 +1,8 @@
 /** A bench's result as one could have come, with figures that are easily told apart. */
 
+import type { BenchResult } from '../../src/bench/api.ts';
 import { flagsFor } from '../../src/bench/choose.ts';
 import type { Profile, Round, Settings } from '../../src/bench/round.ts';
-import type { BenchResult } from '../../src/bench.ts';
 import { MiB } from '../../src/units.ts';
 
 const SETTINGS: Settings = { threads: 2, lanes: 8, partSize: 8 * MiB };
