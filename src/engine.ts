@@ -8,30 +8,27 @@ import { resolve } from 'node:path';
 import { type ReadableStream, TransformStream } from 'node:stream/web';
 import { type Diagnosis, type DoctorRequest, doctor } from './doctor.ts';
 import type { Engine, EngineOptions, PutRequest, ResealRequest, RewrapRequest } from './engine/api.ts';
+import { Crews } from './engine/crews.ts';
 import { EngineKeys } from './engine/keys.ts';
 import { Once } from './engine/once.ts';
 import { SealiftError } from './errors.ts';
 import { type GetRequest, get, type OpenRequest } from './get.ts';
 import { type Inspection, type InspectOptions, inspect } from './inspect.ts';
-import type { Crew, CrewPlan, JobEvent, JobResult, LaneNeeds, Place, RunOptions, Tools } from './job.ts';
+import type { JobEvent, JobResult, Place, RunOptions, Tools } from './job.ts';
 import { type Cancelled, cancelJob } from './jobs.ts';
 import type { CacheStats } from './keys/cache.ts';
 import { type DamagedJob, type JobSummary, Ledger } from './ledger/ledger.ts';
 import { openStateDir } from './ledger/state-dir.ts';
-import { Allowance, type LaneChange } from './limits/allowance.ts';
 import { Bandwidth, limitBandwidth, type SharedBandwidth } from './limits/bandwidth.ts';
-import { idleMeter } from './limits/idle.ts';
 import { type Listing, type ListOptions, list } from './list.ts';
+import { type MigrateRequest, migrate } from './migrate.ts';
 import type { Retry } from './network.ts';
-import { defaultMaxMemory, laneSizeOf, MemoryBudget, pipeLaneSizeOf, planMemory } from './parts/memory.ts';
-import { HashThread } from './parts/signing.ts';
-import { Threads } from './parts/threads.ts';
 import { type Plan, type PlanRequest, plan } from './plan.ts';
 import { filed } from './put/find-source.ts';
 import { put } from './put.ts';
 import { reseal } from './reseal.ts';
 import { rewrap } from './rewrap.ts';
-import { type ObjectUrl, parseBucketUrl, parseObjectUrl } from './stores/object-url.ts';
+import { type ObjectUrl, parseBucketUrl, parseObjectUrl, parsePrefixUrl } from './stores/object-url.ts';
 import { openStore, resolveStore } from './stores/open.ts';
 import type { Store } from './stores/store.ts';
 import { type VerifyRequest, verify } from './verify.ts';
@@ -60,9 +57,8 @@ class Workshop implements Engine {
   readonly #limit: SharedBandwidth | undefined;
   readonly #keys: EngineKeys;
   readonly #places = new Map<string, Once<Omit<Place, 'url' | 'key'>>>();
+  readonly #crews: Crews;
   readonly #tools: Tools;
-  #threads: Threads | undefined;
-  #hashThread: HashThread | undefined;
   #pruned = false;
   #isClosed = false;
   /** Times a store has asked for fewer requests. */
@@ -77,17 +73,22 @@ class Workshop implements Engine {
       onRetry: this.#tellRetry,
       onNotice: (message) => this.#tell({ type: 'limiter', message }),
     });
-    const budget = new MemoryBudget({ maxMemory: options.maxMemory ?? defaultMaxMemory() });
+    this.#crews = new Crews(options, {
+      limit: this.#limit,
+      onRetry: this.#tellStoreRetry,
+      slowDowns: () => this.#slowDowns,
+    });
     const stateDir = () => this.#stateDir();
     this.#tools = {
       get stateDir() {
         return stateDir();
       },
       keyring: this.#keys,
-      place: (url) => this.#place(url),
-      plan: (needs) => this.#plan(needs),
-      crew: (needs, onChange) => this.#crew(needs, { budget, onChange }),
-      budget,
+      place: (url) => this.#place(parseObjectUrl(url)),
+      prefix: (url) => this.#place(parsePrefixUrl(url)),
+      plan: (needs) => this.#crews.plan(needs),
+      crew: async (needs, onChange) => this.#crews.crew(needs, onChange),
+      budget: this.#crews.budget,
     };
   }
 
@@ -123,6 +124,10 @@ class Workshop implements Engine {
       const keys = { opener: await this.#keys.fulfil(opener), wrapper: this.#keys };
       return await rewrap(request, keys, this.#tools);
     });
+  }
+
+  migrate(request: MigrateRequest): Promise<JobResult> {
+    return this.#heard(request, () => migrate(request, this.#tools));
   }
 
   plan(request: PlanRequest): Promise<Plan> {
@@ -169,7 +174,7 @@ class Workshop implements Engine {
   async close(): Promise<void> {
     this.#isClosed = true;
     // Keys are zeroed whatever becomes of the threads.
-    await Promise.allSettled([this.#threads?.close(), this.#hashThread?.close(), this.#keys.close()]);
+    await Promise.allSettled([this.#crews.close(), this.#keys.close()]);
     for (const place of this.#places.values()) (await place.ifMade())?.store.close();
   }
 
@@ -213,11 +218,6 @@ class Workshop implements Engine {
     for (const listener of this.#listeners) listener(event);
   }
 
-  #memory() {
-    const { maxMemory, threads, lanes } = this.#options;
-    return { maxMemory, threadCount: threads, laneCount: lanes };
-  }
-
   #stateDir(): string {
     const path = openStateDir(this.#options.stateDir);
     if (!this.#pruned) Ledger.prune(path, { olderThanMs: KEEP_FINISHED_MS });
@@ -225,8 +225,7 @@ class Workshop implements Engine {
     return path;
   }
 
-  async #place(url: string): Promise<Place> {
-    const object = parseObjectUrl(url);
+  async #place(object: ObjectUrl): Promise<Place> {
     const { key } = object;
     const { store, settings, credentials } = await this.#shared(object);
     return { url: store.url(key), key, store, settings, credentials };
@@ -249,47 +248,5 @@ class Workshop implements Engine {
     const bandwidth = this.#limit && new Bandwidth(this.#limit);
     const store = await openStore(settings, { credentials, onRetry: this.#tellStoreRetry, bandwidth });
     return { settings, credentials, store };
-  }
-
-  #plan({ partSize, plainSize, streamedSize, signed }: LaneNeeds): CrewPlan {
-    const signs = signed || this.#hashThread !== undefined;
-    const request = { ...this.#memory(), signs, threadCount: this.#threads?.count ?? this.#options.threads };
-    const wholeSize = plainSize === undefined ? laneSizeOf(partSize) : pipeLaneSizeOf(plainSize);
-    const held = streamedSize === undefined || fits(() => planMemory(request, wholeSize));
-    const laneSize = held ? wholeSize : streamedSize;
-    return { plan: planMemory(request, laneSize), held, laneSize };
-  }
-
-  async #crew(
-    needs: LaneNeeds,
-    { budget, onChange }: { budget: MemoryBudget; onChange: (change: LaneChange) => void },
-  ): Promise<Crew> {
-    const planned = this.#plan(needs);
-    const { threadCount, lanes } = planned.plan;
-    if (!this.#threads) {
-      budget.startThreads(threadCount);
-      this.#threads = new Threads({
-        count: threadCount,
-        laneCount: lanes.most,
-        onRetry: this.#tellStoreRetry,
-        limit: this.#limit,
-      });
-    }
-    if (needs.signed && !this.#hashThread) {
-      budget.startHashThread();
-      this.#hashThread = new HashThread();
-    }
-    const allowance = new Allowance(lanes, { slowDowns: () => this.#slowDowns, idleShare: idleMeter(), onChange });
-    return { ...planned, threads: this.#threads, budget, lanes: allowance, hashThread: this.#hashThread };
-  }
-}
-
-function fits(plan: () => unknown): boolean {
-  try {
-    plan();
-    return true;
-  } catch (error) {
-    if (SealiftError.from(error).code === 'memory-too-small') return false;
-    throw error;
   }
 }

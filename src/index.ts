@@ -39,6 +39,7 @@ export { type RawAesKey, rawAesKeyring } from './keys/raw-aes.ts';
 export { type RawRsaKey, type RsaPadding, rawRsaKeyring } from './keys/raw-rsa.ts';
 export type { DamagedJob, JobSummary } from './ledger/types.ts';
 export type { Listing, ListingState, ListOptions } from './list.ts';
+export type { MigrateRequest } from './migrate.ts';
 export type { Retry } from './network.ts';
 export type { ProfileOptions, Stage, StageSeconds } from './parts/stopwatch.ts';
 export type { AtRest } from './plan/at-rest.ts';

@@ -44,7 +44,24 @@ export type JobEvent =
       reachBytes?: number;
     }
   /** Plain bytes whose sealed form the other side has acknowledged, kept ones included. One a part. */
-  | { type: 'progress'; ackedBytes: number; totalBytes: number; reusedBytes: number; seconds: number }
+  | {
+      type: 'progress';
+      ackedBytes: number;
+      totalBytes: number;
+      reusedBytes: number;
+      seconds: number;
+      /** Of a migration, whose `totalBytes` are those that are listed so far. */
+      objects?: ObjectsProgress;
+    }
+  /** Of a migration: what one object came to. A failed one has its error's code and message. */
+  | {
+      type: 'object';
+      name: string;
+      size: number;
+      outcome: 'done' | 'failed' | 'skipped';
+      code?: string | undefined;
+      message?: string | undefined;
+    }
   /** Plain bytes opened to prove an object that proves itself only as a whole, before any of them is handed on. */
   | { type: 'proof'; openedBytes: number; totalBytes: number }
   /** On resume, for every part: kept, or sent again, and why. */
@@ -65,13 +82,23 @@ export type JobEvent =
   /** Something the user should know; the result counts it and the command exits 3. */
   | { type: 'warning'; message: string };
 
+/** A migration's objects so far. */
+export interface ObjectsProgress {
+  listed: number;
+  done: number;
+  failed: number;
+  skipped: number;
+  /** More may be found. */
+  listing: boolean;
+}
+
 /** What a job came to. */
 export interface JobResult {
-  command: 'put' | 'get' | 'verify' | 'reseal' | 'rewrap';
+  command: 'put' | 'get' | 'verify' | 'reseal' | 'rewrap' | 'migrate';
   /** Its id in the state folder. '' of what is no job: a verify, a get into a stream or out of one. */
   job: string;
-  /** URL. */
-  object: string;
+  /** URL; null where there are many. */
+  object: string | null;
   objects: number;
   failed: number;
   skipped: number;
@@ -152,6 +179,8 @@ export interface Tools {
   stateDir: string;
   keyring: Keyring;
   place: (url: string) => Promise<Place>;
+  /** Of an URL that only begins objects' names: the key may be '', and is no object's. */
+  prefix: (url: string) => Promise<Place>;
   /**
    * Threads, lanes and the budget for an object's parts. Starts the threads on first use. `onChange` hears when other
    * numbers of lanes are found to be better. Throws as `plan` does.
@@ -203,6 +232,8 @@ export class Progress {
   reusedBytes = 0;
   partsReused = 0;
   totalBytes = 0;
+  /** Of a migration. */
+  objects: (() => ObjectsProgress) | undefined;
   /** What is handed on was verified first. */
   isProven = true;
   #openedBytes = 0;
@@ -246,7 +277,8 @@ export class Progress {
     this.ackedBytes += size;
     const { ackedBytes, totalBytes, reusedBytes } = this;
     const seconds = (performance.now() - this.#started) / 1000;
-    this.emit({ type: 'progress', ackedBytes, totalBytes, reusedBytes, seconds });
+    const objects = this.objects?.();
+    this.emit({ type: 'progress', ackedBytes, totalBytes, reusedBytes, seconds, ...(objects ? { objects } : {}) });
   }
 
   /** Where a part's time went, if it tells. */

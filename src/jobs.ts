@@ -1,7 +1,9 @@
 /** Jobs from outside: list them, look at one, give one up. */
+import { existsSync } from 'node:fs';
 import { SealiftError } from './errors.ts';
 import { removeTemporary } from './get/target.ts';
 import type { Tools } from './job.ts';
+import { jobFiles } from './ledger/files.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { freeLostUploads, giveUpAttempt } from './put/give-up.ts';
 
@@ -33,6 +35,7 @@ export async function cancelJob(tools: Tools, id: string, warn: Warn = () => {})
 async function abandon(tools: Tools, id: string, warn: Warn): Promise<Cancelled> {
   using ledger = Ledger.open(tools.stateDir, id, { evenIfMoved: true });
   const { command, state, target } = ledger.job;
+  if (command === 'migrate') return await abandonAll(tools, ledger, warn);
   const giving = { ledger, place: () => tools.place(target), warn };
   if (state !== 'running') {
     if (ledger.lostAttempts().length === 0) return 'over';
@@ -42,6 +45,22 @@ async function abandon(tools: Tools, id: string, warn: Warn): Promise<Cancelled>
   const download = command === 'get' ? ledger.download() : undefined;
   if (download) await removeTemporary(download);
   ledger.finish('cancelled');
+  return isFreed ? 'cancelled' : 'left';
+}
+
+/** Gives a migration up: its large objects that are on their way, which are jobs of their own, and then itself. */
+async function abandonAll(tools: Tools, ledger: Ledger, warn: Warn): Promise<Cancelled> {
+  const { id, state } = ledger.job;
+  const { objects: stateDir } = jobFiles(tools.stateDir, id);
+  const within = existsSync(stateDir) ? Ledger.list(stateDir) : [];
+  let isFreed = true;
+  for (const job of within) {
+    const outcome = await cancelJob({ ...tools, stateDir }, job.id, warn);
+    if (outcome === 'left') isFreed = false;
+    else if (outcome !== 'forgotten') Ledger.remove(stateDir, job.id);
+  }
+  if (state !== 'running' && within.length === 0) return 'over';
+  if (state === 'running') ledger.finish('cancelled');
   return isFreed ? 'cancelled' : 'left';
 }
 

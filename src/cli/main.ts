@@ -12,6 +12,7 @@ import { addJobs } from './jobs.ts';
 import { addKeygen } from './keygen.ts';
 import { addLs } from './ls.ts';
 import { addMan } from './man.ts';
+import { addMigrate } from './migrate.ts';
 import { isOn, type StoreFlags } from './options.ts';
 import { Output, type OutputFlags } from './output.ts';
 import { enterCallersFolder } from './paths.ts';
@@ -29,6 +30,7 @@ const COMMANDS = [
   addPut,
   addGet,
   addVerify,
+  addMigrate,
   addReseal,
   addRewrap,
   addInspect,

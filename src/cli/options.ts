@@ -197,10 +197,21 @@ export function objectOptions(command: Command): Command {
   return sealOptions(kept);
 }
 
+/** As `objectOptions`, of many objects. */
+export function manyOptions(command: Command): Command {
+  const kept = command
+    .optionsGroup('Objects:')
+    .addOption(flag('--overwrite', 'replace objects that exist and are not the same'))
+    .addOption(flag('--content-type <type>', 'media type of the objects'))
+    .addOption(flag('--metadata <name=value>', 'user metadata, not encrypted; may be repeated', pairs))
+    .addOption(flag('--tag <name=value>', 'object tag; may be repeated', pairs));
+  return sealOptions(kept, 'Objects:');
+}
+
 /** How an object is sealed, also where all the rest of it is there already. */
-export function sealOptions(command: Command): Command {
+export function sealOptions(command: Command, group = 'Object:'): Command {
   return command
-    .optionsGroup('Object:')
+    .optionsGroup(group)
     .addOption(flag('--format <name>', 'esdk (default) or s3ec; told below').choices(FORMATS))
     .addOption(flag('--s3ec-legacy', 'with s3ec, for readers that know only version 2'))
     .addOption(flag('--context <name=value>', 'encryption context, visible to all; may be repeated', pairs))

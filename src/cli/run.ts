@@ -31,18 +31,26 @@ export async function runJob(report: JobReport, job: (options: RunOptions) => Pr
   output.say(resultText(report, result, reusedBytes));
   if (result.kmsRequestIds.length > 0) output.detail(`KMS request ids: ${result.kmsRequestIds.join(', ')}`);
   if (result.stages) output.say(stagesText(result.stages));
-  return result.warnings.length > 0 ? EXIT.warnings : EXIT.done;
+  return result.warnings.length > 0 || result.failed > 0 ? EXIT.warnings : EXIT.done;
 }
 
 /** What is not sealed is not opened either, and its checksum is all that was compared. */
 const DONE_UNSEALED = { put: 'Uploaded, not sealed:', get: 'Downloaded, not sealed:', verify: 'Compared, not sealed:' };
 
-const DONE = { put: 'Sealed', get: 'Opened', verify: 'Verified', reseal: 'Resealed', rewrap: 'Rewrapped' } as const;
+const DONE = {
+  put: 'Sealed',
+  get: 'Opened',
+  verify: 'Verified',
+  reseal: 'Resealed',
+  rewrap: 'Rewrapped',
+  migrate: 'Migrated',
+} as const;
 
 function resultText({ from, to }: JobReport, result: JobResult, reusedBytes: number): string {
   const { command, plainBytes, parts, partsReused, seconds, kmsCalls, signed, seal, sse } = result;
   const kept = partsReused > 0 ? ` (${partsReused} kept from before)` : '';
-  const facts = [`${formatSize(plainBytes)} in ${counted(parts, 'part')}${kept}`, timeText(seconds)];
+  const many = command === 'migrate' ? objectsText(result) : `${counted(parts, 'part')}${kept}`;
+  const facts = [`${formatSize(plainBytes)} in ${many}`, timeText(seconds)];
   const movedBytes = plainBytes - reusedBytes;
   // The rate of a moment says nothing.
   if (movedBytes >= MiB) facts.push(formatRate(movedBytes / seconds));
@@ -52,6 +60,12 @@ function resultText({ from, to }: JobReport, result: JobResult, reusedBytes: num
   if (sse && (sse.algorithm !== 'AES256' || sse.customerKeyMd5)) facts.push(`at rest ${encryptionText(sse)}`);
   const done = (seal && DONE_UNSEALED[command as keyof typeof DONE_UNSEALED]) ?? DONE[command];
   return `${done} ${from}${to === undefined ? '' : ` into ${to}`}\n${facts.join(', ')}`;
+}
+
+/** `20 objects (3 more failed, 2 skipped)`. */
+function objectsText({ objects, failed, skipped }: JobResult): string {
+  const others = [failed > 0 ? `${failed} failed` : '', skipped > 0 ? `${skipped} skipped` : ''].filter(Boolean);
+  return counted(objects, 'object') + (others.length > 0 ? ` (${others.join(', ')})` : '');
 }
 
 const STAGE_WORDS: Record<Stage, string> = {

@@ -9,6 +9,7 @@ import type { CacheStats } from '../keys/cache.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { DamagedJob, JobSummary } from '../ledger/ledger.ts';
 import type { Listing, ListOptions } from '../list.ts';
+import type { MigrateRequest } from '../migrate.ts';
 import type { Plan, PlanRequest } from '../plan.ts';
 import type { PutOptions } from '../put.ts';
 import type { ResealOptions } from '../reseal.ts';
@@ -147,6 +148,15 @@ export interface Engine extends AsyncDisposable {
    * console.log(versionId);
    */
   rewrap(request: RewrapRequest): Promise<JobResult>;
+  /**
+   * Moves every file under a directory into a store, sealed: large ones by parts, small ones many at a time. Takes up its
+   * own unfinished job. One file that fails stops no other; `failed` of the result counts them.
+   *
+   * @example
+   * const { objects, failed } = await engine.migrate({ source: '/data', target: 's3://backups/2026/data/' });
+   * console.log(objects, failed);
+   */
+  migrate(request: MigrateRequest): Promise<JobResult>;
   /**
    * What putting a file, or every file under a directory, will need. Reads some of the source, asks the store for HEAD and
    * Service Quotas for the KMS quota, and measures this machine for two seconds.

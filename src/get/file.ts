@@ -15,7 +15,7 @@ import type { DownloadRow, Ledger, WrittenPiece } from '../ledger/ledger.ts';
 import { mtimeOf } from '../mtime.ts';
 import { runLanes } from '../parts/lanes.ts';
 import { laneSizeOf } from '../parts/memory.ts';
-import { ID_METADATA } from '../put/confirm.ts';
+import { ID_METADATA } from '../parts/written.ts';
 import { openJob } from './job.ts';
 import type { FoundObject } from './object.ts';
 import { type Opener, openerFor } from './open.ts';

@@ -10,7 +10,7 @@ import { isUnsealed } from '../formats/plain/mark.ts';
 import type { ObjectHeader } from '../formats/s3ec/header.ts';
 import { DEFAULT_PART_SIZE, layoutOf, type Layout as S3ecLayout } from '../formats/s3ec/layout.ts';
 import type { Place } from '../job.ts';
-import { ID_METADATA } from '../put/confirm.ts';
+import { ID_METADATA } from '../parts/written.ts';
 import type { ObjectInfo, Store } from '../stores/store.ts';
 import { KiB } from '../units.ts';
 import { headerOr, layoutOfSealed } from './s3ec-header.ts';

@@ -14,7 +14,7 @@ import { guarded } from './database.ts';
 import { syncFolder } from './files.ts';
 import { JobFile } from './job-file.ts';
 import { ListingRows } from './listing-rows.ts';
-import { countObjects, ObjectRows } from './object-rows.ts';
+import { countObjects, ObjectRows, sumSealed } from './object-rows.ts';
 import type { JobRow, NewJob, NewObject, ObjectCounts, ObjectRow } from './types.ts';
 
 /** A part of the source that is yet to be listed, from its start or behind a cursor. */
@@ -100,10 +100,12 @@ export class BulkLedger implements Disposable {
     });
   }
 
-  /** Every failed object waits again, with all its attempts before it. Returns how many. */
+  /** Every failed object waits again, with all its attempts before it; a job that was over goes on. Returns how many. */
   retryFailed(): number {
     const fresh = { attempts: 0, code: undefined, message: undefined };
-    return this.#write(() => this.#rows.move('failed', { state: 'pending', ...fresh }));
+    const count = this.#write(() => this.#rows.move('failed', { state: 'pending', ...fresh }));
+    if (count > 0 && this.job.state !== 'running') this.#file.reopen();
+    return count;
   }
 
   /** All objects in a state, in the order of the listing. */
@@ -115,14 +117,14 @@ export class BulkLedger implements Disposable {
     return guarded(this.#file.files, () => countObjects(this.#file.db));
   }
 
+  /** Of all that is done. */
+  sealedBytes(): number {
+    return guarded(this.#file.files, () => sumSealed(this.#file.db));
+  }
+
   /** As `JobFile.finish`. */
   finish(state: Exclude<JobRow['state'], 'running'>): void {
     this.#file.finish(state);
-  }
-
-  /** As `JobFile.reopen`. */
-  reopen(): void {
-    this.#file.reopen();
   }
 
   /** As `JobFile.discard`. */

@@ -144,6 +144,12 @@ export function countObjects(db: DatabaseSync): ObjectCounts {
   return counts;
 }
 
+/** Sealed bytes of what is done. */
+export function sumSealed(db: DatabaseSync): number {
+  const sum = "SELECT total(target ->> 'sealedSize') AS size FROM objects WHERE state = 'done'";
+  return Number(db.prepare(sum).get()?.size);
+}
+
 function none() {
   return { count: 0, bytes: 0 };
 }

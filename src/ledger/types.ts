@@ -206,9 +206,9 @@ export interface SourceFacts {
 export interface TargetFacts {
   /** In its user metadata: tells this very writing of the object from every other. */
   sealiftId: string;
-  /** In hex: names the message, so that an older version put back is noticed. */
-  messageId: string;
-  format: 'esdk' | 's3ec';
+  /** In hex: names the message, so that an older version put back is noticed. What is not sealed has none. */
+  messageId?: string | undefined;
+  format: 'esdk' | 's3ec' | 'plain';
   sealedSize: number;
   etag?: string | undefined;
   versionId?: string | undefined;

@@ -5,7 +5,7 @@
  * without its times moving.
  */
 import { type BigIntStats, constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, lstat, open } from 'node:fs/promises';
 import { SealiftError } from '../errors.ts';
 import type { ObjectIdentity, SourceIdentity } from '../ledger/types.ts';
 
@@ -44,6 +44,19 @@ export async function openSource(path: string): Promise<{ file: FileHandle; iden
     await file.close();
     throw error;
   }
+}
+
+/** What the file at `path` is now. It is not opened, and a link is none. Throws as `openSource` does. */
+export async function lookAtSource(path: string): Promise<SourceIdentity> {
+  let stats: BigIntStats;
+  try {
+    stats = await lstat(path, { bigint: true });
+  } catch (error) {
+    throw sourceError(path, error as NodeJS.ErrnoException);
+  }
+  if (stats.isDirectory()) throw directoryError(path);
+  if (!stats.isFile()) throw notAFile(path);
+  return identityOf(path, stats);
 }
 
 /** Opens the source as planned, for one part. Throws `source-changed` unless it is the planned file. */

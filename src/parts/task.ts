@@ -11,6 +11,7 @@ import type { Intent, ObjectIdentity, Receipt, SourceIdentity } from '../ledger/
 import type { SharedBandwidth } from '../limits/bandwidth.ts';
 import type { Credentials } from '../stores/aws-settings.ts';
 import type { StoreSettings } from '../stores/open.ts';
+import type { ObjectHeaders } from '../stores/store.ts';
 import type { StageSeconds, Stopwatch } from './stopwatch.ts';
 
 /** What a thread is given when it starts. */
@@ -108,7 +109,52 @@ export interface OpenTask extends Units {
 /** What is opened, by whoever has its store. */
 export type PartToOpen = Omit<OpenTask, 'kind' | 'store' | 'profiled'>;
 
-export type PartTask = SealTask | OpenTask;
+/** Small objects, each sealed whole and sent in one request: so many that their tasks and receipts go together. */
+export interface SendTask {
+  kind: 'send';
+  store: StoreAccess;
+  objects: readonly ObjectToSend[];
+  profiled: boolean;
+}
+
+export interface ObjectToSend {
+  objectKey: string;
+  message: Message;
+  header: Uint8Array;
+  source: PartSource;
+  headers: ObjectHeaders;
+  /** As its metadata has it. */
+  sealiftId: string;
+  signingKey?: KeyObject | undefined;
+  /** Replace what is there. */
+  overwrite: boolean;
+  /** Look at the target first: something may be there, perhaps what was sent before a crash under this id. */
+  look: boolean;
+  earlierId?: string | undefined;
+  /** Metadata by which what is there is known to be of the same source. */
+  sameAs: Readonly<Record<string, string>>;
+}
+
+/** What has become of one of them. */
+export type SentObject =
+  | {
+      outcome: 'done';
+      sealiftId: string;
+      size: number;
+      etag: string;
+      versionId?: string | undefined;
+      crc32?: number | undefined;
+    }
+  /** The same is there already. */
+  | { outcome: 'skipped' }
+  | { outcome: 'failed'; error: ErrorData };
+
+export type PartTask = SealTask | OpenTask | SendTask;
+
+export interface SendReceipt {
+  /** In the order of the task's objects. */
+  sent: SentObject[];
+}
 
 /** What crosses where opened bytes are looked at on another thread. */
 export interface Shown {
@@ -158,5 +204,7 @@ export interface Timed {
 
 /** Errors cross as data: structured clone drops an error's class and fields. */
 export type TaskAnswer<T> = { value: T } | { error: ErrorData };
+
+export type AnyReceipt = Receipt | OpenReceipt | SendReceipt;
 
 export type { Receipt };

@@ -12,15 +12,15 @@ import type { Store } from '../stores/store.ts';
 import { BufferPool } from './buffers.ts';
 import { openPart } from './open-part.ts';
 import { sealPart } from './seal-part.ts';
+import { sendObjects } from './send-objects.ts';
 import { type Stopwatch, stopwatch } from './stopwatch.ts';
 import type {
   Announced,
+  AnyReceipt,
   Link,
   OpenLink,
-  OpenReceipt,
+  PartSource,
   PartTask,
-  Receipt,
-  SealTask,
   Shown,
   StoreAccess,
   TaskAnswer,
@@ -48,16 +48,13 @@ interface OpenedStore extends Pick<StoreAccess, 'credentials'> {
 
 const stores = new Map<string, OpenedStore>();
 
-export async function runTask({ task, port }: ThreadCall): Promise<TaskAnswer<(Receipt | OpenReceipt) & Timed>> {
+export async function runTask({ task, port }: ThreadCall): Promise<TaskAnswer<AnyReceipt & Timed>> {
   const link = new PortLink(port, stopwatch({ runs: task.profiled }));
   running++;
   clearTimeout(idle);
   try {
     const store = await storeFor(task.store);
-    const receipt =
-      task.kind === 'seal'
-        ? await sealPart(task, { store, from: await sourceStoreFor(task, store) }, link, buffers)
-        : await openPart(task, store, buffers, link);
+    const receipt = await receiptOf(task, store, link);
     return { value: { ...receipt, stages: link.watch.stop() } };
   } catch (error) {
     return { error: SealiftError.from(error).toJSON() };
@@ -67,8 +64,19 @@ export async function runTask({ task, port }: ThreadCall): Promise<TaskAnswer<(R
   }
 }
 
+async function receiptOf(task: PartTask, store: Store, link: PortLink): Promise<AnyReceipt> {
+  switch (task.kind) {
+    case 'seal':
+      return sealPart(task, { store, from: await sourceStoreFor(task.source, store) }, link, buffers);
+    case 'open':
+      return openPart(task, store, buffers, link);
+    case 'send':
+      return sendObjects(task, { store, sourceStore: (source) => sourceStoreFor(source, store), buffers, link });
+  }
+}
+
 /** Where the bytes of an object are that is sealed. */
-async function sourceStoreFor({ source }: SealTask, store: Store): Promise<Store> {
+async function sourceStoreFor(source: PartSource, store: Store): Promise<Store> {
   return 'object' in source ? await storeFor(source.store) : store;
 }
 

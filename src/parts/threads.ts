@@ -12,11 +12,16 @@ import type { SharedBandwidth } from '../limits/bandwidth.ts';
 import type { Retry } from '../network.ts';
 import type {
   Announced,
+  AnyReceipt,
   Link,
   OpenLink,
   OpenReceipt,
   OpenTask,
+  PartTask,
   SealTask,
+  SendReceipt,
+  SendTask,
+  SentObject,
   Shown,
   TaskAnswer,
   ThreadData,
@@ -91,16 +96,22 @@ export class Threads {
     }
   }
 
+  /** Seals and sends small objects, until `cut`. */
+  async send(task: SendTask, cut?: AbortSignal): Promise<SentObject[]> {
+    const { sent } = (await this.#run(task, cut, async () => undefined)) as SendReceipt;
+    return sent;
+  }
+
   /** Stops the threads at once, whatever they do. Callers wait for their lanes first. */
   async close(): Promise<void> {
     await this.#pool.destroy();
   }
 
   async #run(
-    task: SealTask | OpenTask,
+    task: PartTask,
     cut: AbortSignal | undefined,
     onMessage: (message: unknown) => Promise<unknown>,
-  ): Promise<(Receipt | OpenReceipt) & Timed> {
+  ): Promise<AnyReceipt & Timed> {
     if (cut?.aborted) throw SealiftError.interrupted(cut, 'A part that had not begun');
     const { port1, port2 } = new MessageChannel();
     const reply = (answer: TaskAnswer<unknown>) => port1.postMessage(answer);
@@ -113,7 +124,7 @@ export class Threads {
     const onCut = () => port1.postMessage('cut');
     cut?.addEventListener('abort', onCut);
     try {
-      const answer: TaskAnswer<(Receipt | OpenReceipt) & Timed> = await this.#pool.run(
+      const answer: TaskAnswer<AnyReceipt & Timed> = await this.#pool.run(
         { task, port: port2 },
         { transferList: [port2, ...buffersOf(task)] },
       );
@@ -126,7 +137,7 @@ export class Threads {
 }
 
 /** What is moved to the thread with its task. */
-function buffersOf(task: SealTask | OpenTask): ArrayBuffer[] {
+function buffersOf(task: PartTask): ArrayBuffer[] {
   return task.kind === 'seal' && 'plain' in task.source ? [task.source.plain.buffer] : [];
 }
 

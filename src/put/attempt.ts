@@ -11,12 +11,12 @@ import type { LaneNeeds, Place, Tools } from '../job.ts';
 import type { AttemptRow } from '../ledger/types.ts';
 import { MTIME_METADATA } from '../mtime.ts';
 import { laneSizeOf } from '../parts/memory.ts';
+import { ID_METADATA, targetExists } from '../parts/written.ts';
 import type { PutRun } from '../put.ts';
 import { freshRandom } from '../random.ts';
 import type { ServerEncryption } from '../stores/encryption.ts';
 import { checkHeaders } from '../stores/s3-fields.ts';
 import type { ObjectHeaders, ObjectInfo, WriteCondition } from '../stores/store.ts';
-import { ID_METADATA, targetExists } from './confirm.ts';
 import { EsdkPut } from './esdk.ts';
 import { formatFor, NO_KEY, type PutFormat } from './format.ts';
 import { keepOldInstructions } from './instructions.ts';
@@ -188,7 +188,7 @@ function cutOf({ format, layout }: Message): Cut {
 }
 
 /** The headers with what a format has to say. Throws `metadata-too-large`. */
-function withMetadata(headers: ObjectHeaders, ofFormat: Readonly<Record<string, string>>): ObjectHeaders {
+export function withMetadata(headers: ObjectHeaders, ofFormat: Readonly<Record<string, string>>): ObjectHeaders {
   const all = { ...headers, metadata: { ...headers.metadata, ...ofFormat } };
   checkHeaders(all);
   return all;

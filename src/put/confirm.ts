@@ -5,6 +5,7 @@
  * what one is seen to lack is told.
  */
 import { isDenied, SealiftError } from '../errors.ts';
+import { isOurs, otherChecksum, targetChanged, targetExists, type Written } from '../parts/written.ts';
 import type { PutRun } from '../put.ts';
 import { checkEncrypted, type ServerEncryption } from '../stores/encryption.ts';
 import type { CallOptions, ObjectInfo, WriteAnswer, WriteCondition } from '../stores/store.ts';
@@ -12,14 +13,8 @@ import { withGrace } from './grace.ts';
 import { lookAtTarget } from './look.ts';
 import { StartOver } from './start-over.ts';
 
-/** User metadata that names the writing of one object: what tells our object from somebody else's. */
-export const ID_METADATA = 'sealift-id';
-
 /** The object as it must be once it is written, and what must hold before. */
-export interface Expected {
-  sealiftId: string;
-  size: number;
-  crc32: number;
+export interface Expected extends Written {
   condition: WriteCondition;
   /** How the server was asked to encrypt it. */
   sse: ServerEncryption | undefined;
@@ -41,7 +36,7 @@ export function confirmWrite(
     } catch (error) {
       return await decideByHead(run, expected, error, { signal });
     }
-    if (answer.crc32 !== undefined && answer.crc32 !== expected.crc32) throw otherChecksum(run);
+    if (answer.crc32 !== undefined && answer.crc32 !== expected.crc32) throw otherChecksum(run.place.url);
     const there = await lookAgain(run, expected, answer, { signal });
     const crc32 = there?.crc32 ?? answer.crc32;
     if (crc32 === undefined) warnOfNoChecksum(run);
@@ -87,29 +82,6 @@ function answerOf(run: PutRun, expected: Expected, { etag, versionId, crc32, sse
   if (crc32 === undefined) warnOfNoChecksum(run);
   checkEncrypted(run.place.url, { asked: expected.sse, told: sse });
   return { etag, versionId, crc32, sse };
-}
-
-export function isOurs(
-  there: ObjectInfo,
-  { sealiftId, size, crc32 }: Pick<Expected, 'sealiftId' | 'size' | 'crc32'>,
-): boolean {
-  return (
-    there.metadata[ID_METADATA] === sealiftId &&
-    there.size === size &&
-    (there.crc32 === undefined || there.crc32 === crc32)
-  );
-}
-
-export function targetExists(url: string): SealiftError {
-  return new SealiftError('target-exists', `${url} exists already`, {
-    hint: 'Give --overwrite to replace it, or choose another name.',
-  });
-}
-
-export function targetChanged(url: string): SealiftError {
-  return new SealiftError('target-changed', `${url} was changed by someone else since the start`, {
-    hint: 'Look at it before you go on.',
-  });
 }
 
 /** After a failed or lost write: our object where it is there after all, else what the user should hear, or StartOver. */
@@ -194,10 +166,4 @@ function warnOfNoChecksum({ place, progress }: PutRun): void {
 /** S3's answer to Complete tells nothing of a customer's key; its answer to Create has told, before a part was sent. */
 function warnOfNoEncryption({ place, progress }: PutRun): void {
   progress.warn(`${place.url} is written, but nothing told at its end how it is encrypted at rest`);
-}
-
-function otherChecksum({ place }: PutRun): SealiftError {
-  return new SealiftError('checksum-mismatch', `${place.url} was stored with another checksum than was sent`, {
-    hint: 'Run the same command again with --overwrite; if it happens again the server or the line damages data.',
-  });
 }

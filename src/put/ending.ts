@@ -2,9 +2,8 @@
  * What a message ends with, made from all of its parts while they are sealed: a signature over their bytes
  * (parts/signing.ts), or the tag of one GCM message. The last part waits for it.
  */
-import { tagOf } from '../formats/gcm/message.ts';
-import { type Message, partOf, type S3ecMessage } from '../formats/message.ts';
-import { gcmMessageOf } from '../formats/s3ec/keys.ts';
+import type { Message, S3ecMessage } from '../formats/message.ts';
+import { objectTag } from '../formats/s3ec/object-tag.ts';
 import type { Crew } from '../job.ts';
 import type { Announced } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
@@ -72,16 +71,6 @@ export class TagMaker implements Ending {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
   }
-}
-
-/** The tag of an object, from the hashes of all its parts by their numbers. */
-export function objectTag(message: S3ecMessage, hashes: ReadonlyMap<number, Uint8Array>): Buffer {
-  const { layout, suite, messageId, keys } = message;
-  const parts = Array.from({ length: layout.partCount }, (_, index) => ({
-    size: partOf(message, index + 1).plainSize,
-    hash: hashes.get(index + 1)!,
-  }));
-  return tagOf(gcmMessageOf(suite, messageId, keys), parts);
 }
 
 /** A part's hash as the ledger keeps it. */

@@ -112,6 +112,7 @@ export function storedEsdk(row: AttemptRow & Pick<EsdkMessage, 'format' | 'layou
   const { suite, encryptionContext, encryptedDataKeys, messageId } = header;
   return {
     keyNeeds: { encryptionContext, encryptedDataKeys },
+    messageId,
     open(dataKey) {
       const keys = deriveMessageKeys({ suite, dataKey, messageId });
       checkCommitment(header, keys);

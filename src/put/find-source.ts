@@ -17,10 +17,10 @@ import type { SourceIdentity } from '../ledger/types.ts';
 import { MTIME_METADATA, mtimeText } from '../mtime.ts';
 import { checkedStream } from '../parts/pipe-source.ts';
 import { openSource as openFile } from '../parts/source.ts';
+import { ID_METADATA } from '../parts/written.ts';
 import { proveParts } from '../reseal/proof.ts';
 import { openSource } from '../reseal/source.ts';
 import type { InheritedHeaders, KeptHeaders, ObjectInfo } from '../stores/store.ts';
-import { ID_METADATA } from './confirm.ts';
 import {
   bareEtag,
   type ObjectSource,

@@ -53,6 +53,8 @@ export interface NewMessage {
 
 /** An attempt's message, for whoever has its data key. */
 export interface StoredMessage {
+  /** Undefined where nothing is sealed. */
+  messageId: Uint8Array | undefined;
   keyNeeds: (KeyNeeds & { encryptedDataKeys: readonly EncryptedDataKey[] }) | undefined;
   /** Throws `bad-header` where the data key is not the message's. */
   open(dataKey: Uint8Array): { message: Message; vault: Vault };

@@ -15,10 +15,11 @@ import { INSTRUCTION_FILE_MARK, INSTRUCTION_FILE_SUFFIX } from '../formats/s3ec/
 import { readRange } from '../get/object.ts';
 import type { Place } from '../job.ts';
 import type { AttemptRow, KeptFile } from '../ledger/types.ts';
+import { ID_METADATA, isOurs, targetChanged, targetExists } from '../parts/written.ts';
 import type { PutRun } from '../put.ts';
 import type { ObjectInfo, WriteAnswer, WriteCondition } from '../stores/store.ts';
 import { KiB } from '../units.ts';
-import { confirmWrite, ID_METADATA, isOurs, targetChanged, targetExists } from './confirm.ts';
+import { confirmWrite } from './confirm.ts';
 
 /** An instruction file is some 500 bytes; what is larger is something else, and is not replaced. */
 const MOST_INSTRUCTIONS = 64 * KiB;

@@ -68,6 +68,7 @@ function messageOf(root: Uint8Array, layout: PlainMessage['layout']): PlainMessa
 export function storedPlain(row: AttemptRow & Pick<PlainMessage, 'format' | 'layout'>): StoredMessage {
   return {
     keyNeeds: undefined,
+    messageId: undefined,
     open() {
       const message = messageOf(row.header, row.layout);
       return { message, vault: new Vault(message.keys.ledgerKey) };

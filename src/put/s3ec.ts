@@ -125,6 +125,7 @@ export function storedS3ec(row: AttemptRow & Pick<S3ecMessage, 'format' | 'layou
   const { suite, wrapping, wrappedKey, messageId, commitment, description } = decodeHeader(fields);
   const providerInfo = Buffer.from(wrapping.name);
   return {
+    messageId,
     keyNeeds: {
       encryptionContext: description,
       contentAlgorithm: suite.contentAlgorithm,

@@ -2,19 +2,17 @@
  * No more than one part, of a file or a pipe: sealed on this thread, one PutObject. It is never resumed under its key;
  * after a crash HEAD tells whether it arrived, and if not a file is sealed again under a new one.
  */
-import type { KeyObject } from 'node:crypto';
-import { MAX_FOOTER_SIZE, SignatureMaker } from '../formats/esdk/signature.ts';
-import { P384 } from '../formats/esdk/suites.ts';
+import { MAX_FOOTER_SIZE } from '../formats/esdk/signature.ts';
 import { partOf } from '../formats/message.ts';
 import { release } from '../formats/release.ts';
 import { BufferPool } from '../parts/buffers.ts';
-import { type HeldPart, sealInto, withFooter } from '../parts/seal-once.ts';
+import { ended } from '../parts/footer.ts';
+import { sealInto } from '../parts/seal-once.ts';
 import type { PartSource } from '../parts/task.ts';
 import type { PutRun } from '../put.ts';
 import type { WriteAnswer } from '../stores/store.ts';
 import { type Attempt, wholeSizeOf } from './attempt.ts';
 import { confirmWrite } from './confirm.ts';
-import { objectTag } from './ending.ts';
 import { expectedObject } from './finish.ts';
 import { withInstructions } from './instructions.ts';
 import { sourceOfPart } from './source.ts';
@@ -37,8 +35,7 @@ export async function sendHeld(run: PutRun, attempt: Attempt, source: PartSource
   const bare = await sealInto(buffer, { message, source, header: row.header, number: 1 }, at, watch);
   takeSourceChecksum(attempt, 1, bare);
   checkSourceChecksum(attempt);
-  const footer = footerOf(attempt, bare);
-  const { sealed, intent } = footer ? withFooter(bare, footer) : bare;
+  const { sealed, intent } = ended(bare, attempt);
   watch.enter('ledger');
   await ledger.recordIntent(intent);
   const { crc32 } = intent;
@@ -57,16 +54,4 @@ export async function sendHeld(run: PutRun, attempt: Attempt, source: PartSource
   progress.moved(watch.stop());
   progress.acked(part.plainSize);
   return answer;
-}
-
-/** What the message ends with behind its only part, where it ends with anything. */
-function footerOf({ message, signingKey }: Attempt, { sealed, hash }: HeldPart): Buffer | undefined {
-  if (message.format === 's3ec') return objectTag(message, new Map([[1, hash!]]));
-  return signingKey && signatureOver(sealed, signingKey);
-}
-
-function signatureOver(sealed: Uint8Array, signingKey: KeyObject): Buffer {
-  const maker = new SignatureMaker(P384, signingKey);
-  maker.update(sealed);
-  return maker.footer();
 }

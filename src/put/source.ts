@@ -12,7 +12,7 @@ import type { ObjectContents, PartSource, PipedPart } from '../parts/task.ts';
 import type { ObjectHeaders } from '../stores/store.ts';
 import type { Attempt } from './attempt.ts';
 
-/** User metadata that tells which object a sealed one was made of: its ETag, and its size as it was stored. */
+/** User metadata that tells what a sealed object was made of: an object's ETag; its size as it was stored, or a file's. */
 export const SOURCE_ETAG_METADATA = 'sealift-source-etag';
 export const SOURCE_SIZE_METADATA = 'sealift-source-size';
 
@@ -39,9 +39,14 @@ export function identityOf(source: RangedSource): SourceIdentity | ObjectIdentit
   return 'object' in source ? source.object : source;
 }
 
+/** What the metadata tells by which a file is known again, if nobody has written to it since. */
+export function factsOf({ mtimeNs, size }: Pick<SourceIdentity, 'mtimeNs' | 'size'>): Record<string, string> {
+  return { [MTIME_METADATA]: mtimeText(mtimeNs), [SOURCE_SIZE_METADATA]: String(size) };
+}
+
 /** What the sealed object's metadata tells of it. */
 export function metadataOf(source: RangedSource): Record<string, string> {
-  if (!('object' in source)) return { [MTIME_METADATA]: mtimeText(source.mtimeNs), [MODE_METADATA]: source.mode };
+  if (!('object' in source)) return { ...factsOf(source), [MODE_METADATA]: source.mode };
   const { mtime } = source.object;
   return mtime === undefined ? {} : { [MTIME_METADATA]: mtime };
 }

@@ -50,6 +50,7 @@ async function toolsWith({ ticketCount, laneCount }: { ticketCount: number; lane
     stateDir: '',
     keyring,
     place: async (url) => ({ url, key: url.split('/').at(-1)!, store, ...settings }),
+    prefix: () => expect.unreachable('an object is named whole'),
     plan,
     crew: async (needs) => ({ ...plan(needs), threads, budget, lanes: fixedLanes(laneCount) }),
     budget,

@@ -55,6 +55,7 @@ test('a put halves its lanes when the server asks to slow down, and comes back',
     stateDir: openStateDir(plot.stateDir),
     keyring,
     place: async (url) => ({ url, key: plot.key, store, ...access }),
+    prefix: () => expect.unreachable('an object is named whole'),
     plan,
     crew: async (needs, onChange) => {
       const lanes = new Allowance(LANES, { slowDowns: () => slowDowns, onChange, nowMs });

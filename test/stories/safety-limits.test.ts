@@ -43,6 +43,7 @@ describe('a ticket is taken before anything is read', () => {
       stateDir: openStateDir(stage.plot('any', 0).stateDir),
       keyring,
       place: async (url) => ({ url, key: parseObjectUrl(url).key, store, settings, credentials }),
+      prefix: () => expect.unreachable('an object is named whole'),
       plan,
       crew: async (needs) => ({ ...plan(needs), threads, budget, lanes: fixedLanes(1) }),
       budget,

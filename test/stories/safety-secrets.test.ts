@@ -65,6 +65,7 @@ async function toolsOf({ stateDir, key }: Plot, keyring: Keyring): Promise<Tools
     stateDir: openStateDir(stateDir),
     keyring,
     place: async () => place,
+    prefix: () => expect.unreachable('an object is named whole'),
     plan: () => expect.unreachable('no threads for one part'),
     crew: () => expect.unreachable('no threads for one part'),
     budget: new MemoryBudget({ maxMemory: 512 * MiB }),

@@ -2,7 +2,7 @@ import { HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createEngine, kmsKeyring } from '../../src/index.ts';
 import type { JobResult } from '../../src/job.ts';
-import { isOurs } from '../../src/put/confirm.ts';
+import { isOurs } from '../../src/parts/written.ts';
 import { MiB } from '../../src/units.ts';
 import { run } from '../support/cli.ts';
 import { startProxy } from '../support/proxy.ts';

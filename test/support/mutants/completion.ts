@@ -8,6 +8,7 @@ const NONCES = 'test/stories/safety-nonces.test.ts';
 const STORE = 'test/stores/s3.test.ts';
 const FINISH = 'src/put/finish.ts';
 const CONFIRM = 'src/put/confirm.ts';
+const WRITTEN = 'src/parts/written.ts';
 
 export const completion: Mutant[] = [
   {
@@ -277,7 +278,7 @@ export const completion: Mutant[] = [
   },
   {
     breaks: 'our id',
-    file: CONFIRM,
+    file: WRITTEN,
     find: 'there.metadata[ID_METADATA] === sealiftId &&',
     replace: "sealiftId !== '' &&",
     test: WITNESSES,
@@ -285,7 +286,7 @@ export const completion: Mutant[] = [
   },
   {
     breaks: 'our size',
-    file: CONFIRM,
+    file: WRITTEN,
     find: 'there.size === size &&',
     replace: 'size >= 0 &&',
     test: WITNESSES,
@@ -293,7 +294,7 @@ export const completion: Mutant[] = [
   },
   {
     breaks: 'our checksum',
-    file: CONFIRM,
+    file: WRITTEN,
     find: '(there.crc32 === undefined || there.crc32 === crc32)',
     replace: 'crc32 >= 0',
     test: WITNESSES,
@@ -310,7 +311,7 @@ export const completion: Mutant[] = [
   {
     breaks: 'the answer is the first witness',
     file: CONFIRM,
-    find: 'if (answer.crc32 !== undefined && answer.crc32 !== expected.crc32) throw otherChecksum(run);',
+    find: 'if (answer.crc32 !== undefined && answer.crc32 !== expected.crc32) throw otherChecksum(run.place.url);',
     replace: '',
     test: WITNESSES,
     only: 'tells another checksum',

@@ -117,8 +117,8 @@ export const nonces: Mutant[] = [
   },
   {
     breaks: 'flags that differ are refused',
-    file: 'src/put/job.ts',
-    find: '      refuseOtherOptions(fixed, begun);\n',
+    file: 'src/put/fixed-options.ts',
+    find: '  refuseOtherOptions(asked, begun);\n',
     replace: '',
     test: STORIES,
     only: 'other options',

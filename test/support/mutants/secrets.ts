@@ -185,8 +185,8 @@ export const secrets: Mutant[] = [
   },
   {
     breaks: 'SSE-C: a job goes on with the same key alone',
-    file: 'src/put/job.ts',
-    find: '      refuseOtherCustomerKey(fixed, begun);\n',
+    file: 'src/put/fixed-options.ts',
+    find: '  refuseOtherCustomerKey(asked, begun);\n',
     replace: '',
     test: 'test/put/sse-c.test.ts',
     only: 'goes on with the same key',

@@ -14,8 +14,8 @@ export const unsealed: Mutant[] = [
   },
   {
     breaks: 'what is left out is no wish to go on without a seal',
-    file: 'src/put/job.ts',
-    find: '      refuseOtherSeal(fixed, begun);\n',
+    file: 'src/put/fixed-options.ts',
+    find: '  refuseOtherSeal(asked, begun);\n',
     replace: '',
     test: TEST,
     only: 'needs --seal none again',

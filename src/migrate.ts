@@ -1,0 +1,121 @@
+/**
+ * `migrate`: every object of a source goes into a store, sealed. A migration is a durable queue of objects over stories
+ * that are there already: what lists fills the queue, what moves empties it, and the ledger between the two is all that
+ * is known of either. So memory is the same for ten objects and ten million, and after anything the job goes on where it
+ * stopped.
+ *
+ *   source ── pages ──► ledger ──┬── small objects, many to a task ──► threads: read, seal, PutObject
+ *                                └── large ones ──► `put`, each with a ledger of its own
+ *
+ * An object that fails stops no other. What would fail them all (a key disabled, a bucket gone, a disk full) pauses the
+ * job instead of failing a million times.
+ */
+import { type JobResult, Progress, type RunOptions, type Tools } from './job.ts';
+import type { BulkLedger } from './ledger/bulk.ts';
+import { Filter } from './migrate/filter.ts';
+import { openMigrateJob } from './migrate/job.ts';
+import { moveLarge } from './migrate/large.ts';
+import { listSource } from './migrate/lister.ts';
+import { MAX_ATTEMPTS, Outcomes } from './migrate/outcomes.ts';
+import { Pause } from './migrate/pause.ts';
+import { Queue } from './migrate/queue.ts';
+import { moveSmall } from './migrate/small.ts';
+import type { MigrateSource } from './migrate/source.ts';
+import { DirectorySource } from './migrate/sources/directory.ts';
+import { Target } from './migrate/target.ts';
+import type { SealOptions } from './put/attempt.ts';
+import { formatFor, type PutFormat } from './put/format.ts';
+import { encryptionAsked } from './stores/encryption.ts';
+
+/** What is to be moved, and where to. */
+export interface MigrateRequest extends Omit<SealOptions, 'instructionFile' | 'yes'>, RunOptions {
+  /** A directory's path. */
+  source: string;
+  /** `s3://bucket/prefix` or `file:///path`: a folder, whether or not a slash is behind it. */
+  target: string;
+  /** Objects that have failed are tried again, also of a job that is over. */
+  retryFailed?: boolean | undefined;
+  /** Forget an unfinished job of the same source and target, and begin anew. */
+  fresh?: boolean | undefined;
+  /** Kept with the job for whoever resumes it: the command line keeps its flags here. */
+  memo?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** What the parts of this story share. */
+export interface MigrateRun {
+  request: MigrateRequest;
+  tools: Tools;
+  source: MigrateSource;
+  target: Target;
+  ledger: BulkLedger;
+  /** The target is looked at before an object is sent: something was there when the job began. */
+  looksFirst: boolean;
+  /** Cuts, so that it is known what is small. */
+  format: PutFormat;
+  queue: Queue;
+  outcomes: Outcomes;
+  progress: Progress;
+  pause: Pause;
+}
+
+/**
+ * Moves all there is. Resolves when every object is done, skipped or failed; rejects with what paused the job, which then
+ * stays, and the same call goes on.
+ */
+export async function migrate(request: MigrateRequest, tools: Tools): Promise<JobResult> {
+  const progress = new Progress(request);
+  const sealed = { ...request, sse: encryptionAsked(request) };
+  const source = new DirectorySource(request.source, new Filter({}));
+  const target = await Target.open(request, tools);
+  const job = await openMigrateJob(sealed, { source, target, tools, progress });
+  using ledger = job.ledger;
+  const pause = new Pause(request.signal, ledger.job.id);
+  const queue = new Queue(ledger, pause.signal);
+  const outcomes = new Outcomes({ ledger, progress, pause, queue });
+  const run: MigrateRun = {
+    ...job,
+    tools,
+    source,
+    target,
+    format: formatFor(job.request),
+    queue,
+    outcomes,
+    progress,
+    pause,
+  };
+  progress.emit({
+    type: 'start',
+    job: ledger.job.id,
+    command: 'migrate',
+    object: target.url,
+    resumed: !job.isNew,
+    totalBytes: progress.totalBytes,
+  });
+  await moveAll(run);
+  pause.check();
+  ledger.finish('done');
+  return resultOf(run);
+}
+
+/** The first failure of any of the three stops the others; all have ended when this does. */
+async function moveAll(run: MigrateRun): Promise<void> {
+  const { pause, ledger } = run;
+  await pause.guard([listSource(run), inPasses(run, moveSmall), inPasses(run, moveLarge)]);
+  // A file that has grown or shrunk meanwhile went from the one queue to the other.
+  while (!pause.signal.aborted && ledger.counts().pending.count > 0) {
+    await pause.guard([inPasses(run, moveSmall), inPasses(run, moveLarge)]);
+  }
+}
+
+/** What has failed by a cause that may pass is tried again when all the rest is through. */
+async function inPasses(run: MigrateRun, move: (run: MigrateRun, attempts: number) => Promise<void>): Promise<void> {
+  for (let attempts = 0; attempts < MAX_ATTEMPTS && !run.pause.signal.aborted; attempts++) await move(run, attempts);
+}
+
+function resultOf({ ledger, progress }: MigrateRun): JobResult {
+  const { done, failed, skipped } = ledger.counts();
+  const { id } = ledger.job;
+  const bytes = { plainBytes: done.bytes, sealedBytes: ledger.sealedBytes() };
+  const result = progress.result({ command: 'migrate', job: id, object: null, ...bytes, parts: 0 });
+  return { ...result, objects: done.count, failed: failed.count, skipped: skipped.count };
+}

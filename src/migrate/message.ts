@@ -1,0 +1,87 @@
+/** A small object before it is sent: what it is now, its message under a new key, its headers, where it goes. */
+import { join } from 'node:path';
+import { SealiftError } from '../errors.ts';
+import type { Place } from '../job.ts';
+import type { ObjectRow, TargetFacts } from '../ledger/types.ts';
+import type { MigrateRun } from '../migrate.ts';
+import { lookAtSource } from '../parts/source.ts';
+import type { ObjectToSend } from '../parts/task.ts';
+import { ID_METADATA } from '../parts/written.ts';
+import { goesWhole, headersFor, withMetadata } from '../put/attempt.ts';
+import { EsdkPut } from '../put/esdk.ts';
+import { formatFor, type NewMessage, NO_KEY, type PutFormat } from '../put/format.ts';
+import { factsOf } from '../put/source.ts';
+import { freshRandom } from '../random.ts';
+
+export interface Prepared {
+  /** As the ledger must have it before a byte is sent. */
+  object: ObjectRow;
+  target: TargetFacts;
+  place: Place;
+  toSend: ObjectToSend;
+}
+
+/** Where an object's file is. */
+export function pathOf({ source }: Pick<MigrateRun, 'source'>, { name }: ObjectRow): string {
+  if (!('directory' in source.reads)) throw new SealiftError('internal', 'The source has no files');
+  return join(source.reads.directory, name);
+}
+
+/** Undefined where the file has grown and is no small one any more. Throws what keeps this object from being sent. */
+export async function prepare(run: MigrateRun, row: ObjectRow): Promise<Prepared | undefined> {
+  const { request, target, tools, looksFirst } = run;
+  const place = await target.place(row.name);
+  const file = await lookAtSource(pathOf(run, row));
+  // A signed message has a key of its own, and so a format.
+  const format = request.sign ? formatFor(request) : run.format;
+  const cut = format.cutFile(file.size);
+  if (!goesWhole(cut, tools, file)) return undefined;
+  const sealiftId = freshRandom(16).toString('hex');
+  const ours = headersFor({ request, place }, format, { source: file, ours: { [ID_METADATA]: sealiftId } });
+  const { message, header, metadata } = await beginMessage(run, { format, cut, objectKey: place.key });
+  const messageId = 'messageId' in message ? Buffer.from(message.messageId).toString('hex') : undefined;
+  const earlierId = row.target?.sealiftId;
+  const facts = { sealiftId, messageId, format: message.format, sealedSize: message.layout.sealedSize };
+  const source = { ...row.source, mtimeNs: file.mtimeNs };
+  return {
+    object: {
+      ...row,
+      size: file.size,
+      source,
+      state: 'sending',
+      target: facts,
+      startedMs: row.startedMs ?? Date.now(),
+    },
+    target: facts,
+    place,
+    toSend: {
+      objectKey: place.key,
+      message,
+      header,
+      source: file,
+      headers: withMetadata(ours, metadata),
+      sealiftId,
+      signingKey: format instanceof EsdkPut ? format.signingKey : undefined,
+      overwrite: request.overwrite ?? false,
+      look: looksFirst || earlierId !== undefined,
+      earlierId,
+      sameAs: factsOf(file),
+    },
+  };
+}
+
+async function beginMessage(
+  { tools, pause, progress }: MigrateRun,
+  { format, cut, objectKey }: { format: PutFormat; cut: ReturnType<PutFormat['cutFile']>; objectKey: string },
+): Promise<NewMessage> {
+  const { keyNeeds } = format;
+  if (!keyNeeds) return format.begin({ dataKey: NO_KEY, encryptedDataKeys: [], cut, objectKey });
+  using materials = await tools.keyring.makeDataKey({
+    ...keyNeeds,
+    plainSize: cut.layout.plainSize,
+    signal: pause.signal,
+    onCall: progress.countKmsCall,
+  });
+  const { dataKey, encryptedDataKeys } = materials;
+  return format.begin({ dataKey: dataKey.bytes, encryptedDataKeys, cut, objectKey });
+}

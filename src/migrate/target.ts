@@ -1,0 +1,68 @@
+/** Where a migration puts its objects: names behind a prefix of a bucket, or files under a directory. */
+import { mkdir } from 'node:fs/promises';
+import { SealiftError } from '../errors.ts';
+import type { Place, Tools } from '../job.ts';
+import { underKey } from '../job.ts';
+import type { MigrateRequest } from '../migrate.ts';
+import { parsePrefixUrl } from '../stores/object-url.ts';
+
+type Needs = Pick<MigrateRequest, 'target' | 'customerKey' | 'signal'>;
+
+export class Target {
+  /** With a slash at its end, but for a whole bucket's. */
+  readonly url: string;
+  readonly #request: Needs;
+  readonly #tools: Tools;
+  /** The directory that a file went into last, which is there. */
+  #made: string | undefined;
+
+  private constructor(url: string, request: Needs, tools: Tools) {
+    this.url = url;
+    this.#request = request;
+    this.#tools = tools;
+  }
+
+  /** Throws `bad-url`, and what keeps the store from being reached at all. */
+  static async open(request: Needs, tools: Tools): Promise<Target> {
+    const { target } = request;
+    const parsed = parsePrefixUrl(target);
+    const isWhole = target.endsWith('/') || ('bucket' in parsed && parsed.key === '');
+    const url = isWhole ? target : `${target}/`;
+    const { url: whole } = await tools.prefix(url);
+    return new Target('bucket' in parsed ? whole : url, request, tools);
+  }
+
+  /** Where the object of this name is to be. Throws `bad-name` where it can be nowhere. */
+  async place(name: string): Promise<Place> {
+    const place = underKey(await this.#find(name), this.#request.customerKey);
+    const { settings } = place;
+    if ('directory' in settings && settings.directory !== this.#made) {
+      await mkdir(settings.directory, { recursive: true });
+      this.#made = settings.directory;
+    }
+    return place;
+  }
+
+  async #find(name: string): Promise<Place> {
+    const isFile = this.url.startsWith('file:');
+    try {
+      return await this.#tools.place(this.url + (isFile ? name.split('/').map(encodeURIComponent).join('/') : name));
+    } catch (thrown) {
+      const error = SealiftError.from(thrown);
+      if (error.code !== 'bad-url') throw error;
+      throw new SealiftError('bad-name', error.message, { cause: error });
+    }
+  }
+
+  /** Whether nothing is there. */
+  async isEmpty(): Promise<boolean> {
+    const { store, key } = await this.#tools.prefix(this.url);
+    try {
+      for await (const _ of store.list(key, { signal: this.#request.signal })) return false;
+    } catch (error) {
+      // A directory is made when the first file goes into it. A bucket is not.
+      if (SealiftError.from(error).code !== 'bucket-not-found' || !this.url.startsWith('file:')) throw error;
+    }
+    return true;
+  }
+}
