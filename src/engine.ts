@@ -127,7 +127,7 @@ class Workshop implements Engine {
   }
 
   migrate(request: MigrateRequest): Promise<JobResult> {
-    return this.#heard(request, () => migrate(request, this.#tools));
+    return this.#heard(request, () => migrate({ ...request, source: resolve(request.source) }, this.#tools));
   }
 
   plan(request: PlanRequest): Promise<Plan> {

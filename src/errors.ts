@@ -48,6 +48,7 @@ export const CODES = {
   'source-not-found': failed,
   'source-unreadable': failed,
   'source-not-a-file': failed,
+  'source-not-a-directory': failed,
   'bad-name': failed,
   'bad-manifest': failed,
   'source-changed': failed,

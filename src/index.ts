@@ -21,7 +21,7 @@ export type { PlainStream } from './get/stream-target.ts';
 export type { OpenRules } from './get/unlock.ts';
 export type { GetRequest, OpenRequest, PlainSink } from './get.ts';
 export type { Inspection, InspectOptions } from './inspect.ts';
-export type { JobEvent, JobResult, RunOptions } from './job.ts';
+export type { JobEvent, JobResult, ObjectsProgress, RunOptions } from './job.ts';
 export type { Cancelled } from './jobs.ts';
 export type { CacheStats } from './keys/cache.ts';
 export { readCustomerKey } from './keys/customer-key.ts';

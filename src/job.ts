@@ -102,6 +102,8 @@ export interface JobResult {
   objects: number;
   failed: number;
   skipped: number;
+  /** Of a migration: how many objects have failed, by the code of each, most first. */
+  failures?: Readonly<Record<string, number>> | undefined;
   plainBytes: number;
   sealedBytes: number;
   parts: number;

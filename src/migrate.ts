@@ -10,6 +10,8 @@
  * An object that fails stops no other. What would fail them all (a key disabled, a bucket gone, a disk full) pauses the
  * job instead of failing a million times.
  */
+import { stat } from 'node:fs/promises';
+import { SealiftError } from './errors.ts';
 import { type JobResult, Progress, type RunOptions, type Tools } from './job.ts';
 import type { BulkLedger } from './ledger/bulk.ts';
 import { Filter } from './migrate/filter.ts';
@@ -19,11 +21,11 @@ import { listSource } from './migrate/lister.ts';
 import { MAX_ATTEMPTS, Outcomes } from './migrate/outcomes.ts';
 import { Pause } from './migrate/pause.ts';
 import { Queue } from './migrate/queue.ts';
-import { moveSmall } from './migrate/small.ts';
+import { laneNeedsOf, moveSmall } from './migrate/small.ts';
 import type { MigrateSource } from './migrate/source.ts';
 import { DirectorySource } from './migrate/sources/directory.ts';
 import { Target } from './migrate/target.ts';
-import type { SealOptions } from './put/attempt.ts';
+import { headersFor, type SealOptions } from './put/attempt.ts';
 import { formatFor, type PutFormat } from './put/format.ts';
 import { encryptionAsked } from './stores/encryption.ts';
 
@@ -64,9 +66,11 @@ export interface MigrateRun {
  */
 export async function migrate(request: MigrateRequest, tools: Tools): Promise<JobResult> {
   const progress = new Progress(request);
+  await requireDirectory(request.source);
   const sealed = { ...request, sse: encryptionAsked(request) };
   const source = new DirectorySource(request.source, new Filter({}));
   const target = await Target.open(request, tools);
+  await checkOptions(sealed, target, tools);
   const job = await openMigrateJob(sealed, { source, target, tools, progress });
   using ledger = job.ledger;
   const pause = new Pause(request.signal, ledger.job.id);
@@ -97,6 +101,25 @@ export async function migrate(request: MigrateRequest, tools: Tools): Promise<Jo
   return resultOf(run);
 }
 
+/** Throws `source-not-found`, `source-not-a-directory`. */
+async function requireDirectory(path: string): Promise<void> {
+  const stats = await stat(path).catch((cause) => {
+    throw new SealiftError('source-not-found', `There is no directory ${path}`, {
+      hint: 'Check the spelling; a relative path is taken from the folder the command was started in.',
+      cause,
+    });
+  });
+  if (stats.isDirectory()) return;
+  throw new SealiftError('source-not-a-directory', `${path} is no directory`, { hint: '`put` seals one file.' });
+}
+
+/** What no object could be made with is told before there is a job. Throws usage errors. */
+async function checkOptions(request: MigrateRequest, target: Target, tools: Tools): Promise<void> {
+  const format = formatFor(request);
+  headersFor({ request, place: await tools.prefix(target.url) }, format);
+  tools.plan(laneNeedsOf(format));
+}
+
 /** The first failure of any of the three stops the others; all have ended when this does. */
 async function moveAll(run: MigrateRun): Promise<void> {
   const { pause, ledger } = run;
@@ -117,5 +140,5 @@ function resultOf({ ledger, progress }: MigrateRun): JobResult {
   const { id } = ledger.job;
   const bytes = { plainBytes: done.bytes, sealedBytes: ledger.sealedBytes() };
   const result = progress.result({ command: 'migrate', job: id, object: null, ...bytes, parts: 0 });
-  return { ...result, objects: done.count, failed: failed.count, skipped: skipped.count };
+  return { ...result, objects: done.count, failed: failed.count, skipped: skipped.count, failures: ledger.failures() };
 }

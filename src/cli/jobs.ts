@@ -13,6 +13,7 @@ Examples:
   $ sealift jobs --json | jq -r 'select(.state == "interrupted") | .job'`;
 
 type Job = JobSummary | DamagedJob;
+type Objects = NonNullable<JobSummary['objects']>;
 
 export function addJobs(program: Command, output: Output): void {
   const command = program
@@ -58,6 +59,7 @@ function jobLine(job: Job): Record<string, unknown> {
     bytesTotal,
     partsDone,
     partsTotal,
+    ...(job.objects ? { objects: countsOf(job.objects), failures: job.failures } : {}),
     created: timeText(job.createdMs),
     finished: job.finishedMs === undefined ? null : timeText(job.finishedMs),
     pid,
@@ -68,8 +70,9 @@ function jobLine(job: Job): Record<string, unknown> {
 function briefly(job: Job): string {
   if (job.state === 'damaged') return visible(`${job.id}  damaged\n    ${job.reason}`);
   const age = formatDuration((Date.now() - job.createdMs) / 1000);
+  const many = job.objects ? `, ${objectsText(job.objects)}` : '';
   const lines = [
-    `${job.id}  ${stateOf(job)}, ${doneText(job)}, begun ${age} ago`,
+    `${job.id}  ${stateOf(job)}, ${doneText(job)}${many}, begun ${age} ago`,
     `    ${job.command} ${job.source} -> ${job.target}`,
   ];
   return visible(lines.join('\n'));
@@ -84,9 +87,12 @@ function inDetail(job: Job): string {
     ['from', job.source],
     ['to', job.target],
     ['done', doneText(job)],
-    ['parts', job.partsTotal === 0 ? String(job.partsDone) : `${job.partsDone} of ${job.partsTotal}`],
+    job.objects
+      ? ['objects', objectsText(job.objects)]
+      : ['parts', job.partsTotal === 0 ? String(job.partsDone) : `${job.partsDone} of ${job.partsTotal}`],
     ['begun', timeText(job.createdMs)],
   ];
+  for (const [code, count] of Object.entries(job.failures ?? {})) rows.push(['failed', `${count} by ${code}`]);
   if (job.finishedMs !== undefined) rows.push(['ended', timeText(job.finishedMs)]);
   if (job.answer) rows.push(['ETag', job.answer.etag]);
   if (job.answer?.versionId !== undefined) rows.push(['version', job.answer.versionId]);
@@ -97,6 +103,22 @@ function inDetail(job: Job): string {
 function doneText({ bytesDone, bytesTotal }: JobSummary): string {
   if (bytesTotal > 0) return `${formatSize(bytesDone)} of ${formatSize(bytesTotal)}`;
   return bytesDone > 0 ? `${formatSize(bytesDone)} so far` : 'nothing yet';
+}
+
+/** `{"pending":3,"sending":1,"done":20,"skipped":0,"failed":2}`. */
+function countsOf(objects: Objects): Record<string, number> {
+  return Object.fromEntries(Object.entries(objects).map(([state, { count }]) => [state, count]));
+}
+
+/** `20 done, 2 failed, 4 to do`, of what is listed so far. */
+function objectsText({ done, failed, skipped, pending, sending }: Objects): string {
+  const facts: [number, string][] = [
+    [skipped.count, 'skipped'],
+    [failed.count, 'failed'],
+    [pending.count + sending.count, 'to do'],
+  ];
+  const others = facts.filter(([count]) => count > 0).map(([count, what]) => `, ${count} ${what}`);
+  return `${done.count} done${others.join('')}`;
 }
 
 function timeText(ms: number): string {

@@ -2,7 +2,7 @@
  * What people and machines hear of a job while it runs. Machines get a line for every event, and one of progress on
  * every beat of a timer; people one line on a terminal that changes in place, and nothing elsewhere.
  */
-import type { JobEvent } from '../index.ts';
+import type { JobEvent, ObjectsProgress } from '../index.ts';
 import { formatDuration, formatRate, formatSize } from '../units.ts';
 import type { Output } from './output.ts';
 
@@ -34,6 +34,7 @@ export class ProgressReport implements Disposable {
   /** Opened to prove the object, before anything is handed on. */
   #openedBytes = 0;
   reusedBytes = 0;
+  #objects: ObjectsProgress | undefined;
   #throttledMs = Number.NEGATIVE_INFINITY;
   /** Consecutive parts with one outcome, to be told in one line. */
   #alike: PartEvent[] = [];
@@ -51,6 +52,7 @@ export class ProgressReport implements Disposable {
         this.#ackedBytes = event.ackedBytes;
         this.#totalBytes = event.totalBytes;
         this.reusedBytes = event.reusedBytes;
+        this.#objects = event.objects;
         return;
       case 'proof':
         this.#openedBytes = event.openedBytes;
@@ -101,7 +103,8 @@ export class ProgressReport implements Disposable {
     const [ackedBytes, totalBytes, reusedBytes] = [this.#ackedBytes, this.#totalBytes, this.reusedBytes];
     const openedBytes = this.#openedBytes;
     const seconds = (ms - this.#startedMs) / 1000;
-    this.#output.json({ type: 'progress', ackedBytes, totalBytes, reusedBytes, seconds });
+    const objects = this.#objects;
+    this.#output.json({ type: 'progress', ackedBytes, totalBytes, reusedBytes, seconds, ...(objects && { objects }) });
 
     this.#samples.push({ ms, bytes: openedBytes + ackedBytes - reusedBytes });
     while (ms - this.#samples[0]!.ms > RATE_WINDOW_MS) this.#samples.shift();

@@ -10,6 +10,7 @@ import { type CustomerKeyFlags, customerKeyOptions, customerKeysOf } from './enc
 import { openOptions } from './get.ts';
 import { isUnfinished, stateOf } from './jobs.ts';
 import { openEngine } from './keys.ts';
+import { migrateOptions } from './migrate.ts';
 import {
   type EngineFlags,
   flag,
@@ -28,7 +29,7 @@ import { type ResealFlags, resealOptions } from './reseal.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
 
-type ResumeFlags = EngineFlags & CustomerKeyFlags & { explain?: boolean };
+type ResumeFlags = EngineFlags & CustomerKeyFlags & { explain?: boolean; failed?: boolean };
 
 /** Of several jobs' exit statuses the first of these is the command's. */
 const WORST_FIRST = [
@@ -46,6 +47,7 @@ Examples:
   $ sealift resume                                  # all unfinished jobs, one after the other
   $ sealift resume put-k3n5qxw7ta --explain         # says for each part: kept, or to do, and why
   $ sealift resume --raw-key /mnt/usb/backup.key    # the key file is somewhere else now
+  $ sealift resume migrate-k3n5qxw7ta --failed      # also what has failed, and of a migration that is over
 
 Of several jobs one that fails does not stop the rest. The exit status is the worst: 6, 1, 2, 5, 4, 3, 0.`;
 
@@ -56,7 +58,8 @@ export function addResume(program: Command, output: Output): void {
     .description('Goes on with one interrupted job, or with all of them, as they were begun.')
     .argument('[job]', 'its id, as `sealift jobs` shows it')
     .addHelpText('after', EXAMPLES)
-    .addOption(flag('--explain', 'tell for each part whether it is kept, and why'));
+    .addOption(flag('--explain', 'tell for each part whether it is kept, and why'))
+    .addOption(flag('--failed', 'of a migration: try again what has failed'));
   for (const add of [
     keyOptions,
     openKeyOptions,
@@ -91,8 +94,13 @@ export function addResume(program: Command, output: Output): void {
 /** Unfinished ones that nobody is at work on; a job named by its id is tried even so, to say who is. */
 async function jobsToResume(flags: ResumeFlags, id: string | undefined): Promise<(JobSummary | DamagedJob)[]> {
   await using engine = await openEngine(flags, 'none');
-  if (id !== undefined) return [engine.job(id)].filter(isUnfinished);
+  if (id !== undefined) return [engine.job(id)].filter((job) => isUnfinished(job) || (flags.failed && hasFailed(job)));
   return engine.jobs().filter((job) => isUnfinished(job) && !job.running);
+}
+
+/** A migration that is over, and of which some objects have failed. */
+function hasFailed({ state, objects }: JobSummary): boolean {
+  return state === 'done' && objects !== undefined && objects.failed.count > 0;
 }
 
 async function resumeJob(
@@ -125,6 +133,16 @@ async function resumeJob(
   const reseal = does === 'reseal' ? await resealOptions(flags) : undefined;
   // Awaited here: the engine is closed as soon as this returns.
   return await runJob({ output, signal, from: source, to: target, explain: flags.explain }, (run) => {
+    if (does === 'migrate') {
+      return engine.migrate({
+        ...migrateOptions(flags),
+        customerKey,
+        source,
+        target,
+        retryFailed: flags.failed,
+        ...run,
+      });
+    }
     if (reseal) return engine.reseal({ ...reseal, object: target, ...run });
     if (does === 'put') return engine.put({ ...sealOptions(flags), ...reading, customerKey, source, target, ...run });
     return engine.get({ ...openOptions(flags), customerKey, source, target, ...run });

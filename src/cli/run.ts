@@ -30,6 +30,7 @@ export async function runJob(report: JobReport, job: (options: RunOptions) => Pr
   output.json({ type: 'result', ...result });
   output.say(resultText(report, result, reusedBytes));
   if (result.kmsRequestIds.length > 0) output.detail(`KMS request ids: ${result.kmsRequestIds.join(', ')}`);
+  if (result.failed > 0) output.say(failuresText(result));
   if (result.stages) output.say(stagesText(result.stages));
   return result.warnings.length > 0 || result.failed > 0 ? EXIT.warnings : EXIT.done;
 }
@@ -66,6 +67,12 @@ function resultText({ from, to }: JobReport, result: JobResult, reusedBytes: num
 function objectsText({ objects, failed, skipped }: JobResult): string {
   const others = [failed > 0 ? `${failed} failed` : '', skipped > 0 ? `${skipped} skipped` : ''].filter(Boolean);
   return counted(objects, 'object') + (others.length > 0 ? ` (${others.join(', ')})` : '');
+}
+
+/** What failed, by code, and how to go on. */
+export function failuresText({ job, failures = {} }: Pick<JobResult, 'job' | 'failures'>): string {
+  const rows = Object.entries(failures).map(([code, count]) => `${String(count).padStart(9)}  ${code}`);
+  return `Failed:\n${rows.join('\n')}\n\`sealift resume ${job} --failed\` tries them again.`;
 }
 
 const STAGE_WORDS: Record<Stage, string> = {

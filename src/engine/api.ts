@@ -153,7 +153,7 @@ export interface Engine extends AsyncDisposable {
    * own unfinished job. One file that fails stops no other; `failed` of the result counts them.
    *
    * @example
-   * const { objects, failed } = await engine.migrate({ source: '/data', target: 's3://backups/2026/data/' });
+   * const { objects, failed } = await engine.migrate({ source: '/data/', target: 's3://backups/2026/data/' });
    * console.log(objects, failed);
    */
   migrate(request: MigrateRequest): Promise<JobResult>;

@@ -14,7 +14,7 @@ import { guarded } from './database.ts';
 import { syncFolder } from './files.ts';
 import { JobFile } from './job-file.ts';
 import { ListingRows } from './listing-rows.ts';
-import { countObjects, ObjectRows, sumSealed } from './object-rows.ts';
+import { countFailures, countObjects, ObjectRows, sumSealed } from './object-rows.ts';
 import type { JobRow, NewJob, NewObject, ObjectCounts, ObjectRow } from './types.ts';
 
 /** A part of the source that is yet to be listed, from its start or behind a cursor. */
@@ -104,7 +104,7 @@ export class BulkLedger implements Disposable {
   retryFailed(): number {
     const fresh = { attempts: 0, code: undefined, message: undefined };
     const count = this.#write(() => this.#rows.move('failed', { state: 'pending', ...fresh }));
-    if (count > 0 && this.job.state !== 'running') this.#file.reopen();
+    if (count > 0 && this.job.state !== 'running') this.reopen();
     return count;
   }
 
@@ -117,6 +117,11 @@ export class BulkLedger implements Disposable {
     return guarded(this.#file.files, () => countObjects(this.#file.db));
   }
 
+  /** How many have failed, by the code of each, most first. */
+  failures(): Record<string, number> {
+    return guarded(this.#file.files, () => countFailures(this.#file.db));
+  }
+
   /** Of all that is done. */
   sealedBytes(): number {
     return guarded(this.#file.files, () => sumSealed(this.#file.db));
@@ -125,6 +130,11 @@ export class BulkLedger implements Disposable {
   /** As `JobFile.finish`. */
   finish(state: Exclude<JobRow['state'], 'running'>): void {
     this.#file.finish(state);
+  }
+
+  /** As `JobFile.reopen`. */
+  reopen(): void {
+    this.#file.reopen();
   }
 
   /** As `JobFile.discard`. */

@@ -10,7 +10,7 @@ import { guarded, openToRead } from './database.ts';
 import { type JobFiles, jobFiles, jobIdOfFile, noSuchJob, removeLedgerFiles, syncFolder } from './files.ts';
 import { readJob } from './job-row.ts';
 import { JobLock } from './lock.ts';
-import { countObjects } from './object-rows.ts';
+import { countFailures, countObjects } from './object-rows.ts';
 import { checkSchema } from './schema.ts';
 import type { DamagedJob, JobRow, JobSummary, NewAttempt, NewDownload } from './types.ts';
 
@@ -173,7 +173,10 @@ function holderOf(files: JobFiles): number | undefined {
   }
 }
 
-type Progress = Pick<JobSummary, 'bytesDone' | 'bytesTotal' | 'partsDone' | 'partsTotal' | 'answer' | 'objects'>;
+type Progress = Pick<
+  JobSummary,
+  'bytesDone' | 'bytesTotal' | 'partsDone' | 'partsTotal' | 'answer' | 'objects' | 'failures'
+>;
 
 function progressOf(db: DatabaseSync, files: JobFiles, job: JobRow): Progress {
   if (job.command === 'migrate') return progressOfMigrate(db);
@@ -219,5 +222,6 @@ function progressOfMigrate(db: DatabaseSync): Progress {
     partsDone: 0,
     partsTotal: 0,
     objects,
+    failures: countFailures(db),
   };
 }

@@ -144,6 +144,16 @@ export function countObjects(db: DatabaseSync): ObjectCounts {
   return counts;
 }
 
+/** How many have failed, by the code of each, most first. */
+export function countFailures(db: DatabaseSync): Record<string, number> {
+  const rows = db
+    .prepare(
+      "SELECT code, count(*) AS count FROM objects WHERE state = 'failed' GROUP BY code ORDER BY count DESC, code",
+    )
+    .all();
+  return Object.fromEntries(rows.map(({ code, count }) => [String(code), Number(count)]));
+}
+
 /** Sealed bytes of what is done. */
 export function sumSealed(db: DatabaseSync): number {
   const sum = "SELECT total(target ->> 'sealedSize') AS size FROM objects WHERE state = 'done'";

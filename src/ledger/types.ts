@@ -132,6 +132,8 @@ export interface JobSummary extends JobRow {
   answer?: AttemptRow['answer'];
   /** Of a migration: its objects by what has become of them. */
   objects?: ObjectCounts;
+  /** How many of those have failed, by the code of each, most first. */
+  failures?: Readonly<Record<string, number>>;
 }
 
 /** A ledger that cannot be read: listed all the same, so that it can be seen and removed. */

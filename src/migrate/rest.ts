@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MigrateRun } from '../migrate.ts';
 
 /** Doubled with every attempt. */
-const LONGEST_MS = 1000;
+const LONGEST_MS = 250;
 
 /** Resolves at once where nothing is to be tried again. */
 export async function restBefore(

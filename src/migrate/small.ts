@@ -3,11 +3,12 @@
  * no more than a part of a large object does, so both take the same lanes and the same tickets.
  */
 import { SealiftError } from '../errors.ts';
-import { accessTo, type Crew, type Place } from '../job.ts';
+import { accessTo, type Crew, type LaneNeeds, type Place } from '../job.ts';
 import type { ObjectRow } from '../ledger/types.ts';
 import type { MigrateRun } from '../migrate.ts';
 import { runLanes } from '../parts/lanes.ts';
 import type { SentObject } from '../parts/task.ts';
+import type { PutFormat } from '../put/format.ts';
 import { type Prepared, prepare } from './message.ts';
 import type { Outcome, Settled } from './outcomes.ts';
 import { restBefore } from './rest.ts';
@@ -20,14 +21,19 @@ interface Batch {
   prepared: Prepared[];
 }
 
+/** What a lane needs for a batch. */
+export function laneNeedsOf(format: PutFormat): LaneNeeds {
+  return { partSize: format.cutFile(format.firstPartSize).layout.sealedSize };
+}
+
 /** Resolves once none waits that has been tried so many times, and none will. */
 export async function moveSmall(run: MigrateRun, attempts: number): Promise<void> {
   const { tools, format, progress, pause } = run;
   await restBefore(run, { isLarge: false, attempts });
-  const { sealedSize } = format.cutFile(format.firstPartSize).layout;
-  const crew = await tools.crew({ partSize: sealedSize }, progress.tellLanes);
+  const needs = laneNeedsOf(format);
+  const crew = await tools.crew(needs, progress.tellLanes);
   await runLanes({
-    items: batches(run, attempts, sealedSize),
+    items: batches(run, attempts, needs.partSize),
     lanes: crew.lanes,
     stop: pause.signal,
     work: (batch, cut) => send(run, crew, batch, cut),

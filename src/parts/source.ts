@@ -118,7 +118,7 @@ function identityOf(path: string, stats: BigIntStats): SourceIdentity {
 
 function directoryError(path: string): SealiftError {
   return new SealiftError('source-is-directory', `${path} is a directory`, {
-    hint: '`put` seals one file: name a file in it, or a tar of it. Whole directories are for `migrate`, which is to come.',
+    hint: '`put` seals one file: name a file in it, or a tar of it. A whole directory is for `migrate`.',
   });
 }
 
