@@ -21,9 +21,10 @@ import { checkTarget } from './get/target.ts';
 import { checkRules, type OpenRules, unlock } from './get/unlock.ts';
 import { unlockObject } from './get/unlock-s3ec.ts';
 import { ChecksumProof, findUnsealed, messageOf, unsealedRequest } from './get/unsealed.ts';
-import { type JobResult, type Place, Progress, type RunOptions, type Tools, underKey } from './job.ts';
+import { type JobResult, type Place, type RunOptions, type Tools, underKey } from './job.ts';
 import type { KeyringRequest } from './keys/keyring.ts';
 import type { ProfileOptions } from './parts/stopwatch.ts';
+import { Progress } from './progress.ts';
 
 /**
  * Takes opened bytes in order. The bytes are the callee's until the promise resolves, and no longer: the next ones are

@@ -3,13 +3,12 @@
  * result. The result's fields are the command line's `--json` contract.
  */
 import type { KeyObject } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { Keyring } from './keys/keyring.ts';
 import type { Allowance, LaneChange } from './limits/allowance.ts';
 import type { Retry } from './network.ts';
 import type { MemoryBudget, MemoryPlan } from './parts/memory.ts';
 import type { HashThread } from './parts/signing.ts';
-import { JobWatch, type ProfileOptions, type StageSeconds } from './parts/stopwatch.ts';
+import type { StageSeconds } from './parts/stopwatch.ts';
 import type { StoreAccess } from './parts/task.ts';
 import type { Threads } from './parts/threads.ts';
 import type { ServerEncryption } from './stores/encryption.ts';
@@ -220,113 +219,4 @@ export interface Crew extends CrewPlan {
   lanes: Allowance;
   /** Where it was needed. */
   hashThread?: HashThread | undefined;
-}
-
-/** A job makes a call or a few. What makes more has met an error that many times, and each is like the others. */
-const MOST_REQUEST_IDS = 100;
-
-/** Counts a job's progress and tells it. */
-export class Progress {
-  readonly #options: RunOptions;
-  readonly #started = performance.now();
-  readonly #cpu = process.cpuUsage();
-  ackedBytes = 0;
-  reusedBytes = 0;
-  partsReused = 0;
-  totalBytes = 0;
-  /** Of a migration. */
-  objects: (() => ObjectsProgress) | undefined;
-  /** What is handed on was verified first. */
-  isProven = true;
-  #openedBytes = 0;
-  #kmsCalls = 0;
-  readonly #kmsRequestIds: string[] = [];
-  readonly warnings: string[] = [];
-  readonly watch: JobWatch;
-
-  constructor(options: RunOptions & ProfileOptions) {
-    this.#options = options;
-    this.watch = new JobWatch({ runs: options.profileStages ?? false });
-  }
-
-  emit(event: JobEvent): void {
-    if (event.type === 'warning') this.warnings.push(event.message);
-    this.#options.onEvent?.(event);
-  }
-
-  readonly countKmsCall = (requestId?: string): void => {
-    this.#kmsCalls++;
-    if (requestId !== undefined && this.#kmsRequestIds.length < MOST_REQUEST_IDS) this.#kmsRequestIds.push(requestId);
-  };
-
-  readonly tellLanes = (change: LaneChange): void => this.emit({ type: 'lanes', ...change });
-
-  readonly warn = (message: string): void => this.emit({ type: 'warning', message });
-
-  /** Nothing counts any more: the object is started again. */
-  restart(reason: string): void {
-    this.ackedBytes = this.reusedBytes = this.partsReused = this.#openedBytes = 0;
-    this.emit({ type: 'restart', reason });
-  }
-
-  kept(size: number): void {
-    this.reusedBytes += size;
-    this.partsReused++;
-    this.acked(size);
-  }
-
-  acked(size: number): void {
-    this.ackedBytes += size;
-    const { ackedBytes, totalBytes, reusedBytes } = this;
-    const seconds = (performance.now() - this.#started) / 1000;
-    const objects = this.objects?.();
-    this.emit({ type: 'progress', ackedBytes, totalBytes, reusedBytes, seconds, ...(objects ? { objects } : {}) });
-  }
-
-  /** Where a part's time went, if it tells. */
-  moved(stages: StageSeconds | undefined): void {
-    if (!stages) return;
-    this.watch.add(stages);
-    this.emit({ type: 'stages', stages });
-  }
-
-  /** Opened to prove the object, and not kept. */
-  opened(size: number): void {
-    this.#openedBytes += size;
-    this.emit({ type: 'proof', openedBytes: this.#openedBytes, totalBytes: this.totalBytes });
-  }
-
-  result(
-    fixed: Pick<JobResult, 'command' | 'job' | 'object' | 'plainBytes' | 'sealedBytes' | 'parts'> &
-      Pick<JobResult, 'etag' | 'versionId' | 'sse' | 'signed' | 'seal'>,
-  ): JobResult {
-    const cpu = process.cpuUsage(this.#cpu);
-    return {
-      ...fixed,
-      objects: 1,
-      failed: 0,
-      skipped: 0,
-      partsReused: this.partsReused,
-      seconds: (performance.now() - this.#started) / 1000,
-      cpuSeconds: (cpu.user + cpu.system) / 1e6,
-      peakRssBytes: peakRss(),
-      kmsCalls: this.#kmsCalls,
-      kmsRequestIds: this.#kmsRequestIds,
-      stages: this.watch.seconds,
-      warnings: this.warnings,
-    };
-  }
-}
-
-/**
- * The largest resident size of this process so far. On Linux its resource usage begins with the peak of whoever started
- * it, the status file with the program itself.
- */
-function peakRss(): number {
-  if (process.platform === 'linux') {
-    const [, peakKiB] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
-    if (peakKiB !== undefined) return Number(peakKiB) * 1024;
-  }
-  // In KiB whatever the platform's own unit is.
-  return process.resourceUsage().maxRSS * 1024;
 }

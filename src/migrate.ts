@@ -12,7 +12,7 @@
  */
 import { stat } from 'node:fs/promises';
 import { SealiftError } from './errors.ts';
-import { type JobResult, Progress, type RunOptions, type Tools } from './job.ts';
+import type { JobResult, RunOptions, Tools } from './job.ts';
 import type { BulkLedger } from './ledger/bulk.ts';
 import { Filter } from './migrate/filter.ts';
 import { openMigrateJob } from './migrate/job.ts';
@@ -25,6 +25,7 @@ import { laneNeedsOf, moveSmall } from './migrate/small.ts';
 import type { MigrateSource } from './migrate/source.ts';
 import { DirectorySource } from './migrate/sources/directory.ts';
 import { Target } from './migrate/target.ts';
+import { Progress } from './progress.ts';
 import { headersFor, type SealOptions } from './put/attempt.ts';
 import { formatFor, type PutFormat } from './put/format.ts';
 import { encryptionAsked } from './stores/encryption.ts';

@@ -10,11 +10,12 @@
 import { type ErrorCode, EXIT, isDenied, SealiftError } from './errors.ts';
 import type { Cut } from './formats/message.ts';
 import type { JobResult, Place, RunOptions, Tools } from './job.ts';
-import { Progress, underKey } from './job.ts';
+import { underKey } from './job.ts';
 import type { Keyring } from './keys/keyring.ts';
 import { leaveJob } from './leave.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { ProfileOptions } from './parts/stopwatch.ts';
+import { Progress } from './progress.ts';
 import { type Attempt, beginAttempt, type SealOptions } from './put/attempt.ts';
 import { findObjectSource, identifyFile, isObjectUrl, type SourceOptions } from './put/find-source.ts';
 import { finishUpload, footerSizeOf } from './put/finish.ts';

@@ -20,8 +20,9 @@ import { decodeHeader, HEADER_NAMES, headerPlace, type ObjectHeader, parsePairs 
 import { checkCommitment, deriveObjectKeys } from './formats/s3ec/keys.ts';
 import { ALGORITHM_NAME, PROVIDER_ID } from './formats/s3ec/wrapping.ts';
 import { readRange } from './get/object.ts';
-import { type JobResult, type Place, Progress, type RunOptions, type Tools, underKey } from './job.ts';
+import { type JobResult, type Place, type RunOptions, type Tools, underKey } from './job.ts';
 import type { Keyring, KeyringRequest, WrappingKeyring } from './keys/keyring.ts';
+import { Progress } from './progress.ts';
 import { wrappedBy } from './put/s3ec.ts';
 import { type CopyRequest, copyOver, otherBytes } from './rewrap/copy.ts';
 import { writeInstructions } from './rewrap/instructions.ts';

@@ -5,7 +5,8 @@
 import { cannotGoOn } from './get/pipe.ts';
 import type { OpenRules } from './get/unlock.ts';
 import { type GetRequest, openSource } from './get.ts';
-import { type JobResult, Progress, type RunOptions, type Tools } from './job.ts';
+import type { JobResult, RunOptions, Tools } from './job.ts';
+import { Progress } from './progress.ts';
 
 /** What is to be opened. */
 export interface VerifyRequest extends RunOptions, OpenRules {

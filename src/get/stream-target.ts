@@ -7,7 +7,8 @@ import { Writable } from 'node:stream';
 import type { WritableStream, WritableStreamDefaultWriter } from 'node:stream/web';
 import { SealiftError } from '../errors.ts';
 import type { PlainSink } from '../get.ts';
-import type { JobResult, Progress } from '../job.ts';
+import type { JobResult } from '../job.ts';
+import type { Progress } from '../progress.ts';
 import { KiB } from '../units.ts';
 import { cannotGoOn, sinkFailed, stopped } from './pipe.ts';
 

@@ -9,8 +9,9 @@ import type { PlainMessage } from '../formats/message.ts';
 import { ledgerKeyOf } from '../formats/plain/mark.ts';
 import { crc32OfHash } from '../formats/units.ts';
 import type { PlainRequest } from '../get.ts';
-import type { Place, Progress } from '../job.ts';
+import type { Place } from '../job.ts';
 import { ID_METADATA } from '../parts/written.ts';
+import type { Progress } from '../progress.ts';
 import { type FindOptions, findAny, type UnsealedObject } from './object.ts';
 import type { Piece } from './pieces.ts';
 

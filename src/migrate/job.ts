@@ -1,9 +1,10 @@
 /** Which job a migration belongs to: its own unfinished one, or a new one. */
-import type { Progress, Tools } from '../job.ts';
+import type { Tools } from '../job.ts';
 import { forgetJob, isUnfinished } from '../jobs.ts';
 import { BulkLedger } from '../ledger/bulk.ts';
 import { jobIdOf } from '../ledger/ledger.ts';
 import type { MigrateRequest, MigrateRun } from '../migrate.ts';
+import type { Progress } from '../progress.ts';
 import { type FixedOptions, fixedOptions, refuseOthers } from '../put/fixed-options.ts';
 import type { MigrateSource } from './source.ts';
 import type { Target } from './target.ts';

@@ -3,12 +3,13 @@
  * promises: parts in parallel, resumed after anything, started over where it must be. Its ledger goes once its row is done.
  */
 import { SealiftError } from '../errors.ts';
-import type { JobEvent, Place, Progress, Tools } from '../job.ts';
+import type { JobEvent, Place, Tools } from '../job.ts';
 import { type JobRow, jobIdOf, Ledger } from '../ledger/ledger.ts';
 import type { ObjectRow, TargetFacts } from '../ledger/types.ts';
 import type { MigrateRun } from '../migrate.ts';
 import { runLanes } from '../parts/lanes.ts';
 import { lookAtSource } from '../parts/source.ts';
+import type { Progress } from '../progress.ts';
 import { storedMessage } from '../put/format.ts';
 import { lookAtTarget } from '../put/look.ts';
 import { factsOf } from '../put/source.ts';

@@ -1,8 +1,8 @@
 /** What becomes of each object: written down, counted, told, and where it has failed decided whether it is tried again. */
 import { type ErrorCode, SealiftError } from '../errors.ts';
-import type { Progress } from '../job.ts';
 import type { BulkLedger } from '../ledger/bulk.ts';
 import type { ObjectRow, TargetFacts } from '../ledger/types.ts';
+import type { Progress } from '../progress.ts';
 import { failsAll, type Pause } from './pause.ts';
 import type { Queue } from './queue.ts';
 

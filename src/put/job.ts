@@ -1,7 +1,8 @@
 /** Which job a put belongs to: its own unfinished one, or a new one. */
-import type { Place, Progress, Tools } from '../job.ts';
+import type { Place, Tools } from '../job.ts';
 import { forgetJob, isUnfinished } from '../jobs.ts';
 import { jobIdOf, Ledger } from '../ledger/ledger.ts';
+import type { Progress } from '../progress.ts';
 import type { WriteRequest } from '../put.ts';
 import { type FixedOptions, fixedOptions, refuseOthers } from './fixed-options.ts';
 

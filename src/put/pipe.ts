@@ -7,10 +7,11 @@
  */
 import { EXIT, SealiftError } from '../errors.ts';
 import { type Cut, endedAt, partOf } from '../formats/message.ts';
-import type { Crew, LaneNeeds, Progress, Tools } from '../job.ts';
+import type { Crew, LaneNeeds, Tools } from '../job.ts';
 import { runLanes } from '../parts/lanes.ts';
 import { mostPipePartOf, pipeLaneSizeOf } from '../parts/memory.ts';
 import { type PartRead, PipeReader } from '../parts/pipe-reader.ts';
+import type { Progress } from '../progress.ts';
 import type { PutOptions, PutRun } from '../put.ts';
 import type { WriteAnswer } from '../stores/store.ts';
 import { type Attempt, intend, startAttempt } from './attempt.ts';

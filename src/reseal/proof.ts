@@ -11,8 +11,9 @@ import type { Cut } from '../formats/message.ts';
 import { heldSize, type InOrderOpener } from '../get/in-order.ts';
 import type { SealedObject } from '../get/object.ts';
 import { streamOfObject } from '../get/stream.ts';
-import type { Place, Progress, RunOptions, Tools } from '../job.ts';
+import type { Place, RunOptions, Tools } from '../job.ts';
 import { laneSizeOf } from '../parts/memory.ts';
+import type { Progress } from '../progress.ts';
 import type { PartDigests } from '../put/source.ts';
 import { DigestMaker } from './digests.ts';
 

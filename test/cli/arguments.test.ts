@@ -149,6 +149,7 @@ describe('help', () => {
       'put',
       'get',
       'verify',
+      'migrate',
       'reseal',
       'rewrap',
       'inspect',

@@ -122,6 +122,7 @@ describe.each([0, P + 1])('%i bytes by the command line', (size) => {
         cpuSeconds: expect.any(Number),
         peakRssBytes: expect.any(Number),
         kmsCalls: 1,
+        kmsRequestIds: [expect.any(String)],
         warnings: [],
         ...(command === 'put' ? { etag: expect.stringMatching(/^".+"$/), sse: { algorithm: 'AES256' } } : {}),
       });

@@ -335,7 +335,7 @@ export const completion: Mutant[] = [
   {
     breaks: 'exit 3 for a result with warnings',
     file: 'src/cli/run.ts',
-    find: 'return result.warnings.length > 0 ? EXIT.warnings : EXIT.done;',
+    find: 'return result.warnings.length > 0 || result.failed > 0 ? EXIT.warnings : EXIT.done;',
     replace: 'return EXIT.done;',
     test: WITNESSES,
     only: 'HEAD is denied',
