@@ -53,7 +53,7 @@ async function writePipe(run: PutRun, reader: PipeReader): Promise<WriteAnswer> 
   progress.emit({ type: 'start', command: 'put', resumed: false, totalBytes: 0, ...about });
   const begin = (cut: Cut) => startAttempt(run, intended, { format, cut });
   if (longest.format === 'plain' && place.store.copies) {
-    return await uploadPipe(run, reader, { longest, queueSize: laneCount, begin });
+    return await uploadPipe(run, reader, { longest, laneCount, begin });
   }
   return await sealPipe(run, reader, { longest, begin });
 }

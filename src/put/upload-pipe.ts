@@ -21,18 +21,21 @@ const READ_SIZE = MiB;
 export interface PipeToUpload {
   /** As long as it may become. */
   longest: Cut;
-  /** Parts on their way at most. */
-  queueSize: number;
+  /** Parts on their way at most, where memory has room for so many. */
+  laneCount: number;
   /** Begins the attempt: at what the pipe turned out to be, or as long as it may become. */
   begin: (cut: Cut) => Promise<Attempt>;
 }
 
 /** Resolves when all of the pipe is an object, confirmed. One of a part or less is one request. */
 export async function uploadPipe(run: PutRun, reader: PipeReader, pipe: PipeToUpload): Promise<WriteAnswer> {
-  const { longest, queueSize, begin } = pipe;
+  const { longest, laneCount, begin } = pipe;
+  const { budget } = run.tools;
   const { plainSize: partSize } = partOf(longest, 1);
+  let queueSize = laneCount;
+  while (queueSize > 1 && !budget.fits(memoryOfUpload({ partSize, queueSize }))) queueSize--;
   // All of it at once, and before the first byte: two pipes that each wait for what the other holds would wait for ever.
-  using _ticket = await run.tools.budget.take(memoryOfUpload({ partSize, queueSize }));
+  using _ticket = await budget.take(memoryOfUpload({ partSize, queueSize }));
   const first = await reader.read(partSize);
   await checkNotStopped(run);
   if (first.isLast) return await sendHeld(run, await begin(endedAt(longest, first.plain.length)), first);

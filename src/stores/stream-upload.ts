@@ -4,7 +4,7 @@
  * whole object's checksum and size, or of who else looks at the target. So what it asks of S3 does not go there by itself:
  * each of its steps is taken by whoever asked for the upload.
  */
-import { Readable } from 'node:stream';
+import { ReadableStream } from 'node:stream/web';
 import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
@@ -12,6 +12,8 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { SealiftError } from '../errors.ts';
+import { release } from '../formats/release.ts';
+import { MiB } from '../units.ts';
 
 /** What an upload asks for, in this order, but for parts: several of those at a time. */
 export interface UploadSteps {
@@ -23,7 +25,7 @@ export interface UploadSteps {
 }
 
 export interface StreamUpload {
-  /** Of more than `partSize` bytes: what is less needs no upload. */
+  /** Of more than `partSize` bytes: what is less needs no upload. In pieces of at most so many, which are released here. */
   body: AsyncIterable<Uint8Array>;
   /** Of every part but the last. */
   partSize: number;
@@ -32,12 +34,16 @@ export interface StreamUpload {
   steps: UploadSteps;
 }
 
-/** Parts held beside those on their way: one that is being gathered, what it is joined from, and the one before. */
+/** Parts held beside those on their way: one that is being gathered, what it is copied into, and the one before. */
 const PARTS_BESIDE = 3;
+/** A part on its way, and one that was and waits for the collector. */
+const PARTS_EACH = 2;
+/** What else waits for it. Measured: up to 46 MiB beyond the parts, in queues of 2 to 8. */
+const GARBAGE_SIZE = 48 * MiB;
 
 /** Bytes that are held at once. */
 export function memoryOfUpload({ partSize, queueSize }: Pick<StreamUpload, 'partSize' | 'queueSize'>): number {
-  return (queueSize + PARTS_BESIDE) * partSize;
+  return (PARTS_EACH * queueSize + PARTS_BESIDE) * partSize + GARBAGE_SIZE;
 }
 
 /** Rejects with what the stream or a step failed with first, once no step runs any more. What was uploaded stays. */
@@ -46,13 +52,30 @@ export async function uploadStream({ body, partSize, queueSize, steps }: StreamU
   const upload = new Upload({
     client: clientOf(steps),
     // The steps know where to.
-    params: { Bucket: 'bucket', Key: 'key', Body: Readable.from(body) },
+    params: { Bucket: 'bucket', Key: 'key', Body: ReadableStream.from(gathered(body, partSize)) },
     partSize,
     queueSize,
     // Whoever created it aborts it: that is told, and tried again, where it fails.
     leavePartsOnError: true,
   });
   await upload.done();
+}
+
+/**
+ * Pieces on their way into an `Upload`, which keeps them until there is more than a part, and then copies them into one. The
+ * collector would let them lie for a while; when more is asked for, they are of no use any more.
+ */
+async function* gathered(pieces: AsyncIterable<Uint8Array>, partSize: number): AsyncGenerator<Uint8Array> {
+  const kept: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of pieces) {
+    kept.push(piece);
+    size += piece.length;
+    yield piece;
+    if (size <= partSize) continue;
+    size -= partSize;
+    for (const copied of kept.splice(0)) release(copied);
+  }
 }
 
 /** All that an `Upload` of several parts knows of a client. */
