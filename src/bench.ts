@@ -25,6 +25,7 @@ import {
   type Trial,
 } from './bench/round.ts';
 import { SealiftError } from './errors.ts';
+import { targetError } from './parts/open-part.ts';
 import { GiB, MiB } from './units.ts';
 
 /** Of all the time, for each thing that is measured alone. */
@@ -48,7 +49,10 @@ export async function bench(request: BenchRequest, means: BenchMeans): Promise<B
   const { objects } = means;
   const { signal, onEvent } = request;
   const roundTripSeconds = await objects.roundTrip();
-  const folder = await mkdtemp(join(request.folder, 'sealift-bench-'));
+  const path = join(request.folder, 'sealift-bench-');
+  const folder = await mkdtemp(path).catch((error) => {
+    throw targetError(path, error);
+  });
   try {
     return await new Bench(request, means, folder).run(roundTripSeconds);
   } catch (error) {

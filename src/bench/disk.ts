@@ -6,6 +6,7 @@ import { randomFillSync } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { SealiftError } from '../errors.ts';
+import { targetError } from '../parts/open-part.ts';
 import { MiB } from '../units.ts';
 
 const BLOCK_SIZE = 4 * MiB;
@@ -23,16 +24,20 @@ export interface DiskSpeed {
   isCached: boolean;
 }
 
-/** Makes a file of `size` bytes. Resolves to bytes a second, once all are on the disk. */
+/** Makes a file of `size` bytes. Resolves to bytes a second, once all are on the disk. Throws `disk-full`, `target-unwritable`. */
 export async function writeRandom(path: string, size: number, signal?: AbortSignal): Promise<number> {
   const block = randomFillSync(Buffer.allocUnsafeSlow(BLOCK_SIZE));
   const startMs = performance.now();
-  await using file = await open(path, 'w', 0o600);
-  for (let done = 0; done < size; done += block.length) {
-    if (signal?.aborted) throw SealiftError.interrupted(signal, 'bench');
-    await file.write(block, 0, Math.min(block.length, size - done), done);
+  try {
+    await using file = await open(path, 'w', 0o600);
+    for (let done = 0; done < size; done += block.length) {
+      signal?.throwIfAborted();
+      await file.write(block, 0, Math.min(block.length, size - done), done);
+    }
+    await file.datasync();
+  } catch (error) {
+    throw signal?.aborted ? SealiftError.interrupted(signal, 'bench') : targetError(path, error as Error);
   }
-  await file.datasync();
   return (size * 1000) / (performance.now() - startMs);
 }
 

@@ -6,14 +6,17 @@ import type { Profile } from './round.ts';
 /** Of parts, sorted by how long they took: so many percent took no longer. */
 export const PERCENTILES = [50, 75, 90, 95, 99, 100] as const;
 
-/** Moments at which a rate is looked at: several parts to each, and no more than can be seen. */
-const PARTS_PER_MOMENT = 3;
+/**
+ * Moments at which a rate is looked at, no more than can be seen. Lanes end in groups: a moment is as long as two parts of
+ * each take, or it would show the groups.
+ */
+const TURNS_PER_MOMENT = 2;
 const LEAST_MOMENTS = 4;
 const MOST_MOMENTS = 40;
 
 /** Bytes a second over equal stretches of a job, at the middle of each. */
-export function ratesOf({ progress, seconds }: Profile): { x: number; y: number }[] {
-  const wanted = Math.floor(progress.length / PARTS_PER_MOMENT);
+export function ratesOf({ progress, seconds, lanes }: Profile): { x: number; y: number }[] {
+  const wanted = Math.floor(progress.length / (TURNS_PER_MOMENT * lanes));
   const count = Math.min(MOST_MOMENTS, Math.max(LEAST_MOMENTS, wanted));
   const width = seconds / count;
   return Array.from({ length: count }, (_, index) => {

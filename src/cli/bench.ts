@@ -41,7 +41,7 @@ Examples:
 
 It writes random bytes into a file of its own (--dir) and puts and gets them, one object at a time, under a name that nobody
 else has: s3://BUCKET/prefix/sealift-bench-…/. Each is removed again, and uploads are aborted, also on Ctrl-C. S3 counts the
-requests and the traffic. Without a key flag a key is made that nobody keeps. A flag of Work that is given is not tried.`;
+requests and the traffic. Without a key flag a key is made that nobody keeps. --threads, --lanes and --part-size, where given, are not tried.`;
 
 export function addBench(program: Command, output: Output): void {
   const command = program
@@ -61,10 +61,12 @@ export function addBench(program: Command, output: Output): void {
     if (flags.report) await checkReport(flags.report);
     const signal = stopOnSignals(output);
     const { result, warnings } = await measure(target, flags, { output, signal });
-    if (flags.report) await writeReport(flags.report, result);
     output.json({ type: 'result', command: 'bench', ...result, warnings });
     output.print(resultText(result));
-    if (flags.report) output.say(`The charts are in ${flags.report}`);
+    if (flags.report) {
+      await writeReport(flags.report, result);
+      output.say(`The charts are in ${flags.report}`);
+    }
     process.exitCode = warnings.length > 0 ? EXIT.warnings : EXIT.done;
   });
 }
@@ -186,15 +188,16 @@ async function checkReport(file: string): Promise<void> {
   if (exists) {
     throw new SealiftError('target-exists', `${file} exists already`, { hint: 'Remove it, or choose another name.' });
   }
-  await access(dirname(file), constants.W_OK).catch((cause) => {
-    throw new SealiftError('target-unwritable', `${file} cannot be written: ${cause.message}`, {
-      hint: 'Check that its folder exists and that you may write there.',
-      cause,
-    });
+  const { targetError } = await import('../parts/open-part.ts');
+  await access(dirname(file), constants.W_OK).catch((error) => {
+    throw targetError(file, error);
   });
 }
 
 async function writeReport(file: string, result: BenchResult): Promise<void> {
   const { reportPage } = await import('../bench/report.ts');
-  await writeFile(file, reportPage(result), { flag: 'wx' });
+  const { targetError } = await import('../parts/open-part.ts');
+  await writeFile(file, reportPage(result), { flag: 'wx' }).catch((error) => {
+    throw targetError(file, error);
+  });
 }

@@ -99,6 +99,8 @@ describe('a bench', () => {
   test('refuses what it cannot measure before it writes anything', async () => {
     await expect(run('file:///tmp')).rejects.toMatchObject({ code: 'bad-url' });
     await expect(run('s3://nobody-made-this')).rejects.toMatchObject({ code: 'bucket-not-found' });
+    const nowhere = run(`s3://${BUCKET}`, { folder: join(folder, 'no') });
+    await expect(nowhere).rejects.toMatchObject({ code: 'target-unwritable' });
     const refused = rejectingKeyring(new SealiftError('kms-key-not-found', 'No such key'));
     await expect(run(`s3://${BUCKET}`, {}, { keyring: refused })).rejects.toMatchObject({ code: 'kms-key-not-found' });
     expect(events).toEqual([]);
