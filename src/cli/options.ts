@@ -117,7 +117,7 @@ export function oldKeyOptions(command: Command): Command {
 export function openKeyOptions(command: Command): Command {
   return command
     .addOption(flag('--kms-discovery-account <id>', "ask KMS only about this account's keys; may be repeated", list))
-    .addOption(flag('--kms-discovery-partition <name>', 'with the former: aws (default), aws-cn, aws-us-gov'))
+    .addOption(flag('--kms-discovery-partition <name>', 'with the former: aws (default), aws-cn, aws-us-gov, …'))
     .addOption(flag('--allow-pkcs1', 'take RSA keys of an unsafe padding, for old messages'));
 }
 
