@@ -23,8 +23,8 @@ function start(name: string, more: string[] = []): Promise<SandboxProcess> {
   return startSandboxProcess(['--https', '--bucket', 'bkt', ...more], join(folder, `${name}.log`));
 }
 
-const zeros = (size: number, cap: number): Act => ({
-  args: ['put', '-', `s3://bkt/${size}`, '--from-command', `head -c ${size} /dev/zero`, ...flags],
+const zeros = (size: number, cap: number, how = flags, key = String(size)): Act => ({
+  args: ['put', '-', `s3://bkt/${key}`, '--from-command', `head -c ${size} /dev/zero`, ...how],
   ...{ size, cap, env: sandbox.env },
 });
 
@@ -46,6 +46,11 @@ describe('into a sandbox that keeps no bytes', () => {
   afterAll(() => sandbox.stop());
 
   test('1 GiB within 256 MiB', () => within(zeros(GiB, 256 * MiB)));
+
+  test('2 GiB that are not sealed within 256 MiB, 320 MiB, and 512 MiB', async () => {
+    const unsealed = ['--seal', 'none', '--state-dir', join(folder, 'jobs')];
+    for (const cap of [256 * MiB, 320 * MiB, DEFAULT_CAP]) await within(zeros(2 * GiB, cap, unsealed, `plain-${cap}`));
+  });
 
   test('24 GiB within 256 MiB, in parts that grow', async () => {
     await within(zeros(24 * GiB, 256 * MiB));
