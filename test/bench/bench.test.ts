@@ -89,8 +89,8 @@ describe('a bench', () => {
     await expectNothingLeft();
   });
 
-  test('that the store fails leaves nothing', async () => {
-    stage.sandbox.setFaults('UploadPart(part=3):*=500');
+  test('that the store fails, with an object there, leaves nothing', async () => {
+    stage.sandbox.setFaults('GetObject:*=500');
     await expect(run(`s3://${BUCKET}`)).rejects.toMatchObject({ code: 'store-unavailable' });
     stage.sandbox.setFaults('');
     await expectNothingLeft();
