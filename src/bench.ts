@@ -8,7 +8,7 @@ import { availableParallelism, cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { BenchMeans, BenchRequest, BenchResult } from './bench/api.ts';
-import { type Bounds, bestOf, firstSettings, flagsFor, threadCounts, variants } from './bench/choose.ts';
+import { type Bounds, bestOf, firstSettings, flagsFor, scoresOf, threadCounts, variants } from './bench/choose.ts';
 import { timeChore } from './bench/cipher.ts';
 import { type DiskSpeed, readFor, writeRandom } from './bench/disk.ts';
 import { limitOf } from './bench/limit.ts';
@@ -113,7 +113,7 @@ class Bench {
       rounds: this.#rounds,
       put,
       get,
-      best: { ...best, flags: flagsFor(best) },
+      best: { ...best, flags: flagsFor(best), compared: scoresOf(this.#of(...AXES)).length },
       limit: limitOf({ put, disk, lanesRounds, cores: this.#cores, isSandbox }),
     };
   }
@@ -225,9 +225,9 @@ class Bench {
     this.#roundSize = size;
   }
 
-  /** Puts of one trial. */
-  #of(trial: Trial): Round[] {
-    return this.#rounds.filter((round) => round.trial === trial && round.command === 'put');
+  /** Puts of these trials. */
+  #of(...trials: Trial[]): Round[] {
+    return this.#rounds.filter((round) => trials.includes(round.trial) && round.command === 'put');
   }
 
   #bounds(): Bounds {

@@ -47,6 +47,7 @@ export interface BenchResult {
   /** Under the best settings. */
   put: Profile;
   get: Profile;
-  best: Settings & { flags: string };
+  /** Of so many settings. Where there was no time to compare any, those a job begins with. */
+  best: Settings & { flags: string; compared: number };
   limit: Limitation;
 }

@@ -50,7 +50,7 @@ function header({ limit, best, at, target, machine }: BenchResult): string {
 <h1>${escaped(what)}</h1>
 <p class="why">${escaped(why)}</p>
 <p class="facts">${facts.map(escaped).join(' · ')}</p>
-<p class="flags"><span>Best flags</span> <code>${best.flags.replace(/--\S+ \S+/g, (flag) => `<span>${escaped(flag)}</span>`)}</code></p>
+<p class="flags"><span>Best flags, of ${best.compared < 2 ? 'nothing compared for want of time' : `${best.compared} settings`}</span> <code>${best.flags.replace(/--\S+ \S+/g, (flag) => `<span>${escaped(flag)}</span>`)}</code></p>
 </header>`;
 }
 

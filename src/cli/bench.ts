@@ -176,7 +176,12 @@ function resultText({ disk, cipher, checksumBytesPerSecond, target, put, get, be
     ['get', formatRate(get.bytesPerSecond)],
     ['limit', limit.sentence],
     ['best flags', best.flags],
+    ['compared', comparedText(best)],
   ]);
+}
+
+function comparedText({ compared }: BenchResult['best']): string {
+  return compared < 2 ? 'nothing, for want of time: give it more --seconds' : `${compared} settings`;
 }
 
 /** What a report cannot be written to is told before a minute is spent. */

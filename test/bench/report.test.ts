@@ -24,6 +24,7 @@ describe('the page', () => {
   test('says what limits in its headline, and which flags are best', () => {
     expect(page).toContain('<h1>Latency limits you.</h1>');
     expect(page).toContain('Every further part in flight still helps.');
+    expect(page).toContain('Best flags, of 9 settings');
     const [, code = ''] = /<code>(.*?)<\/code>/.exec(page)!;
     expect(code.replace(/<[^>]+>/g, '')).toBe(result.best.flags);
     expect(page.match(/<li class="limits">/g)?.length).toBe(1);
