@@ -4,6 +4,7 @@
  * keeps which sections there are and how far each is listed, so nothing known is listed again, and nobody holds a list.
  */
 import type { ErrorCode } from '../errors.ts';
+import type { Filter } from './filter.ts';
 
 export interface MigrateSource {
   /** What the user named: an absolute path or a URL. The job's id follows from it. */
@@ -16,11 +17,13 @@ export interface MigrateSource {
    * Lists a section in pages of some hundred objects, streamed: a section may hold millions. `after` is the cursor of the last
    * page that was kept, undefined at the start. Throws what makes all of the section unreadable.
    */
-  pages(
-    section: string,
-    after: string | undefined,
-    options: { signal?: AbortSignal | undefined },
-  ): AsyncIterable<SourcePage>;
+  pages(section: string, after: string | undefined, means: ListingMeans): AsyncIterable<SourcePage>;
+}
+
+export interface ListingMeans {
+  /** Only what it takes is listed. */
+  filter: Filter;
+  signal?: AbortSignal | undefined;
 }
 
 export interface SourcePage {

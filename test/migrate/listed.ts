@@ -17,12 +17,12 @@ export interface Listing {
 }
 
 /** Names that were listed before are ignored, as the ledger does. */
-export async function listed(source: MigrateSource): Promise<Listing> {
+export async function listed(source: MigrateSource, filter = all): Promise<Listing> {
   const sections = [source.firstSection];
   const pages: SourcePage[] = [];
   const objects = new Map<string, SourceObject>();
   for (const section of sections) {
-    for await (const page of source.pages(section, undefined, {})) {
+    for await (const page of source.pages(section, undefined, { filter })) {
       pages.push(page);
       sections.push(...(page.sections ?? []));
       for (const object of page.objects) if (!objects.has(object.name)) objects.set(object.name, object);
@@ -32,14 +32,14 @@ export async function listed(source: MigrateSource): Promise<Listing> {
 }
 
 /** Names in their order, without those that are refused. */
-export async function namesOf(source: MigrateSource): Promise<string[]> {
-  const { objects } = await listed(source);
+export async function namesOf(source: MigrateSource, filter = all): Promise<string[]> {
+  const { objects } = await listed(source, filter);
   return objects.flatMap(({ name, refusal }) => (refusal ? [] : [name])).sort();
 }
 
 /** Code and message of what is refused, by name. */
-export async function refusalsOf(source: MigrateSource): Promise<Record<string, string>> {
-  const { objects } = await listed(source);
+export async function refusalsOf(source: MigrateSource, filter = all): Promise<Record<string, string>> {
+  const { objects } = await listed(source, filter);
   const refused = objects.flatMap(({ name, refusal }) => (refusal ? [[name, refusal.code]] : []));
   return Object.fromEntries(refused.sort());
 }

@@ -6,7 +6,6 @@ import { basename, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Filter } from '../../src/migrate/filter.ts';
 import { openMigrateSource } from '../../src/migrate/sources/open.ts';
 import type { ObjectUrl } from '../../src/stores/object-url.ts';
 import { openStore, resolveStore } from '../../src/stores/open.ts';
@@ -22,7 +21,7 @@ async function storeOf(place: ObjectUrl): Promise<Store> {
   stores.push(store);
   return store;
 }
-const open = (source: string, filter: Filter = all) => openMigrateSource(source, { filter, storeOf });
+const open = (source: string) => openMigrateSource(source, { storeOf });
 
 let stage: Stage;
 let folder: string;
@@ -78,7 +77,7 @@ describe.each(['CSV', 'Parquet'] as const)('an inventory in %s', (format) => {
     const source = await open(fetched(inventoryOf(format, [objects])));
     const [, section] = (await listed(source)).sections;
     const rest = [];
-    for await (const page of source.pages(section!, '3', {}))
+    for await (const page of source.pages(section!, '3', { filter: all }))
       rest.push(...page.objects.map(({ name }) => name), page.cursor);
     expect(rest).toEqual(['a/', odd[4], 'old', '8']);
     expect(await namesOf(await open(source.url))).toHaveLength(6);
@@ -93,15 +92,19 @@ describe.each(['CSV', 'Parquet'] as const)('an inventory in %s', (format) => {
     const bare = [{ key: 'asked' }, { key: 'never' }, { key: 'missing' }, { key: 'small', size: 1 }];
     const path = fetched(inventoryOf(format, [bare]));
     const filter = filterOf({ exclude: ['never'], minSize: 2 });
-    const source = await open(path, filter);
-    expect((await listed(source)).objects[0]).toMatchObject({ name: 'asked', size: 5, etag: expect.any(String) });
-    expect(await namesOf(source)).toEqual(['asked']);
-    expect(await refusalsOf(source)).toEqual({ missing: 'object-not-found' });
+    const source = await open(path);
+    expect((await listed(source, filter)).objects[0]).toMatchObject({
+      name: 'asked',
+      size: 5,
+      etag: expect.any(String),
+    });
+    expect(await namesOf(source, filter)).toEqual(['asked']);
+    expect(await refusalsOf(source, filter)).toEqual({ missing: 'object-not-found' });
     expect(stage.requests.filter(({ key }) => key === 'never').map(({ operation }) => operation)).toEqual([
       'PutObject',
     ]);
-    const recent = await open(path, filterOf({ writtenSince: Date.now() - 3_600_000 }));
-    expect(await namesOf(recent)).toEqual(['asked', 'never']);
+    const recent = filterOf({ writtenSince: Date.now() - 3_600_000 });
+    expect(await namesOf(source, recent)).toEqual(['asked', 'never']);
   });
 
   test('is read on where its connection breaks, and given up where that brings nothing', async () => {
@@ -192,10 +195,10 @@ describe('a manifest of S3 Batch Operations', () => {
     const source = await open(batch(odd.map((key) => line(key)).join('')));
     const [page] = (await listed(source)).pages;
     const behind = page!.cursor!.replace(/^5/, '4');
-    for await (const { objects } of source.pages('', behind, {}))
+    for await (const { objects } of source.pages('', behind, { filter: all }))
       expect(objects.map(({ name }) => name)).toEqual([odd[4]]);
     const other = await open(batch(line('a/')));
-    const pages = other.pages('', behind, {})[Symbol.asyncIterator]();
+    const pages = other.pages('', behind, { filter: all })[Symbol.asyncIterator]();
     await expect(pages.next()).rejects.toMatchObject({ code: 'source-changed' });
   });
 
@@ -234,7 +237,7 @@ describe('a source', () => {
     await expect(open(join(folder, 'a.csv'))).rejects.toMatchObject({ code: 'source-not-found' });
     await expect(open('s3://b/x')).rejects.toMatchObject({ code: 'bad-url' });
     const names = async function* () {};
-    const both = openMigrateSource(file.replace(/file$/, 'a.csv'), { filter: all, storeOf, names });
+    const both = openMigrateSource(file.replace(/file$/, 'a.csv'), { storeOf, names });
     await expect(both).rejects.toMatchObject({ code: 'usage' });
     await expect(open(pathToFileURL(join(folder, 'x')).href)).rejects.toMatchObject({ code: 'source-not-found' });
   });

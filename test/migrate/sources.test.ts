@@ -28,34 +28,34 @@ afterAll(() => rmSync(tree, { recursive: true }));
 
 describe('a directory', () => {
   test('is listed with sizes and times, folder by folder', async () => {
-    const { objects, sections } = await listed(new DirectorySource(tree, all));
+    const { objects, sections } = await listed(new DirectorySource(tree));
     expect(objects).toContainEqual({ name: 'a/b/three', size: 9, mtimeNs: '2000250000000' });
     expect(objects).toHaveLength(5);
     expect([...sections].sort()).toEqual(['', 'a/', 'a/b/', 'empty/', 'skipped/', 'skipped/deep/']);
   });
 
   test('is not walked where nothing is wanted', async () => {
-    const { objects, sections } = await listed(new DirectorySource(tree, filterOf({ exclude: ['/skipped/', 'one'] })));
+    const { objects, sections } = await listed(new DirectorySource(tree), filterOf({ exclude: ['/skipped/', 'one'] }));
     expect(objects.map(({ name }) => name).sort()).toEqual(['a/b/three', 'a/two']);
     expect(sections).not.toContain('skipped/');
-    expect(await namesOf(new DirectorySource(tree, filterOf({ minSize: 9 })))).toContain('a/b/three');
-    expect(await namesOf(new DirectorySource(tree, filterOf({ writtenSince: 2_000_251 })))).toEqual([]);
+    expect(await namesOf(new DirectorySource(tree), filterOf({ minSize: 9 }))).toContain('a/b/three');
+    expect(await namesOf(new DirectorySource(tree), filterOf({ writtenSince: 2_000_251 }))).toEqual([]);
   });
 
   test('of which a folder vanished while it was listed lacks only that', async () => {
-    const source = new DirectorySource(tree, all);
-    for await (const _ of source.pages('gone/', undefined, {})) expect.unreachable();
+    const source = new DirectorySource(tree);
+    for await (const _ of source.pages('gone/', undefined, { filter: all })) expect.unreachable();
   });
 
   test('that is not there, or no directory, is an error', async () => {
     for (const path of [join(tree, 'nothing'), join(tree, 'one')]) {
-      await expect(listed(new DirectorySource(path, all))).rejects.toMatchObject({ code: 'source-unreadable' });
+      await expect(listed(new DirectorySource(path))).rejects.toMatchObject({ code: 'source-unreadable' });
     }
   });
 
   test('stops with its signal', async () => {
-    const source = new DirectorySource(tree, all);
-    const pages = source.pages('', undefined, { signal: AbortSignal.abort() });
+    const source = new DirectorySource(tree);
+    const pages = source.pages('', undefined, { filter: all, signal: AbortSignal.abort() });
     await expect(pages[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'interrupted' });
   });
 
@@ -73,7 +73,7 @@ describe('a directory', () => {
       mkdirSync(Buffer.concat([latin, Buffer.from([0xff])]));
       // A real file whose name is how the other's is shown stays a file of its own.
       writeFileSync(join(odd, 'caf\\xe9'), 'x');
-      const source = new DirectorySource(odd, all);
+      const source = new DirectorySource(odd);
       expect(await namesOf(source)).toEqual(['caf\\xe9']);
       const kind = 'source-not-a-file';
       expect(await refusalsOf(source)).toEqual({
@@ -85,7 +85,7 @@ describe('a directory', () => {
         link: kind,
         socket: kind,
       });
-      expect(await refusalsOf(new DirectorySource(odd, filterOf({ include: ['fifo'] })))).toEqual({ fifo: kind });
+      expect(await refusalsOf(new DirectorySource(odd), filterOf({ include: ['fifo'] }))).toEqual({ fifo: kind });
     } finally {
       server.close();
       rmSync(odd, { recursive: true });
@@ -96,8 +96,8 @@ describe('a directory', () => {
     const closed = join(tree, 'closed');
     mkdirSync(closed);
     chmodSync(closed, 0);
-    const source = new DirectorySource(tree, all);
-    const pages = source.pages('closed/', undefined, {})[Symbol.asyncIterator]();
+    const source = new DirectorySource(tree);
+    const pages = source.pages('closed/', undefined, { filter: all })[Symbol.asyncIterator]();
     await expect(pages.next()).rejects.toMatchObject({ code: 'source-unreadable' });
     rmSync(closed, { recursive: true });
   });
@@ -108,7 +108,7 @@ async function* bytesOf(...chunks: string[]): AsyncGenerator<Uint8Array, void> {
 }
 
 describe('a list of names', () => {
-  const source = (...chunks: string[]) => new NamesSource({ directory: tree }, () => bytesOf(...chunks), all);
+  const source = (...chunks: string[]) => new NamesSource({ directory: tree }, () => bytesOf(...chunks));
 
   test('is read across its chunks, with or without a NUL at its end', async () => {
     expect(await namesOf(source('./on', 'e\0a/', 'two\0./a/b/three'))).toEqual(['a/b/three', 'a/two', 'one']);
@@ -116,7 +116,7 @@ describe('a list of names', () => {
   });
 
   test('goes on behind the names that are known', async () => {
-    const pages = source('one\0a/two\0a/b/three\0').pages('', '2', {});
+    const pages = source('one\0a/two\0a/b/three\0').pages('', '2', { filter: all });
     const seen = [];
     for await (const page of pages) seen.push(...page.objects.map(({ name }) => name), page.cursor);
     expect(seen).toEqual(['a/b/three', '3']);
@@ -166,24 +166,24 @@ describe('a bucket', () => {
   });
 
   test("has the objects behind its prefix, whatever their keys, and not the folder's own mark", async () => {
-    const { objects } = await listed(new BucketSource(store, 'photos/', all));
+    const { objects } = await listed(new BucketSource(store, 'photos/'));
     expect(objects.map(({ name }) => name)).toEqual(['../z', '1', 'a+b %.jpg', 'folder/', 'x//y']);
     expect(objects[1]).toEqual({ name: '1', size: 8, etag: expect.any(String), lastModified: expect.any(Date) });
-    expect(await namesOf(new BucketSource(store, '', filterOf({ include: ['/photos-old/**'] })))).toEqual([
+    expect(await namesOf(new BucketSource(store, ''), filterOf({ include: ['/photos-old/**'] }))).toEqual([
       'photos-old/2',
     ]);
   });
 
   test('goes on behind a page', async () => {
     const pages = [];
-    for await (const page of new BucketSource(store, 'photos/', all).pages('', 'photos/a+b %.jpg', {}))
+    for await (const page of new BucketSource(store, 'photos/').pages('', 'photos/a+b %.jpg', { filter: all }))
       pages.push(page);
     expect(pages).toMatchObject([{ objects: [{ name: 'folder/' }, { name: 'x//y' }], cursor: 'photos/x//y' }]);
   });
 
   test('is asked for each name of a list, of which any may be a key', async () => {
     const list = () => bytesOf('1\0../z\0nothing\0\0');
-    const source = new NamesSource({ store, prefix: 'photos/' }, list, all);
+    const source = new NamesSource({ store, prefix: 'photos/' }, list);
     expect(await namesOf(source)).toEqual(['../z', '1']);
     expect(await refusalsOf(source)).toEqual({ './': 'bad-name', nothing: 'object-not-found' });
   });

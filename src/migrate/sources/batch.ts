@@ -4,8 +4,7 @@
  */
 import { SealiftError } from '../../errors.ts';
 import type { Store } from '../../stores/store.ts';
-import type { Filter } from '../filter.ts';
-import type { MigrateSource, SourcePage } from '../source.ts';
+import type { ListingMeans, MigrateSource, SourcePage } from '../source.ts';
 import { csvRows, keyOf } from './csv.ts';
 import { lookAtObject, type NamedObject } from './look.ts';
 import { type Listed, pagesOf } from './pages.ts';
@@ -18,37 +17,27 @@ export class BatchSource implements MigrateSource {
   readonly #file: StoredFile;
   readonly #bucket: string;
   readonly #store: Store;
-  readonly #filter: Filter;
 
-  private constructor(file: StoredFile, bucket: string, store: Store, filter: Filter) {
+  private constructor(file: StoredFile, bucket: string, store: Store) {
     this.url = file.url;
     this.reads = { prefix: store.url('') };
     this.#file = file;
     this.#bucket = bucket;
     this.#store = store;
-    this.#filter = filter;
   }
 
   /** The bucket is that of the first line. Throws `bad-manifest`. */
-  static async open(
-    file: StoredFile,
-    { storeOf, filter }: { storeOf: (bucket: string) => Promise<Store>; filter: Filter },
-  ): Promise<BatchSource> {
+  static async open(file: StoredFile, storeOf: (bucket: string) => Promise<Store>): Promise<BatchSource> {
     for await (const [bucket = ''] of csvRows(file, { gzipped: false })) {
-      return new BatchSource(file, bucket, await storeOf(bucket), filter);
+      return new BatchSource(file, bucket, await storeOf(bucket));
     }
     throw badManifest(file.url, 'it names no object', 'Nothing is left to be done.');
   }
 
-  pages(
-    _section: string,
-    after: string | undefined,
-    { signal }: { signal?: AbortSignal | undefined },
-  ): AsyncIterable<SourcePage> {
-    const means = { url: this.url, filter: this.#filter, signal };
+  pages(_section: string, after: string | undefined, { filter, signal }: ListingMeans): AsyncIterable<SourcePage> {
     const look = (row: NamedObject) =>
-      this.#filter.takesName(row.name) ? lookAtObject(this.#store, row, signal) : undefined;
-    return pagesOf(this.#rows(after), look, means);
+      filter.takesName(row.name) ? lookAtObject(this.#store, row, signal) : undefined;
+    return pagesOf(this.#rows(after), look, { url: this.url, filter, signal });
   }
 
   /** A cursor is how many lines are known, of which file. Throws `bad-manifest`, `source-changed`. */

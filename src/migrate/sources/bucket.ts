@@ -3,8 +3,7 @@
  * is there now is listed, and no older versions.
  */
 import type { ListedObject, Store } from '../../stores/store.ts';
-import type { Filter } from '../filter.ts';
-import type { MigrateSource, SourceObject, SourcePage } from '../source.ts';
+import type { ListingMeans, MigrateSource, SourceObject, SourcePage } from '../source.ts';
 import { type Listed, pagesOf } from './pages.ts';
 
 export class BucketSource implements MigrateSource {
@@ -13,24 +12,21 @@ export class BucketSource implements MigrateSource {
   readonly firstSection = '';
   readonly #store: Store;
   readonly #prefix: string;
-  readonly #filter: Filter;
 
   /** `prefix` is empty, or ends in a slash. */
-  constructor(store: Store, prefix: string, filter: Filter) {
+  constructor(store: Store, prefix: string) {
     this.url = store.url(prefix);
     this.reads = { prefix: this.url };
     this.#store = store;
     this.#prefix = prefix;
-    this.#filter = filter;
   }
 
-  pages(
-    _section: string,
-    after: string | undefined,
-    { signal }: { signal?: AbortSignal | undefined },
-  ): AsyncIterable<SourcePage> {
-    const means = { url: this.url, filter: this.#filter, signal };
-    return pagesOf(this.#rows(after ?? this.#prefix, signal), (row) => this.#look(row), means);
+  pages(_section: string, after: string | undefined, { filter, signal }: ListingMeans): AsyncIterable<SourcePage> {
+    const look = (row: ListedObject) => {
+      const object = this.#objectOf(row);
+      return filter.takesName(object.name) ? object : undefined;
+    };
+    return pagesOf(this.#rows(after ?? this.#prefix, signal), look, { url: this.url, filter, signal });
   }
 
   /** The prefix itself may be an object, by which consoles mark a folder: it has no name behind the prefix. */
@@ -40,8 +36,7 @@ export class BucketSource implements MigrateSource {
     }
   }
 
-  #look({ key, size, etag, lastModified }: ListedObject): SourceObject | undefined {
-    const name = key.slice(this.#prefix.length);
-    return this.#filter.takesName(name) ? { name, size, etag, lastModified } : undefined;
+  #objectOf({ key, size, etag, lastModified }: ListedObject): SourceObject {
+    return { name: key.slice(this.#prefix.length), size, etag, lastModified };
   }
 }

@@ -9,7 +9,7 @@ import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SealiftError } from '../../errors.ts';
 import type { Filter } from '../filter.ts';
-import type { MigrateSource, SourceObject, SourcePage } from '../source.ts';
+import type { ListingMeans, MigrateSource, SourceObject, SourcePage } from '../source.ts';
 import { lookAtFile, refused, showBytes } from './look.ts';
 import { groupsOf, PAGE_COUNT, wanted } from './pages.ts';
 
@@ -21,20 +21,18 @@ export class DirectorySource implements MigrateSource {
   readonly reads: { directory: string };
   /** A section is a folder's name with a slash behind it, and the tree's own is empty. */
   readonly firstSection = '';
-  readonly #filter: Filter;
 
   /** `directory` is an absolute path. */
-  constructor(directory: string, filter: Filter) {
+  constructor(directory: string) {
     this.url = directory;
     this.reads = { directory };
-    this.#filter = filter;
   }
 
   /** Throws `source-unreadable`. A folder that is gone by now has nothing in it. */
   async *pages(
     section: string,
     _after: string | undefined,
-    { signal }: { signal?: AbortSignal | undefined },
+    { filter, signal }: ListingMeans,
   ): AsyncGenerator<SourcePage, void> {
     for await (const entries of groupsOf(this.#entries(section), PAGE_COUNT)) {
       if (signal?.aborted) throw SealiftError.interrupted(signal, `List ${this.url}`);
@@ -42,11 +40,11 @@ export class DirectorySource implements MigrateSource {
       const looks: Promise<SourceObject | undefined>[] = [];
       for (const entry of entries) {
         const name = `${section}${entry.name}`;
-        if (!isUtf8(entry.name)) looks.push(Promise.resolve(this.#misnamed(section, entry.name)));
-        else if (!entry.isDirectory()) looks.push(this.#look(name));
-        else if (this.#filter.enters(`${name}/`)) sections.push(`${name}/`);
+        if (!isUtf8(entry.name)) looks.push(Promise.resolve(this.#misnamed(section, entry.name, filter)));
+        else if (!entry.isDirectory()) looks.push(this.#look(name, filter));
+        else if (filter.enters(`${name}/`)) sections.push(`${name}/`);
       }
-      yield { objects: wanted(await Promise.all(looks), this.#filter), sections };
+      yield { objects: wanted(await Promise.all(looks), filter), sections };
     }
   }
 
@@ -64,14 +62,14 @@ export class DirectorySource implements MigrateSource {
     }
   }
 
-  async #look(name: string): Promise<SourceObject | undefined> {
-    return this.#filter.takesName(name) ? await lookAtFile(this.reads.directory, name) : undefined;
+  async #look(name: string, filter: Filter): Promise<SourceObject | undefined> {
+    return filter.takesName(name) ? await lookAtFile(this.reads.directory, name) : undefined;
   }
 
   /** By a name that no file has: none lies in a folder called `.`, so that a real name of these letters stays another. */
-  #misnamed(section: string, bytes: Buffer): SourceObject | undefined {
+  #misnamed(section: string, bytes: Buffer, filter: Filter): SourceObject | undefined {
     const shown = showBytes(bytes);
-    if (!this.#filter.takesName(`${section}${shown}`)) return undefined;
+    if (!filter.takesName(`${section}${shown}`)) return undefined;
     const message = `The name ${shown} in ${join(this.reads.directory, section)} is not UTF-8`;
     return refused(`${section}./${shown}`, new SealiftError('bad-name', message));
   }

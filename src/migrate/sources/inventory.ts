@@ -4,8 +4,7 @@
  * that it had then, and is moved only if it still has it. Of versions only the newest count, and no delete markers.
  */
 import type { Store } from '../../stores/store.ts';
-import type { Filter } from '../filter.ts';
-import type { MigrateSource, SourceObject, SourcePage } from '../source.ts';
+import type { ListingMeans, MigrateSource, SourceObject, SourcePage } from '../source.ts';
 import { csvRows, keyOf } from './csv.ts';
 import type { InventoryManifest } from './inventory-manifest.ts';
 import { COLUMNS, type InventoryRecord, type InventoryRow, rowOf } from './inventory-row.ts';
@@ -22,26 +21,24 @@ export class InventorySource implements MigrateSource {
   readonly #manifest: InventoryManifest;
   readonly #fileAt: (key: string) => Promise<StoredFile>;
   readonly #store: Store;
-  readonly #filter: Filter;
 
   /** `store` has the objects, and `fileAt` finds a data file by its key. */
   constructor(
     manifest: InventoryManifest,
-    { store, fileAt, filter }: { store: Store; fileAt: (key: string) => Promise<StoredFile>; filter: Filter },
+    { store, fileAt }: { store: Store; fileAt: (key: string) => Promise<StoredFile> },
   ) {
     this.url = manifest.url;
     this.reads = { prefix: store.url('') };
     this.#manifest = manifest;
     this.#fileAt = fileAt;
     this.#store = store;
-    this.#filter = filter;
   }
 
   /** Throws `bad-manifest`, `checksum-mismatch`. */
   async *pages(
     section: string,
     after: string | undefined,
-    { signal }: { signal?: AbortSignal | undefined },
+    { filter, signal }: ListingMeans,
   ): AsyncGenerator<SourcePage, void> {
     const { files } = this.#manifest;
     if (section === this.firstSection) return yield { objects: [], sections: files.map(({ key }) => key) };
@@ -53,7 +50,7 @@ export class InventorySource implements MigrateSource {
     const file = await this.#fileAt(section);
     await file.prove(known.md5);
     const rows = this.#rows(file, Number(after ?? 0));
-    yield* pagesOf(rows, (row) => this.#look(row, signal), { url: this.url, filter: this.#filter, signal });
+    yield* pagesOf(rows, (row) => this.#look(row, { filter, signal }), { url: this.url, filter, signal });
   }
 
   /** From row `first` on, counted from 0, which is as many as are known. */
@@ -78,10 +75,10 @@ export class InventorySource implements MigrateSource {
     }
   }
 
-  #look(row: InventoryRow, signal: AbortSignal | undefined): SourceObject | undefined | Promise<SourceObject> {
+  #look(row: InventoryRow, { filter, signal }: ListingMeans): SourceObject | undefined | Promise<SourceObject> {
     const { isCurrent, key, versionId, size, etag, lastModified } = row;
-    if (!isCurrent || !this.#filter.takesName(key)) return undefined;
-    const isKnown = size !== undefined && (lastModified !== undefined || !this.#filter.needsTimes);
+    if (!isCurrent || !filter.takesName(key)) return undefined;
+    const isKnown = size !== undefined && (lastModified !== undefined || !filter.needsTimes);
     if (isKnown) return { name: key, size, etag, versionId, lastModified };
     return lookAtObject(this.#store, { name: key, key, versionId }, signal);
   }

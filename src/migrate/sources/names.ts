@@ -7,8 +7,7 @@ import { isUtf8 } from 'node:buffer';
 import { SealiftError } from '../../errors.ts';
 import type { Store } from '../../stores/store.ts';
 import { KiB } from '../../units.ts';
-import type { Filter } from '../filter.ts';
-import type { MigrateSource, SourceObject, SourcePage } from '../source.ts';
+import type { ListingMeans, MigrateSource, SourceObject, SourcePage } from '../source.ts';
 import { lookAtFile, lookAtObject, refused, showBytes } from './look.ts';
 import { type Listed, pagesOf } from './pages.ts';
 
@@ -27,23 +26,20 @@ export class NamesSource implements MigrateSource {
   readonly firstSection = '';
   readonly #place: NamedPlace;
   readonly #list: NameList;
-  readonly #filter: Filter;
 
-  constructor(place: NamedPlace, list: NameList, filter: Filter) {
+  constructor(place: NamedPlace, list: NameList) {
     this.#place = place;
     this.#list = list;
-    this.#filter = filter;
     this.url = 'directory' in place ? place.directory : place.store.url(place.prefix);
     this.reads = 'directory' in place ? place : { prefix: this.url };
   }
 
-  pages(
-    _section: string,
-    after: string | undefined,
-    { signal }: { signal?: AbortSignal | undefined },
-  ): AsyncIterable<SourcePage> {
-    const means = { url: this.url, filter: this.#filter, signal };
-    return pagesOf(this.#rows(Number(after ?? 0)), ({ bytes }) => this.#look(bytes, signal), means);
+  pages(_section: string, after: string | undefined, { filter, signal }: ListingMeans): AsyncIterable<SourcePage> {
+    return pagesOf(this.#rows(Number(after ?? 0)), ({ bytes }) => this.#look(bytes, { filter, signal }), {
+      url: this.url,
+      filter,
+      signal,
+    });
   }
 
   /** Throws `bad-manifest`. */
@@ -55,13 +51,13 @@ export class NamesSource implements MigrateSource {
     }
   }
 
-  async #look(bytes: Buffer, signal: AbortSignal | undefined): Promise<SourceObject | undefined> {
+  async #look(bytes: Buffer, { filter, signal }: ListingMeans): Promise<SourceObject | undefined> {
     if (!isUtf8(bytes)) return misnamed(bytes, 'it is not UTF-8');
     if ('store' in this.#place) {
       const { store, prefix } = this.#place;
       const name = bytes.toString();
       if (name === '') return misnamed(bytes, 'it is empty');
-      return this.#filter.takesName(name) ? await lookAtObject(store, { name, key: prefix + name }, signal) : undefined;
+      return filter.takesName(name) ? await lookAtObject(store, { name, key: prefix + name }, signal) : undefined;
     }
     const { directory } = this.#place;
     // `find .` writes `./` before each.
@@ -69,7 +65,7 @@ export class NamesSource implements MigrateSource {
     if (name.split('/').some((part) => ['', '.', '..'].includes(part))) {
       return misnamed(bytes, 'it is no path of a file in SOURCE');
     }
-    if (!this.#filter.takesName(name)) return undefined;
+    if (!filter.takesName(name)) return undefined;
     const missing = new SealiftError('source-not-found', `There is no file ${name} in ${directory}`);
     return (await lookAtFile(directory, name)) ?? refused(name, missing);
   }

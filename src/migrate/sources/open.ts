@@ -12,7 +12,6 @@ import { basename, dirname, join } from 'node:path';
 import { SealiftError } from '../../errors.ts';
 import { formatObjectUrl, type ObjectUrl, parseBucketUrl, parsePrefixUrl } from '../../stores/object-url.ts';
 import type { Store } from '../../stores/store.ts';
-import type { Filter } from '../filter.ts';
 import type { MigrateSource } from '../source.ts';
 import { BatchSource } from './batch.ts';
 import { BucketSource } from './bucket.ts';
@@ -23,7 +22,6 @@ import { type NameList, NamesSource } from './names.ts';
 import { badManifest, StoredFile } from './stored-file.ts';
 
 export interface SourceOptions {
-  filter: Filter;
   /** A list of names in a directory or behind a prefix: these and no others. */
   names?: NameList | undefined;
   storeOf: (place: ObjectUrl) => Promise<Store>;
@@ -31,9 +29,9 @@ export interface SourceOptions {
 
 /** `source` is an absolute path or a URL. Throws `source-not-found`, `bad-url`, `bad-manifest`, and what listing would. */
 export async function openMigrateSource(source: string, options: SourceOptions): Promise<MigrateSource> {
-  const { filter, names } = options;
+  const { names } = options;
   if (!isUrl(source) && (await isDirectory(source))) {
-    return names ? new NamesSource({ directory: source }, names, filter) : new DirectorySource(source, filter);
+    return names ? new NamesSource({ directory: source }, names) : new DirectorySource(source);
   }
   const place = isUrl(source) ? parsePrefixUrl(source) : { directory: dirname(source), key: basename(source) };
   if (/(^|\/)manifest\.json$|\.csv$/.test(place.key)) return await openList(source, place, options);
@@ -41,14 +39,14 @@ export async function openMigrateSource(source: string, options: SourceOptions):
   return await openPrefix(place, options);
 }
 
-async function openPrefix(place: ObjectUrl, { filter, names, storeOf }: SourceOptions): Promise<MigrateSource> {
+async function openPrefix(place: ObjectUrl, { names, storeOf }: SourceOptions): Promise<MigrateSource> {
   const prefix = place.key.replace(/(?<=[^/])$/, '/');
   const store = await storeOf(place);
-  return names ? new NamesSource({ store, prefix }, names, filter) : new BucketSource(store, prefix, filter);
+  return names ? new NamesSource({ store, prefix }, names) : new BucketSource(store, prefix);
 }
 
 async function openList(source: string, place: ObjectUrl, options: SourceOptions): Promise<MigrateSource> {
-  const { filter, names, storeOf } = options;
+  const { names, storeOf } = options;
   if (names) {
     throw new SealiftError('usage', `${source} is a list of objects, and --files-from0 another`, {
       hint: 'Give one of them: names are of a directory or behind a prefix.',
@@ -57,7 +55,7 @@ async function openList(source: string, place: ObjectUrl, options: SourceOptions
   const file = await StoredFile.find(await storeOf(place), place.key);
   if (!file) throw new SealiftError('source-not-found', `There is no ${source}`, { hint: 'Check the spelling.' });
   const bucketOf = (bucket: string) => storeOf(parseBucketUrl(`s3://${bucket}`));
-  if (place.key.endsWith('.csv')) return await BatchSource.open(file, { storeOf: bucketOf, filter });
+  if (place.key.endsWith('.csv')) return await BatchSource.open(file, bucketOf);
   const manifest = parseManifest(file.url, (await file.readAll()).toString());
   const fileAt = async (key: string) => {
     const at = 'directory' in place ? beside(place.directory, key) : { bucket: manifest.destination, key };
@@ -65,7 +63,7 @@ async function openList(source: string, place: ObjectUrl, options: SourceOptions
     if (found) return found;
     throw badManifest(file.url, `its file ${key} is missing`, `It was looked for at ${formatObjectUrl(at)}.`);
   };
-  return new InventorySource(manifest, { store: await bucketOf(manifest.bucket), fileAt, filter });
+  return new InventorySource(manifest, { store: await bucketOf(manifest.bucket), fileAt });
 }
 
 /** Where a data file is that was fetched with its manifest: as in the bucket, or in the same folder. */

@@ -1,7 +1,7 @@
 /** A list as pages: rows that come one by one are looked at several at a time, and told together. */
 import { SealiftError } from '../../errors.ts';
 import type { Filter } from '../filter.ts';
-import type { SourceObject, SourcePage } from '../source.ts';
+import type { ListingMeans, SourceObject, SourcePage } from '../source.ts';
 
 /** Rows of a page. */
 export const PAGE_COUNT = 500;
@@ -15,7 +15,7 @@ export type Listed<Row> = Row & { cursor: string };
 export async function* pagesOf<Row>(
   rows: AsyncIterable<Listed<Row>>,
   look: (row: Row) => SourceObject | undefined | Promise<SourceObject | undefined>,
-  { url, filter, signal }: { url: string; filter: Filter; signal?: AbortSignal | undefined },
+  { url, filter, signal }: ListingMeans & { url: string },
 ): AsyncGenerator<SourcePage, void> {
   for await (const page of groupsOf(rows, PAGE_COUNT)) {
     const objects: (SourceObject | undefined)[] = [];
