@@ -18,9 +18,9 @@ export interface FilterRequest {
   /** Bytes, both included. */
   minSize?: number | undefined;
   maxSize?: number | undefined;
-  /** Milliseconds since 1970, both included: last written not before, and not after. */
-  writtenSince?: number | undefined;
-  writtenUntil?: number | undefined;
+  /** Milliseconds since it was last written, both included. */
+  minAgeMs?: number | undefined;
+  maxAgeMs?: number | undefined;
 }
 
 interface Rule extends Glob {
@@ -30,16 +30,18 @@ interface Rule extends Glob {
 export class Filter {
   readonly #rules: readonly Rule[];
   readonly #request: FilterRequest;
+  readonly #nowMs: number;
 
-  /** Throws `bad-option`. */
-  constructor(request: FilterRequest = {}) {
+  /** Ages are those at `nowMs`. Throws `bad-option`. */
+  constructor(request: FilterRequest = {}, nowMs = Date.now()) {
     this.#request = request;
+    this.#nowMs = nowMs;
     this.#rules = rulesOf(request);
   }
 
   /** Whether times decide, so that a source must know them. */
   get needsTimes(): boolean {
-    return this.#request.writtenSince !== undefined || this.#request.writtenUntil !== undefined;
+    return this.#request.minAgeMs !== undefined || this.#request.maxAgeMs !== undefined;
   }
 
   takesName(name: string): boolean {
@@ -48,12 +50,13 @@ export class Filter {
 
   /** By size and time, of which nothing is known where an object is refused: that is told in any case. */
   takes({ size, mtimeNs, lastModified, refusal }: Omit<SourceObject, 'name'>): boolean {
-    const { minSize = 0, maxSize = Number.POSITIVE_INFINITY, writtenSince, writtenUntil } = this.#request;
+    const { minSize = 0, maxSize = Infinity, minAgeMs = -Infinity, maxAgeMs = Infinity } = this.#request;
     if (refusal) return true;
     if (size < minSize || size > maxSize) return false;
     const writtenMs = mtimeNs === undefined ? lastModified?.getTime() : Number(BigInt(mtimeNs) / 1_000_000n);
     if (writtenMs === undefined) return !this.needsTimes;
-    return writtenMs >= (writtenSince ?? writtenMs) && writtenMs <= (writtenUntil ?? writtenMs);
+    const ageMs = this.#nowMs - writtenMs;
+    return ageMs >= minAgeMs && ageMs <= maxAgeMs;
   }
 
   /** Whether anything in a folder may be taken. It is named with a slash at its end. */

@@ -120,7 +120,7 @@ describe("rclone's examples of rules", () => {
 });
 
 test('sizes and times belong to what is taken, both ends of them', () => {
-  const filter = new Filter({ minSize: 10, maxSize: 20, writtenSince: 1000, writtenUntil: 2000 });
+  const filter = new Filter({ minSize: 10, maxSize: 20, minAgeMs: 1000, maxAgeMs: 2000 }, 3000);
   const taken = (size: number, ms?: number) =>
     filter.takes({ size, lastModified: ms === undefined ? undefined : new Date(ms) });
   expect([9, 10, 20, 21].map((size) => taken(size, 1500))).toEqual([false, true, true, false]);

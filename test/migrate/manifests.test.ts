@@ -103,7 +103,7 @@ describe.each(['CSV', 'Parquet'] as const)('an inventory in %s', (format) => {
     expect(stage.requests.filter(({ key }) => key === 'never').map(({ operation }) => operation)).toEqual([
       'PutObject',
     ]);
-    const recent = filterOf({ writtenSince: Date.now() - 3_600_000 });
+    const recent = filterOf({ maxAgeMs: 3_600_000 });
     expect(await namesOf(source, recent)).toEqual(['asked', 'never']);
   });
 
