@@ -39,6 +39,8 @@ export { type RawAesKey, rawAesKeyring } from './keys/raw-aes.ts';
 export { type RawRsaKey, type RsaPadding, rawRsaKeyring } from './keys/raw-rsa.ts';
 export type { DamagedJob, JobSummary } from './ledger/types.ts';
 export type { Listing, ListingState, ListOptions } from './list.ts';
+export type { FilterRequest } from './migrate/filter.ts';
+export type { NameList } from './migrate/sources/names.ts';
 export type { MigrateRequest } from './migrate.ts';
 export type { Retry } from './network.ts';
 export type { ProfileOptions, Stage, StageSeconds } from './parts/stopwatch.ts';

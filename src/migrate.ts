@@ -10,11 +10,10 @@
  * An object that fails stops no other. What would fail them all (a key disabled, a bucket gone, a disk full) pauses the
  * job instead of failing a million times.
  */
-import { stat } from 'node:fs/promises';
 import { SealiftError } from './errors.ts';
 import type { JobResult, RunOptions, Tools } from './job.ts';
 import type { BulkLedger } from './ledger/bulk.ts';
-import { Filter } from './migrate/filter.ts';
+import { checkFilter, type Filter, type FilterRequest } from './migrate/filter.ts';
 import { openMigrateJob } from './migrate/job.ts';
 import { moveLarge } from './migrate/large.ts';
 import { listSource } from './migrate/lister.ts';
@@ -23,17 +22,23 @@ import { Pause } from './migrate/pause.ts';
 import { Queue } from './migrate/queue.ts';
 import { laneNeedsOf, moveSmall } from './migrate/small.ts';
 import type { MigrateSource } from './migrate/source.ts';
-import { DirectorySource } from './migrate/sources/directory.ts';
+import type { NameList } from './migrate/sources/names.ts';
+import { openMigrateSource } from './migrate/sources/open.ts';
 import { Target } from './migrate/target.ts';
 import { Progress } from './progress.ts';
 import { headersFor, type SealOptions } from './put/attempt.ts';
 import { formatFor, type PutFormat } from './put/format.ts';
 import { encryptionAsked } from './stores/encryption.ts';
+import { formatObjectUrl } from './stores/object-url.ts';
 
 /** What is to be moved, and where to. */
 export interface MigrateRequest extends Omit<SealOptions, 'instructionFile' | 'yes'>, RunOptions {
   /** A directory's path. */
   source: string;
+  /** What of the source is moved. A job goes on with what it was begun with. */
+  filter?: FilterRequest | undefined;
+  /** A list of names in the source, a NUL behind each: these and no others. Called for each time it is read, from its start. */
+  names?: NameList | undefined;
   /** `s3://bucket/prefix` or `file:///path`: a folder, whether or not a slash is behind it. */
   target: string;
   /** Objects that have failed are tried again, also of a job that is over. */
@@ -49,6 +54,7 @@ export interface MigrateRun {
   request: MigrateRequest;
   tools: Tools;
   source: MigrateSource;
+  filter: Filter;
   target: Target;
   ledger: BulkLedger;
   /** The target is looked at before an object is sent: something was there when the job began. */
@@ -66,10 +72,14 @@ export interface MigrateRun {
  * stays, and the same call goes on.
  */
 export async function migrate(request: MigrateRequest, tools: Tools): Promise<JobResult> {
+  checkFilter(request.filter);
   const progress = new Progress(request);
-  await requireDirectory(request.source);
   const sealed = { ...request, sse: encryptionAsked(request) };
-  const source = new DirectorySource(request.source, new Filter({}));
+  const source = await openMigrateSource(request.source, {
+    names: request.names,
+    storeOf: async (place) => (await tools.prefix(formatObjectUrl(place))).store,
+  });
+  requireFiles(source);
   const target = await Target.open(request, tools);
   await checkOptions(sealed, target, tools);
   const job = await openMigrateJob(sealed, { source, target, tools, progress });
@@ -102,16 +112,11 @@ export async function migrate(request: MigrateRequest, tools: Tools): Promise<Jo
   return resultOf(run);
 }
 
-/** Throws `source-not-found`, `source-not-a-directory`. */
-async function requireDirectory(path: string): Promise<void> {
-  const stats = await stat(path).catch((cause) => {
-    throw new SealiftError('source-not-found', `There is no directory ${path}`, {
-      hint: 'Check the spelling; a relative path is taken from the folder the command was started in.',
-      cause,
-    });
+function requireFiles({ url, reads }: MigrateSource): void {
+  if ('directory' in reads) return;
+  throw new SealiftError('usage', `${url} is no directory, and only files are moved`, {
+    hint: 'Name a directory on this machine.',
   });
-  if (stats.isDirectory()) return;
-  throw new SealiftError('source-not-a-directory', `${path} is no directory`, { hint: '`put` seals one file.' });
 }
 
 /** What no object could be made with is told before there is a job. Throws usage errors. */

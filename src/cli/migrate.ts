@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { MigrateRequest } from '../index.ts';
+import { type ChoiceFlags, choiceOptions, filterOf, namesOf } from './choice.ts';
 import {
   type CustomerKeyFlags,
   customerKeyOptions,
@@ -28,7 +29,7 @@ import type { Output } from './output.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
 
-type MigrateFlags = EngineFlags & ObjectFlags & SseFlags & CustomerKeyFlags & { fresh?: boolean };
+type MigrateFlags = EngineFlags & ChoiceFlags & ObjectFlags & SseFlags & CustomerKeyFlags & { fresh?: boolean };
 
 const EXAMPLES = `
 Examples:
@@ -36,6 +37,8 @@ Examples:
   $ sealift migrate . file:///mnt/usb/photos/ --raw-key ~/backup.key
   $ sealift jobs migrate-k3n5qxw7ta                     # how far it is, also from another terminal
   $ sealift resume migrate-k3n5qxw7ta --failed          # once more what has failed
+  $ sealift migrate /srv s3://backups/srv/ --kms-key alias/backups --exclude 'tmp/**' --exclude '*.bak' --max-size 10G
+  $ find . -type f -newer last -print0 | sealift migrate . s3://backups/new/ --kms-key alias/backups --files-from0 -
 
 DEST is a folder: a file 2026/a.jpg of SOURCE becomes the object photos/2026/a.jpg. Small files go up many at a time, large ones by
 parts, at once. Whatever ends it, the same command, or \`sealift resume\`, goes on where it stopped. An object that is there and the
@@ -54,6 +57,7 @@ export function addMigrate(program: Command, output: Output): void {
     .argument('<dest>', 's3://bucket/prefix/ or file:///path/')
     .addHelpText('after', EXAMPLES);
   for (const add of [
+    choiceOptions,
     keyOptions,
     manyOptions,
     sseOptions,
@@ -71,7 +75,8 @@ export function addMigrate(program: Command, output: Output): void {
     const { customerKey } = await customerKeysOf(flags);
     await using engine = await openEngine(flags, 'seal');
     const signal = stopOnSignals(output);
-    const request = { ...migrateOptions(flags), customerKey, fresh: flags.fresh, memo: memoOf(flags) };
+    const names = namesOf(flags);
+    const request = { ...migrateOptions(flags), customerKey, names, fresh: flags.fresh, memo: memoOf(flags) };
     process.exitCode = await runJob({ output, signal, from: source, to: target }, (run) =>
       engine.migrate({ ...request, source: resolve(source), target, ...run }),
     );
@@ -79,9 +84,18 @@ export function addMigrate(program: Command, output: Output): void {
 }
 
 /** What the flags say about the objects. */
-export function migrateOptions(flags: ObjectFlags & SseFlags): Omit<MigrateRequest, 'source' | 'target'> {
+export function migrateOptions(flags: ObjectFlags & SseFlags & ChoiceFlags): Omit<MigrateRequest, 'source' | 'target'> {
   const { format, s3ecLegacy, frameSize, partSize, equalParts, context, sign } = flags;
   const sealing = { format, s3ecLegacy, frameSize, partSize, equalParts, context, sign };
   const { overwrite, contentType, storageClass, metadata, tag: tags } = flags;
-  return { ...sealing, overwrite, contentType, storageClass, metadata, tags, sse: sseOf(flags) };
+  return {
+    ...sealing,
+    overwrite,
+    contentType,
+    storageClass,
+    metadata,
+    tags,
+    sse: sseOf(flags),
+    filter: filterOf(flags),
+  };
 }

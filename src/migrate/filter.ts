@@ -66,6 +66,11 @@ export class Filter {
   }
 }
 
+/** Before there is a job that goes by it. Throws `bad-option`. */
+export function checkFilter(request: FilterRequest = {}): void {
+  rulesOf(request);
+}
+
 function rulesOf({ include = [], exclude = [], rules = [] }: FilterRequest): Rule[] {
   if ([include, exclude, rules].filter(({ length }) => length > 0).length > 1) {
     throw new SealiftError('bad-option', 'Of include, exclude and a file of rules only one kind can be given', {

@@ -1,4 +1,6 @@
 /** Which job a migration belongs to: its own unfinished one, or a new one. */
+import { isDeepStrictEqual } from 'node:util';
+import { SealiftError } from '../errors.ts';
 import type { Tools } from '../job.ts';
 import { forgetJob, isUnfinished } from '../jobs.ts';
 import { BulkLedger } from '../ledger/bulk.ts';
@@ -6,6 +8,7 @@ import { jobIdOf } from '../ledger/ledger.ts';
 import type { MigrateRequest, MigrateRun } from '../migrate.ts';
 import type { Progress } from '../progress.ts';
 import { type FixedOptions, fixedOptions, refuseOthers } from '../put/fixed-options.ts';
+import { Filter, type FilterRequest } from './filter.ts';
 import type { MigrateSource } from './source.ts';
 import type { Target } from './target.ts';
 
@@ -14,10 +17,13 @@ interface JobOptions {
   fixed: FixedOptions;
   /** Something was at the target when the job began. */
   looksFirst: boolean;
+  filter: FilterRequest;
+  /** What is moved stands in a list of names. */
+  isListed: boolean;
   memo: Readonly<Record<string, unknown>>;
 }
 
-interface Opened extends Pick<MigrateRun, 'ledger' | 'request' | 'looksFirst'> {
+interface Opened extends Pick<MigrateRun, 'ledger' | 'request' | 'filter' | 'looksFirst'> {
   /** Begun by this call. */
   isNew: boolean;
 }
@@ -36,20 +42,43 @@ export async function openMigrateJob(
   if (request.retryFailed || (!request.fresh && isUnfinished(tools, id))) return goOn(request, fixed, { id, tools });
   await forgetJob(tools, id, progress.warn);
   const looksFirst = !(await target.isEmpty());
-  const options: JobOptions = { fixed, looksFirst, memo: request.memo ?? {} };
+  const isListed = request.names !== undefined;
+  const options: JobOptions = { fixed, looksFirst, filter: given(request), isListed, memo: request.memo ?? {} };
   const ledger = BulkLedger.create(tools.stateDir, { ...names, options: { ...options } }, source.firstSection);
-  return { ledger, request, looksFirst, isNew: true };
+  return { ledger, request, filter: filterOf(ledger), looksFirst, isNew: true };
 }
 
 function goOn(request: MigrateRequest, fixed: FixedOptions, { id, tools }: { id: string; tools: Tools }): Opened {
   const ledger = BulkLedger.open(tools.stateDir, id);
   try {
-    const { fixed: begun, looksFirst } = ledger.job.options as unknown as JobOptions;
+    const options = ledger.job.options as unknown as JobOptions;
+    const { fixed: begun, looksFirst } = options;
     refuseOthers(fixed, begun);
+    refuseOtherChoice(request, options);
     if (request.retryFailed) ledger.retryFailed();
-    return { ledger, request: { ...request, ...begun }, looksFirst, isNew: false };
+    return { ledger, request: { ...request, ...begun }, filter: filterOf(ledger), looksFirst, isNew: false };
   } catch (error) {
     ledger.close();
     throw error;
   }
+}
+
+/** What was asked for, without what was left out. */
+function given({ filter = {} }: MigrateRequest): FilterRequest {
+  return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
+}
+
+/** Ages are those when the job began, so that it takes the same objects whenever it goes on. */
+function filterOf({ job }: BulkLedger): Filter {
+  return new Filter((job.options as unknown as JobOptions).filter, job.createdMs);
+}
+
+/** What is left out is as it was when the job began. */
+function refuseOtherChoice(request: MigrateRequest, { filter, isListed }: JobOptions): void {
+  const asked = given(request);
+  const isOther = Object.keys(asked).length > 0 && !isDeepStrictEqual(asked, filter);
+  if (!isOther && (isListed || request.names === undefined)) return;
+  throw new SealiftError('options-differ', 'The unfinished job was begun with another choice of what is moved', {
+    hint: 'Leave the choice as it was, or out, to go on with that job, or give --fresh to start again.',
+  });
 }

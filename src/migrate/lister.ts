@@ -20,8 +20,8 @@ export async function listSource(run: MigrateRun): Promise<void> {
 }
 
 async function listSection(run: MigrateRun, section: string, cursor: string | undefined): Promise<void> {
-  const { source, pause } = run;
-  for await (const page of source.pages(section, cursor, { signal: pause.signal })) {
+  const { source, filter, pause } = run;
+  for await (const page of source.pages(section, cursor, { filter, signal: pause.signal })) {
     const objects = page.objects.map((object) => asRow(run, object));
     addPage(run, { section, objects, sections: page.sections ?? [], cursor: page.cursor });
     if (pause.signal.aborted) return;

@@ -27,7 +27,9 @@ export interface SourceOptions {
   storeOf: (place: ObjectUrl) => Promise<Store>;
 }
 
-/** `source` is an absolute path or a URL. Throws `source-not-found`, `bad-url`, `bad-manifest`, and what listing would. */
+/**
+ * `source` is an absolute path or a URL. Throws `source-not-found`, `source-not-a-directory`, `bad-url`, `bad-manifest`.
+ */
 export async function openMigrateSource(source: string, options: SourceOptions): Promise<MigrateSource> {
   const { names } = options;
   if (!isUrl(source) && (await isDirectory(source))) {
@@ -35,7 +37,7 @@ export async function openMigrateSource(source: string, options: SourceOptions):
   }
   const place = isUrl(source) ? parsePrefixUrl(source) : { directory: dirname(source), key: basename(source) };
   if (/(^|\/)manifest\.json$|\.csv$/.test(place.key)) return await openList(source, place, options);
-  if ('directory' in place) throw notADirectory(source);
+  if ('directory' in place) throw notADirectory(source, existsSync(join(place.directory, place.key)));
   return await openPrefix(place, options);
 }
 
@@ -85,8 +87,11 @@ async function isDirectory(path: string): Promise<boolean> {
   }
 }
 
-function notADirectory(source: string): SealiftError {
-  return new SealiftError('source-not-found', `${source} is no directory, and no list by its name`, {
-    hint: 'A single file is for `put`. Lists are called manifest.json (S3 Inventory) or end in .csv (S3 Batch Operations).',
+function notADirectory(source: string, isThere: boolean): SealiftError {
+  if (isThere) {
+    return new SealiftError('source-not-a-directory', `${source} is no directory`, { hint: '`put` seals one file.' });
+  }
+  return new SealiftError('source-not-found', `There is no directory ${source}`, {
+    hint: 'Check the spelling; a relative path is taken from the folder the command was started in.',
   });
 }
