@@ -24,7 +24,7 @@ import { type Listing, type ListOptions, list } from './list.ts';
 import { type MigrateRequest, migrate } from './migrate.ts';
 import type { Retry } from './network.ts';
 import { type Plan, type PlanRequest, plan } from './plan.ts';
-import { filed } from './put/find-source.ts';
+import { filed, isObjectUrl } from './put/find-source.ts';
 import { put } from './put.ts';
 import { reseal } from './reseal.ts';
 import { rewrap } from './rewrap.ts';
@@ -127,7 +127,8 @@ class Workshop implements Engine {
   }
 
   migrate(request: MigrateRequest): Promise<JobResult> {
-    return this.#heard(request, () => migrate({ ...request, source: resolve(request.source) }, this.#tools));
+    const source = isObjectUrl(request.source) ? request.source : resolve(request.source);
+    return this.#heard(request, () => migrate({ ...request, source }, this.#tools));
   }
 
   plan(request: PlanRequest): Promise<Plan> {

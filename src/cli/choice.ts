@@ -44,19 +44,10 @@ export function filterOf(flags: ChoiceFlags): FilterRequest {
   return { include, exclude, rules: filterFrom, minSize, maxSize, minAgeMs: minAge, maxAgeMs: maxAge };
 }
 
-/** A job that goes on by itself finds a list again if it is a file. A pipe has to be there once more. */
-export function namesOf(
-  { filesFrom0 }: ChoiceFlags,
-  { canPipe }: { canPipe: boolean } = { canPipe: true },
-): NameList | undefined {
+/** Undefined where there is none. */
+export function namesOf({ filesFrom0 }: ChoiceFlags): NameList | undefined {
   if (filesFrom0 === undefined) return undefined;
-  if (filesFrom0 !== '-') return () => createReadStream(filesFrom0);
-  if (canPipe) return standardInput;
-  return () => {
-    throw new SealiftError('usage', 'The list of names came through a pipe, and was not read to its end', {
-      hint: 'Run the migrate that began the job once more, with the same list: what is known of it is passed over.',
-    });
-  };
+  return filesFrom0 === '-' ? standardInput : () => createReadStream(filesFrom0);
 }
 
 function rules(path: string, name: string, before: string[] = []): string[] {

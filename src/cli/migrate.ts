@@ -1,5 +1,4 @@
 /** `sealift migrate SOURCE DEST`: every file under a directory, sealed into a store. */
-import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { MigrateRequest } from '../index.ts';
 import { type ChoiceFlags, choiceOptions, filterOf, namesOf } from './choice.ts';
@@ -78,7 +77,7 @@ export function addMigrate(program: Command, output: Output): void {
     const names = namesOf(flags);
     const request = { ...migrateOptions(flags), customerKey, names, fresh: flags.fresh, memo: memoOf(flags) };
     process.exitCode = await runJob({ output, signal, from: source, to: target }, (run) =>
-      engine.migrate({ ...request, source: resolve(source), target, ...run }),
+      engine.migrate({ ...request, source, target, ...run }),
     );
   });
 }

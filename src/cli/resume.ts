@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { EXIT, SealiftError } from '../errors.ts';
 import type { DamagedJob, JobResult, JobSummary, ServerEncryption } from '../index.ts';
 import { encryptionAsked } from '../stores/encryption.ts';
+import { type ChoiceFlags, namesOf } from './choice.ts';
 import { type CustomerKeyFlags, customerKeyOptions, customerKeysOf } from './encryption.ts';
 import { openOptions } from './get.ts';
 import { isUnfinished, stateOf } from './jobs.ts';
@@ -121,7 +122,7 @@ async function resumeJob(
       hint: 'Run the program that began it once more.',
     });
   }
-  const given = flagsOf<ResumeFlags & ResealFlags>(command, begun);
+  const given = flagsOf<ResumeFlags & ResealFlags & ChoiceFlags>(command, begun);
   const flags = { ...given, sseC: await sseCFor(job, { begun: begun.sseC as string | undefined, given: given.sseC }) };
   const { source, target, command: does } = job;
   // Keys that are named for other jobs are none of an unsealed one's business.
@@ -137,6 +138,8 @@ async function resumeJob(
       return engine.migrate({
         ...migrateOptions(flags),
         customerKey,
+        // Nobody has the pipe any more that a list came through. Where it was read to its end, nobody needs it.
+        names: flags.filesFrom0 === '-' ? undefined : namesOf(flags),
         source,
         target,
         retryFailed: flags.failed,

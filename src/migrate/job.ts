@@ -55,6 +55,7 @@ function goOn(request: MigrateRequest, fixed: FixedOptions, { id, tools }: { id:
     const { fixed: begun, looksFirst } = options;
     refuseOthers(fixed, begun);
     refuseOtherChoice(request, options);
+    requireList(request, options, ledger);
     if (request.retryFailed) ledger.retryFailed();
     return { ledger, request: { ...request, ...begun }, filter: filterOf(ledger), looksFirst, isNew: false };
   } catch (error) {
@@ -71,6 +72,14 @@ function given({ filter = {} }: MigrateRequest): FilterRequest {
 /** Ages are those when the job began, so that it takes the same objects whenever it goes on. */
 function filterOf({ job }: BulkLedger): Filter {
   return new Filter((job.options as unknown as JobOptions).filter, job.createdMs);
+}
+
+/** A list that was not read to its end is needed again. */
+function requireList({ names }: MigrateRequest, { isListed }: JobOptions, ledger: BulkLedger): void {
+  if (!isListed || names !== undefined || ledger.nextSection() === undefined) return;
+  throw new SealiftError('options-differ', 'The job goes by a list of names, which was not read to its end', {
+    hint: 'Run the command that began it once more, with the same list: what is known of it is passed over.',
+  });
 }
 
 /** What is left out is as it was when the job began. */

@@ -10,6 +10,7 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { SealiftError } from '../../errors.ts';
+import { isObjectUrl } from '../../put/find-source.ts';
 import { formatObjectUrl, type ObjectUrl, parseBucketUrl, parsePrefixUrl } from '../../stores/object-url.ts';
 import type { Store } from '../../stores/store.ts';
 import type { MigrateSource } from '../source.ts';
@@ -32,10 +33,10 @@ export interface SourceOptions {
  */
 export async function openMigrateSource(source: string, options: SourceOptions): Promise<MigrateSource> {
   const { names } = options;
-  if (!isUrl(source) && (await isDirectory(source))) {
+  if (!isObjectUrl(source) && (await isDirectory(source))) {
     return names ? new NamesSource({ directory: source }, names) : new DirectorySource(source);
   }
-  const place = isUrl(source) ? parsePrefixUrl(source) : { directory: dirname(source), key: basename(source) };
+  const place = isObjectUrl(source) ? parsePrefixUrl(source) : { directory: dirname(source), key: basename(source) };
   if (/(^|\/)manifest\.json$|\.csv$/.test(place.key)) return await openList(source, place, options);
   if ('directory' in place) throw notADirectory(source, existsSync(join(place.directory, place.key)));
   return await openPrefix(place, options);
@@ -73,10 +74,6 @@ function beside(folder: string, key: string): ObjectUrl {
   const name = basename(key);
   const data = join(folder, '../data');
   return { directory: existsSync(join(data, name)) ? data : folder, key: name };
-}
-
-function isUrl(source: string): boolean {
-  return /^\w+:\/\//.test(source);
 }
 
 async function isDirectory(path: string): Promise<boolean> {
