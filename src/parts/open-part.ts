@@ -11,7 +11,7 @@ import { crc32 } from 'node:zlib';
 import { SealiftError } from '../errors.ts';
 import { release } from '../formats/release.ts';
 import { plainSpanOf, sealedRangeOf, sliceSizeOf, unitOpener } from '../formats/units.ts';
-import type { Store } from '../stores/store.ts';
+import type { PartStore } from '../stores/store.ts';
 import type { BufferPool } from './buffers.ts';
 import type { OpenLink, OpenReceipt, PartToOpen } from './task.ts';
 
@@ -22,7 +22,7 @@ const FIRST_PAUSE_MS = 200;
 /** Fetches and opens one part, until it is cut, and writes or shows it. */
 export async function openPart(
   task: PartToOpen,
-  store: Store,
+  store: PartStore,
   buffers: BufferPool,
   link: OpenLink,
 ): Promise<OpenReceipt> {
@@ -53,7 +53,7 @@ export async function openPart(
 /** Resolves to the units' hash, where they prove themselves by that. */
 async function fetchAndOpen(
   task: PartToOpen,
-  store: Store,
+  store: PartStore,
   plain: Buffer,
   { cut, watch }: Pick<OpenLink, 'cut' | 'watch'>,
 ): Promise<Uint8Array | undefined> {

@@ -8,7 +8,7 @@ import { crc32 } from 'node:zlib';
 import { SealiftError } from '../errors.ts';
 import type { Cut, Message, PartSealer, PlainRange } from '../formats/message.ts';
 import { gridOf, unitsCovering } from '../formats/units.ts';
-import type { Store } from '../stores/store.ts';
+import type { PartStore } from '../stores/store.ts';
 import type { BufferPool } from './buffers.ts';
 import { openPart } from './open-part.ts';
 import { readOn } from './read-on.ts';
@@ -18,7 +18,7 @@ import type { ObjectPart } from './task.ts';
 /** How an object is reached, by whoever opens it. */
 export interface ObjectAccess {
   /** Its own, not the new one's. */
-  store: Store;
+  store: PartStore;
   buffers: BufferPool;
   watch: Stopwatch;
   /** Aborts when nobody waits any longer. */

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SealiftError } from '../errors.ts';
 import { release } from '../formats/release.ts';
-import type { ReadOptions, Store } from '../stores/store.ts';
+import type { PartStore, ReadOptions } from '../stores/store.ts';
 
 /** Tries that a broken stream gets without any byte arriving between. */
 const ATTEMPT_COUNT = 5;
@@ -13,7 +13,7 @@ const FIRST_PAUSE_MS = 200;
 
 /** Bytes `first` to `last`; none where `last` < `first`. Each chunk is the reader's until it asks for the next. */
 export async function* readOn(
-  { store, key }: { store: Store; key: string },
+  { store, key }: { store: PartStore; key: string },
   { first, last }: { first: number; last: number },
   version: ReadOptions,
 ): AsyncGenerator<Uint8Array, void> {

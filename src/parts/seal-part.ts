@@ -5,7 +5,7 @@
 import { MAX_FOOTER_SIZE } from '../formats/esdk/signature.ts';
 import { partOf, roomFor } from '../formats/message.ts';
 import type { Intent, Receipt } from '../ledger/types.ts';
-import type { PartToSend, Store } from '../stores/store.ts';
+import type { PartStore, PartToSend } from '../stores/store.ts';
 import type { BufferPool } from './buffers.ts';
 import { readTwice } from './read-twice.ts';
 import { sealInto } from './seal-once.ts';
@@ -18,7 +18,7 @@ import type { Link, SealTask } from './task.ts';
  */
 export async function sealPart(
   task: SealTask,
-  { store, from }: { store: Store; from: Store },
+  { store, from }: { store: PartStore; from: PartStore },
   link: Link,
   buffers: BufferPool,
 ): Promise<Receipt> {
@@ -49,7 +49,7 @@ export async function sealPart(
 
 async function send(
   { objectKey, uploadId, compareOnly }: SealTask,
-  store: Store,
+  store: PartStore,
   link: Link,
   { intent, body, offset }: { intent: Intent } & Pick<PartToSend, 'body' | 'offset'>,
 ): Promise<Receipt> {

@@ -7,10 +7,10 @@ import { SealiftError } from '../errors.ts';
 import type { Intent } from '../ledger/types.ts';
 import { Bandwidth } from '../limits/bandwidth.ts';
 import type { Retry } from '../network.ts';
-import { openStore } from '../stores/open.ts';
-import type { Store } from '../stores/store.ts';
+import { openParts, openStore } from '../stores/open.ts';
 import { BufferPool } from './buffers.ts';
 import { openPart } from './open-part.ts';
+import { type Opened, OpenedStores } from './opened-stores.ts';
 import { sealPart } from './seal-part.ts';
 import { sendObjects } from './send-objects.ts';
 import { type Stopwatch, stopwatch } from './stopwatch.ts';
@@ -22,7 +22,6 @@ import type {
   PartSource,
   PartTask,
   Shown,
-  StoreAccess,
   TaskAnswer,
   ThreadData,
   Timed,
@@ -42,19 +41,17 @@ const IDLE_MS = 200;
 let running = 0;
 let idle: NodeJS.Timeout | undefined;
 
-interface OpenedStore extends Pick<StoreAccess, 'credentials'> {
-  store: Promise<Store>;
-}
-
-const stores = new Map<string, OpenedStore>();
+const aids = { onRetry: tellRetry, bandwidth };
+/** Parts do without the SDK, which whole objects are sent with. */
+const partStores = new OpenedStores(openParts, aids);
+const wholeStores = new OpenedStores(openStore, aids);
 
 export async function runTask({ task, port }: ThreadCall): Promise<TaskAnswer<AnyReceipt & Timed>> {
   const link = new PortLink(port, stopwatch({ runs: task.profiled }));
   running++;
   clearTimeout(idle);
   try {
-    const store = await storeFor(task.store);
-    const receipt = await receiptOf(task, store, link);
+    const receipt = await receiptOf(task, link);
     return { value: { ...receipt, stages: link.watch.stop() } };
   } catch (error) {
     return { error: SealiftError.from(error).toJSON() };
@@ -64,36 +61,18 @@ export async function runTask({ task, port }: ThreadCall): Promise<TaskAnswer<An
   }
 }
 
-async function receiptOf(task: PartTask, store: Store, link: PortLink): Promise<AnyReceipt> {
-  switch (task.kind) {
-    case 'seal':
-      return sealPart(task, { store, from: await sourceStoreFor(task.source, store) }, link, buffers);
-    case 'open':
-      return openPart(task, store, buffers, link);
-    case 'send':
-      return sendObjects(task, { store, sourceStore: (source) => sourceStoreFor(source, store), buffers, link });
-  }
+async function receiptOf(task: PartTask, link: PortLink): Promise<AnyReceipt> {
+  if (task.kind === 'send') return sendObjects(task, { ...(await desk(wholeStores, task)), buffers, link });
+  const { store, sourceStore } = await desk(partStores, task);
+  if (task.kind === 'open') return openPart(task, store, buffers, link);
+  return sealPart(task, { store, from: await sourceStore(task.source) }, link, buffers);
 }
 
-/** Where the bytes of an object are that is sealed. */
-async function sourceStoreFor(source: PartSource, store: Store): Promise<Store> {
-  return 'object' in source ? await storeFor(source.store) : store;
-}
-
-/** One store, and so one pool of connections, per bucket; it signs with the newest credentials a task has brought. */
-async function storeFor(access: StoreAccess): Promise<Store> {
-  const id = JSON.stringify(access.settings);
-  let entry = stores.get(id);
-  if (!entry) {
-    const fresh: OpenedStore = {
-      credentials: access.credentials,
-      store: openStore(access.settings, { credentials: async () => fresh.credentials, onRetry: tellRetry, bandwidth }),
-    };
-    stores.set(id, fresh);
-    entry = fresh;
-  }
-  entry.credentials = access.credentials;
-  return (await entry.store).withCustomerKey(access.customerKey);
+/** A task's store, and where an object is that is sealed. */
+async function desk<Kind extends Opened<Kind>>(stores: OpenedStores<Kind>, task: PartTask) {
+  const store = await stores.for(task.store);
+  const sourceStore = async (source: PartSource) => ('object' in source ? await stores.for(source.store) : store);
+  return { store, sourceStore };
 }
 
 /** Goes up beside the tasks' ports: connections, and so their trouble, are those of several tasks. */

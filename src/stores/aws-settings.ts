@@ -6,9 +6,19 @@
  * thread, `credentials` stays on the main thread, which answers the threads' requests for them.
  */
 import { isIP } from 'node:net';
-import { S3Client } from '@aws-sdk/client-s3';
-import { caBundleFromEnvironment, checkEndpoint, regionFromEnvironment, resolveRegion, unbracket } from '../network.ts';
+import { S3Client, UploadPartCommand } from '@aws-sdk/client-s3';
+import { getEndpointFromInstructions } from '@smithy/core/endpoints';
+import { caBundleFromEnvironment, regionFromEnvironment, resolveRegion, unbracket } from '../network.ts';
+import { refusePlainHttp } from './s3-agent.ts';
 import { credentialsError } from './s3-errors.ts';
+
+/** Where a bucket is asked for its objects' bytes, and what such a request is signed for. */
+export interface DirectEndpoint {
+  /** The bucket's own, or what ends with its name. */
+  url: string;
+  region: string;
+  service: string;
+}
 
 /** Everything a thread needs to reach one bucket, except credentials. Structured-cloneable. */
 export interface S3Settings {
@@ -17,6 +27,8 @@ export interface S3Settings {
   /** Undefined for AWS itself. */
   endpoint?: string | undefined;
   forcePathStyle: boolean;
+  /** Undefined of a bucket that wants more than a signature: a directory bucket of S3 Express wants a session. */
+  direct?: DirectEndpoint | undefined;
   /** An account id. S3 refuses every request if the bucket belongs to another account. */
   expectedBucketOwner?: string | undefined;
   allowHttp: boolean;
@@ -84,19 +96,25 @@ export async function resolveS3Settings(
     maxAttempts: Number(env.AWS_MAX_ATTEMPTS) || DEFAULT_MAX_ATTEMPTS,
   };
   refusePlainHttp(settings);
+  settings.direct = await directEndpoint(settings);
   return {
     settings,
     credentials: () => config.credentials().catch((thrown) => Promise.reject(credentialsError(thrown))),
   };
 }
 
-/** Throws `plain-http` where requests would cross a network unencrypted, `bad-option` where the endpoint is no URL. */
-export function refusePlainHttp({ endpoint, allowHttp }: Pick<S3Settings, 'endpoint' | 'allowHttp'>): void {
-  checkEndpoint(endpoint, {
-    service: 'S3',
-    settings: 'AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL',
-    allowHttp: { allowed: allowHttp, flag: '--allow-http' },
-  });
+/** As the SDK resolves it, with all it knows of partitions, FIPS and dual stack. */
+async function directEndpoint({
+  bucket,
+  region,
+  endpoint,
+  forcePathStyle,
+}: S3Settings): Promise<DirectEndpoint | undefined> {
+  const { config } = new S3Client({ region, forcePathStyle, ...(endpoint === undefined ? {} : { endpoint }) });
+  const { url, properties } = await getEndpointFromInstructions({ Bucket: bucket }, UploadPartCommand, { ...config });
+  const [scheme] = (properties?.authSchemes ?? []) as { name: string; signingName: string; signingRegion: string }[];
+  if (scheme?.name !== 'sigv4') return undefined;
+  return { url: url.href, region: scheme.signingRegion, service: scheme.signingName };
 }
 
 /** Whether the bucket cannot stand in the host name: no name resolves there, or no certificate covers its dots. */

@@ -98,6 +98,25 @@ export function customerKeyFields(key: KeyObject | undefined) {
   };
 }
 
+/** The same as headers, of a request made without the SDK. */
+export function customerKeyHeaders(key: KeyObject | undefined): Record<string, string> {
+  if (key === undefined) return {};
+  const prefix = 'x-amz-server-side-encryption-customer';
+  return {
+    [`${prefix}-algorithm`]: CUSTOMER_ALGORITHM,
+    [`${prefix}-key`]: key.export().toString('base64'),
+    [`${prefix}-key-md5`]: md5Of(key),
+  };
+}
+
+/** Throws `sse-c-needs-https`, whatever is allowed, where there is a customer's key and it would be sent in the clear. */
+export function requireHttps(key: KeyObject | undefined, endpoint: string): void {
+  if (key === undefined || URL.parse(endpoint)?.protocol === 'https:') return;
+  throw new SealiftError('sse-c-needs-https', `A key for SSE-C would be sent without encryption, to ${endpoint}`, {
+    hint: 'Use its https:// address. S3 refuses SSE-C over HTTP, and so does Sealift, on this machine too.',
+  });
+}
+
 /** As `customerKeyFields`, for the object that a copy is made of. */
 export function copySourceKeyFields(key: KeyObject | undefined) {
   const { SSECustomerAlgorithm, SSECustomerKey, SSECustomerKeyMD5 } = customerKeyFields(key);

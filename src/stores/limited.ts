@@ -18,6 +18,7 @@ import type {
   ObjectInfo,
   ObjectStream,
   PartBody,
+  PartStore,
   PartToSend,
   ReadOptions,
   Store,
@@ -26,13 +27,69 @@ import type {
   WriteCondition,
 } from './store.ts';
 
-export class LimitedStore implements Store {
+/** What a thread needs of it. */
+export class LimitedParts implements PartStore {
+  readonly #parts: PartStore;
+  protected readonly bandwidth: Bandwidth;
+
+  constructor(parts: PartStore, bandwidth: Bandwidth) {
+    this.#parts = parts;
+    this.bandwidth = bandwidth;
+  }
+
+  withCustomerKey(key: KeyObject | undefined): PartStore {
+    return new LimitedParts(this.#parts.withCustomerKey(key), this.bandwidth);
+  }
+
+  sendPart(key: string, part: PartToSend, options: CallOptions = {}): Promise<{ etag: string }> {
+    return this.#parts.sendPart(key, { ...part, body: this.paced(part.body, options) }, options);
+  }
+
+  async read(key: string, range: { first: number; last: number }, options: ReadOptions = {}): Promise<ObjectStream> {
+    const stream = await this.#parts.read(key, range, options);
+    const { objectSize, etag, versionId } = stream;
+    const metadata = () => stream.metadata();
+    return { objectSize, etag, versionId, metadata, [Symbol.asyncIterator]: () => this.#pacedChunks(stream, options) };
+  }
+
+  protected paced(body: Uint8Array | PartBody, options: CallOptions): PartBody {
+    return { byteLength: body.byteLength, slices: () => this.#pacedSlices(body, options) };
+  }
+
+  async *#pacedSlices(body: Uint8Array | PartBody, options: CallOptions): AsyncGenerator<Uint8Array> {
+    const { sliceSize } = this.bandwidth;
+    for await (const whole of isPartBody(body) ? body.slices() : [body]) {
+      for (let offset = 0; offset < whole.length; offset += sliceSize) {
+        const slice = whole.subarray(offset, offset + sliceSize);
+        await this.#take(slice, options);
+        yield slice;
+      }
+    }
+  }
+
+  /** A chunk that has come is handed on when it may: the connection is read no faster than that. */
+  async *#pacedChunks(stream: ObjectStream, options: CallOptions): AsyncGenerator<Uint8Array, void> {
+    for await (const chunk of stream) {
+      await this.#take(chunk, options);
+      yield chunk;
+    }
+  }
+
+  async #take({ length }: Uint8Array, { signal }: CallOptions): Promise<void> {
+    try {
+      await this.bandwidth.take(length, signal);
+    } catch (error) {
+      throw signal?.aborted ? SealiftError.interrupted(signal, 'What waited for its bandwidth') : error;
+    }
+  }
+}
+
+export class LimitedStore extends LimitedParts implements Store {
   readonly #store: Store;
-  readonly #bandwidth: Bandwidth;
 
   constructor(store: Store, bandwidth: Bandwidth) {
+    super(store, bandwidth);
     this.#store = store;
-    this.#bandwidth = bandwidth;
   }
 
   putObject(
@@ -40,22 +97,11 @@ export class LimitedStore implements Store {
     body: Uint8Array | PartBody,
     options: CallOptions & ObjectHeaders & { crc32: number; condition: WriteCondition },
   ): Promise<WriteAnswer> {
-    return this.#store.putObject(key, this.#paced(body, options), options);
+    return this.#store.putObject(key, this.paced(body, options), options);
   }
 
-  sendPart(key: string, part: PartToSend, options: CallOptions = {}): Promise<{ etag: string }> {
-    return this.#store.sendPart(key, { ...part, body: this.#paced(part.body, options) }, options);
-  }
-
-  async read(key: string, range: { first: number; last: number }, options: ReadOptions = {}): Promise<ObjectStream> {
-    const stream = await this.#store.read(key, range, options);
-    const { objectSize, etag, versionId } = stream;
-    const metadata = () => stream.metadata();
-    return { objectSize, etag, versionId, metadata, [Symbol.asyncIterator]: () => this.#pacedChunks(stream, options) };
-  }
-
-  withCustomerKey(key: KeyObject | undefined): Store {
-    return new LimitedStore(this.#store.withCustomerKey(key), this.#bandwidth);
+  override withCustomerKey(key: KeyObject | undefined): Store {
+    return new LimitedStore(this.#store.withCustomerKey(key), this.bandwidth);
   }
 
   url(key: string): string {
@@ -100,36 +146,5 @@ export class LimitedStore implements Store {
 
   close(): void {
     this.#store.close();
-  }
-
-  #paced(body: Uint8Array | PartBody, options: CallOptions): PartBody {
-    return { byteLength: body.byteLength, slices: () => this.#pacedSlices(body, options) };
-  }
-
-  async *#pacedSlices(body: Uint8Array | PartBody, options: CallOptions): AsyncGenerator<Uint8Array> {
-    const { sliceSize } = this.#bandwidth;
-    for await (const whole of isPartBody(body) ? body.slices() : [body]) {
-      for (let offset = 0; offset < whole.length; offset += sliceSize) {
-        const slice = whole.subarray(offset, offset + sliceSize);
-        await this.#take(slice, options);
-        yield slice;
-      }
-    }
-  }
-
-  /** A chunk that has come is handed on when it may: the connection is read no faster than that. */
-  async *#pacedChunks(stream: ObjectStream, options: CallOptions): AsyncGenerator<Uint8Array, void> {
-    for await (const chunk of stream) {
-      await this.#take(chunk, options);
-      yield chunk;
-    }
-  }
-
-  async #take({ length }: Uint8Array, { signal }: CallOptions): Promise<void> {
-    try {
-      await this.#bandwidth.take(length, signal);
-    } catch (error) {
-      throw signal?.aborted ? SealiftError.interrupted(signal, 'What waited for its bandwidth') : error;
-    }
   }
 }

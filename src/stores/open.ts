@@ -6,10 +6,10 @@ import type { Bandwidth } from '../limits/bandwidth.ts';
 import type { Retry } from '../network.ts';
 import type { CredentialProvider, Credentials, S3Options, S3Settings } from './aws-settings.ts';
 import { type DirectorySettings, DirectoryStore } from './directory.ts';
-import { LimitedStore } from './limited.ts';
+import { LimitedParts, LimitedStore } from './limited.ts';
 import type { ObjectUrl } from './object-url.ts';
 import type { S3Bucket } from './s3-bucket.ts';
-import type { Store } from './store.ts';
+import type { PartStore, Store } from './store.ts';
 
 /** Everything a thread needs to reach one bucket or directory, except credentials. Structured-cloneable. */
 export type StoreSettings = S3Settings | DirectorySettings;
@@ -49,6 +49,16 @@ async function openUnlimited(settings: StoreSettings, { credentials, onRetry }: 
   if ('directory' in settings) return new DirectoryStore(settings);
   const { S3Store } = await import('./s3.ts');
   return new S3Store({ settings, credentials: credentials as CredentialProvider, onRetry });
+}
+
+/** What a thread needs of it: without the SDK, where the bucket lets it. */
+export async function openParts(settings: StoreSettings, aids: StoreAids): Promise<PartStore> {
+  const { credentials, onRetry, bandwidth } = aids;
+  if ('directory' in settings) return openStore(settings, aids);
+  const { openS3Parts } = await import('./s3-parts.ts');
+  const parts = openS3Parts({ settings, credentials: credentials as CredentialProvider, onRetry });
+  if (!parts) return openStore(settings, aids);
+  return bandwidth ? new LimitedParts(parts, bandwidth) : parts;
 }
 
 /** A bucket as a whole, by what its objects are reached with. */

@@ -1,24 +1,17 @@
 /**
  * The connections to a store: one keep-alive agent, a stall deadline on each of them, and whom they trust.
  */
-import { type Agent, Agent as HttpAgent } from 'node:http';
+import type { Agent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
-import { tlsOptions } from '../network.ts';
+import { checkEndpoint, http, tlsOptions } from '../network.ts';
 import type { S3Settings } from './aws-settings.ts';
 
-/** The agent for the endpoint's protocol, as the SDK's request handler takes it. */
-export function createAgents({
-  endpoint,
-  caBundle,
-  stallMs,
-  maxSockets,
-}: S3Settings): { httpAgent: Agent } | { httpsAgent: HttpsAgent } {
+/** The agent for the endpoint's protocol. */
+export function createAgent({ endpoint, caBundle, stallMs, maxSockets }: S3Settings): Agent {
   const options = { keepAlive: true, maxSockets, timeout: stallMs };
-  if (URL.parse(endpoint ?? '')?.protocol === 'http:') {
-    return { httpAgent: withStallDeadline(new HttpAgent(options), stallMs) };
-  }
-  return { httpsAgent: withStallDeadline(new HttpsAgent({ ...options, ...tlsOptions(caBundle) }), stallMs) };
+  if (URL.parse(endpoint ?? '')?.protocol === 'http:') return withStallDeadline(new http.Agent(options), stallMs);
+  return withStallDeadline(new HttpsAgent({ ...options, ...tlsOptions(caBundle) }), stallMs);
 }
 
 /**
@@ -39,4 +32,13 @@ function withStallDeadline<AnyAgent extends Agent>(agent: AnyAgent, stallMs: num
     return socket;
   };
   return agent;
+}
+
+/** Throws `plain-http` where requests would cross a network unencrypted, `bad-option` where the endpoint is no URL. */
+export function refusePlainHttp({ endpoint, allowHttp }: Pick<S3Settings, 'endpoint' | 'allowHttp'>): void {
+  checkEndpoint(endpoint, {
+    service: 'S3',
+    settings: 'AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL',
+    allowHttp: { allowed: allowHttp, flag: '--allow-http' },
+  });
 }

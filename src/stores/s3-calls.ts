@@ -9,7 +9,7 @@ import type {
 } from '@aws-sdk/client-s3';
 import { SealiftError } from '../errors.ts';
 import type { S3Settings } from './aws-settings.ts';
-import { customerKeyFields } from './encryption.ts';
+import { customerKeyFields, requireHttps } from './encryption.ts';
 import { formatObjectUrl } from './object-url.ts';
 import { createS3Client, type S3Access } from './s3-client.ts';
 import { type CallContext, type S3Call, s3Error } from './s3-errors.ts';
@@ -33,11 +33,7 @@ export class S3Calls {
   /** The same connections, for objects under this key (SSE-C). Throws `sse-c-needs-https`, whatever is allowed. */
   withCustomerKey(customerKey: KeyObject | undefined): S3Calls {
     const { endpoint } = this.#settings;
-    if (customerKey && endpoint !== undefined && URL.parse(endpoint)?.protocol !== 'https:') {
-      throw new SealiftError('sse-c-needs-https', `A key for SSE-C would be sent without encryption, to ${endpoint}`, {
-        hint: 'Use its https:// address. S3 refuses SSE-C over HTTP, and so does Sealift, on this machine too.',
-      });
-    }
+    if (endpoint !== undefined) requireHttps(customerKey, endpoint);
     return new S3Calls(this.#access, this.#client, customerKey);
   }
 

@@ -1,26 +1,17 @@
 /**
  * How a client of S3 is made: the SDK's standard retries, watched; no byte hashed twice; bodies sent in slices.
  */
-import type { IncomingMessage } from 'node:http';
+import type { Agent, IncomingMessage } from 'node:http';
+import type { Agent as HttpsAgent } from 'node:https';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setImmediate } from 'node:timers/promises';
 import { S3Client } from '@aws-sdk/client-s3';
 import type { Retry } from '../network.ts';
-import { type CredentialProvider, refusePlainHttp, type S3Settings } from './aws-settings.ts';
-import { OwnRetries } from './retries.ts';
-import { createAgents } from './s3-agent.ts';
-import { isThrottling } from './s3-errors.ts';
+import type { CredentialProvider, S3Settings } from './aws-settings.ts';
+import { OwnRetries, watchRetries } from './retries.ts';
+import { createAgent, refusePlainHttp } from './s3-agent.ts';
 import { isPartBody, SlicedBody } from './sliced-body.ts';
-
-/**
- * Errors the SDK does not try again although the same bytes may well succeed: they were damaged on the way, or another
- * writer was in the middle of a conditional write. (A conflict on Complete means a new upload, so it is not here.)
- */
-const ALSO_RETRIED: Readonly<Record<string, readonly string[]>> = {
-  PutObject: ['BadDigest', 'XAmzContentSHA256Mismatch', 'ConditionalRequestConflict'],
-  UploadPart: ['BadDigest', 'XAmzContentSHA256Mismatch'],
-};
 
 export interface S3Access {
   settings: S3Settings;
@@ -30,7 +21,8 @@ export interface S3Access {
 }
 
 /** Throws `plain-http` or `bad-option`; opens no connection yet. */
-export function createS3Client({ settings, credentials, onRetry = () => {} }: S3Access): S3Client {
+export function createS3Client(access: S3Access, agent: Agent = createAgent(access.settings)): S3Client {
+  const { settings, credentials, onRetry = () => {} } = access;
   refusePlainHttp(settings);
   const client = new S3Client({
     region: settings.region,
@@ -46,7 +38,7 @@ export function createS3Client({ settings, credentials, onRetry = () => {} }: S3
     // Every part comes with its checksum; answers are authenticated by what is inside.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    requestHandler: createAgents(settings),
+    requestHandler: { httpAgent: agent, httpsAgent: agent as HttpsAgent },
   });
   addUnsignedPayload(client);
   addRetryWatch(client, onRetry);
@@ -107,20 +99,7 @@ function addUnsignedPayload(client: S3Client): void {
 /** Runs once an attempt: tells the caller about retries, and the SDK which other errors to try again. */
 function addRetryWatch(client: S3Client, onRetry: (retry: Retry) => void): void {
   client.middlewareStack.add(
-    (next, context) => {
-      const call = context.commandName?.replace(/Command$/, '') ?? '';
-      let failure: Error | undefined;
-      return async (args) => {
-        if (failure) onRetry({ call, throttled: isThrottling(failure), reason: failure.message || failure.name });
-        try {
-          return await next(args);
-        } catch (thrown) {
-          failure = thrown as Error;
-          if (ALSO_RETRIED[call]?.includes(failure.name)) Object.assign(failure, { $retryable: {} });
-          throw failure;
-        }
-      };
-    },
+    (next, context) => watchRetries(context.commandName?.replace(/Command$/, '') ?? '', onRetry, next),
     { step: 'deserialize', priority: 'high', name: 'sealiftRetryWatch' },
   );
 }

@@ -4,9 +4,18 @@
  * ends or is left, it holds a connection.
  */
 import type { IncomingMessage } from 'node:http';
-import type { GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import { SealiftError } from '../errors.ts';
 import type { ObjectStream } from './store.ts';
+
+/** As the SDK has it. */
+interface Answer {
+  Body?: unknown;
+  ContentRange?: string | undefined;
+  ContentLength?: number | undefined;
+  ETag?: string | undefined;
+  VersionId?: string | undefined;
+  Metadata?: Record<string, string> | undefined;
+}
 
 interface Request {
   range: { first: number; last: number };
@@ -16,8 +25,8 @@ interface Request {
 }
 
 /** Throws `store-error`, or `object-changed`, and drops the connection where the answer is for another range or object. */
-export function openS3Stream(answer: GetObjectCommandOutput, request: Request): ObjectStream {
-  const body = answer.Body as unknown as IncomingMessage;
+export function openS3Stream(answer: Answer, request: Request): ObjectStream {
+  const body = answer.Body as IncomingMessage;
   const served = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(answer.ContentRange ?? '');
   const [first, last, objectSize] = (served ?? []).slice(1).map(Number) as [number, number, number];
   const size = last - first + 1;

@@ -23,8 +23,9 @@ import {
 } from '@aws-sdk/client-s3';
 import { isDenied } from '../errors.ts';
 import { checkEncrypted, encryptionOf } from './encryption.ts';
+import { createAgent } from './s3-agent.ts';
 import { S3Calls } from './s3-calls.ts';
-import type { S3Access } from './s3-client.ts';
+import { createS3Client, type S3Access } from './s3-client.ts';
 import { patient, S3Copies } from './s3-copies.ts';
 import {
   conditionFields,
@@ -37,6 +38,7 @@ import {
 } from './s3-fields.ts';
 import { readKept } from './s3-kept.ts';
 import { readListing, readUploads } from './s3-listing.ts';
+import { openS3Parts, type S3Parts } from './s3-parts.ts';
 import { explainRefusal, hasCode } from './s3-refusals.ts';
 import { openS3Stream } from './s3-stream.ts';
 import type {
@@ -57,9 +59,22 @@ import type {
   WriteCondition,
 } from './store.ts';
 
+/** What a store asks with, over the same connections: `parts` where bytes need not go through the SDK. */
+interface Connected {
+  root?: S3Store;
+  calls: S3Calls;
+  parts: S3Parts | undefined;
+}
+
+function connect(access: S3Access): Connected {
+  const agent = createAgent(access.settings);
+  return { calls: new S3Calls(access, createS3Client(access, agent)), parts: openS3Parts(access, agent) };
+}
+
 export class S3Store implements Store {
   readonly #access: S3Access;
   readonly #calls: S3Calls;
+  readonly #parts: S3Parts | undefined;
   /** The store whose connections these are: this one, or the one that it was made from for a key. */
   readonly #root: S3Store;
   #copyCalls: S3Calls | undefined;
@@ -67,15 +82,17 @@ export class S3Store implements Store {
   #bucketSeen = false;
 
   /** Throws `plain-http` or `bad-option`; opens no connection yet. */
-  constructor(access: S3Access, { root, calls = new S3Calls(access) }: { root?: S3Store; calls?: S3Calls } = {}) {
+  constructor(access: S3Access, { root, calls, parts }: Connected = connect(access)) {
     this.#access = access;
     this.#root = root ?? this;
     this.#calls = calls;
+    this.#parts = parts;
   }
 
   withCustomerKey(key: KeyObject | undefined): S3Store {
     if (key === this.#calls.customerKey) return this;
-    return new S3Store(this.#access, { root: this.#root, calls: this.#calls.withCustomerKey(key) });
+    const calls = this.#calls.withCustomerKey(key);
+    return new S3Store(this.#access, { root: this.#root, calls, parts: this.#parts?.withCustomerKey(key) });
   }
 
   /** With a client of their own, which few jobs need. */
@@ -162,6 +179,7 @@ export class S3Store implements Store {
   }
 
   async sendPart(key: string, part: PartToSend, options: CallOptions = {}): Promise<{ etag: string }> {
+    if (this.#parts) return this.#parts.sendPart(key, part, options);
     const command = new UploadPartCommand({
       ...this.#calls.encrypted(key),
       UploadId: part.uploadId,
@@ -229,6 +247,7 @@ export class S3Store implements Store {
   }
 
   async read(key: string, range: { first: number; last: number }, options: ReadOptions = {}): Promise<ObjectStream> {
+    if (this.#parts) return this.#parts.read(key, range, options);
     const command = new GetObjectCommand({
       ...this.#calls.encrypted(key),
       Range: `bytes=${range.first}-${range.last}`,

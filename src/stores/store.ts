@@ -191,6 +191,11 @@ export interface Copies {
   deleteVersion(key: string, version: ObjectVersion, options?: CallOptions): Promise<void>;
 }
 
+/** What a part's life needs of a store. */
+export type PartStore = Pick<Store, 'sendPart' | 'read'> & {
+  withCustomerKey(key: KeyObject | undefined): PartStore;
+};
+
 export interface Store {
   /** Undefined where the store cannot copy. */
   readonly copies?: Copies | undefined;

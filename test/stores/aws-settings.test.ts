@@ -2,8 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { refusePlainHttp, resolveS3Settings } from '../../src/stores/aws-settings.ts';
+import { resolveS3Settings } from '../../src/stores/aws-settings.ts';
 import { S3Store } from '../../src/stores/s3.ts';
+import { refusePlainHttp } from '../../src/stores/s3-agent.ts';
+import { openS3Parts } from '../../src/stores/s3-parts.ts';
 
 let folder: string;
 
@@ -93,6 +95,30 @@ describe('the endpoint', () => {
   });
 });
 
+describe('bytes', () => {
+  beforeEach(() => vi.stubEnv('AWS_REGION', 'eu-west-1'));
+
+  it.each([
+    ['backups', undefined, 'https://backups.s3.eu-west-1.amazonaws.com/'],
+    ['dotted.name', undefined, 'https://s3.eu-west-1.amazonaws.com/dotted.name'],
+    ['backups', 'https://minio.example/store', 'https://backups.minio.example/store'],
+    ['backups', 'https://127.0.0.1:9000', 'https://127.0.0.1:9000/backups'],
+  ])('of bucket %s at %s are asked of %s', async (bucket, endpoint, url) => {
+    expect((await settingsOf({ bucket, endpoint })).direct).toEqual({ url, region: 'eu-west-1', service: 's3' });
+  });
+
+  it('are asked of what the SDK would ask', async () => {
+    vi.stubEnv('AWS_USE_FIPS_ENDPOINT', 'true');
+    vi.stubEnv('AWS_USE_DUALSTACK_ENDPOINT', 'true');
+    const { direct } = await settingsOf();
+    expect(direct?.url).toBe('https://backups.s3-fips.dualstack.eu-west-1.amazonaws.com/');
+  });
+
+  it('of a directory bucket, which wants a session, are left to the SDK', async () => {
+    expect((await settingsOf({ bucket: 'backups--euw1-az1--x-s3' })).direct).toBeUndefined();
+  });
+});
+
 describe('plain HTTP', () => {
   const refused = [
     'http://minio.example',
@@ -117,9 +143,10 @@ describe('plain HTTP', () => {
 
   it.each(refused)('to %s is refused by the store too, whoever made its settings', async (endpoint) => {
     const { settings, credentials } = await resolveS3Settings({ bucket: 'backups', region: 'eu-west-1' });
-    expect(() => new S3Store({ settings: { ...settings, endpoint }, credentials })).toThrow(
-      expect.objectContaining({ code: 'plain-http' }),
-    );
+    const refusal = expect.objectContaining({ code: 'plain-http' });
+    expect(() => new S3Store({ settings: { ...settings, endpoint }, credentials })).toThrow(refusal);
+    const direct = { ...settings.direct!, url: endpoint };
+    expect(() => openS3Parts({ settings: { ...settings, direct }, credentials })).toThrow(refusal);
   });
 
   it.each([

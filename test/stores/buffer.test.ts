@@ -50,9 +50,10 @@ function startServer({ https, answer, stop }: { https: boolean; answer: string |
 }
 
 describe.each([
-  ['HTTP', false],
-  ['HTTPS', true],
-])('over %s', (_, https) => {
+  ['HTTP', false, true],
+  ['HTTPS', true, true],
+  ['HTTPS, through the SDK', true, false],
+])('over %s', (_, https, direct) => {
   it.each([
     ['an error', '403 Forbidden', '<Error><Code>AccessDenied</Code><Message>no</Message></Error>'],
     ['success', '200 OK', ''],
@@ -63,11 +64,13 @@ describe.each([
     const { server, seen } = startServer({ https, answer, stop: () => stop.abort() });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
+    const endpoint = `${https ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const store = new S3Store({
       settings: {
         bucket: 'backups',
         region: 'us-east-1',
-        endpoint: `${https ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
+        endpoint,
+        direct: direct ? { url: `${endpoint}/backups`, region: 'us-east-1', service: 's3' } : undefined,
         forcePathStyle: true,
         allowHttp: false,
         caBundle,

@@ -28,11 +28,13 @@ beforeAll(async () => {
     request.resume().on('end', () => answer(request, response));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   settings = {
     bucket: 'backups',
     region: 'us-east-1',
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    endpoint,
     forcePathStyle: true,
+    direct: { url: `${endpoint}/backups`, region: 'us-east-1', service: 's3' },
     allowHttp: false,
     stallMs: 5000,
     maxSockets: 4,
@@ -275,6 +277,29 @@ describe('what may pass is tried again', () => {
   });
 });
 
+describe('a clock that is wrong', () => {
+  const HOUR_MS = 3_600_000;
+  /** As a signature has it: 20260131T120000Z. */
+  const toMs = (date: unknown) => Date.parse(String(date).replace(/(....)(..)(..T..)(..)/, '$1-$2-$3:$4:'));
+
+  it('is put right by the server, and its request made again', async () => {
+    const fresh = makeStore();
+    const signed: number[] = [];
+    answer = (request, response) => {
+      signed.push(toMs(request.headers['x-amz-date']) - Date.now());
+      const date = new Date(Date.now() + HOUR_MS).toUTCString();
+      if (signed.length === 1) s3Says(403, 'RequestTimeTooSkewed', { headers: { date } })(request, response);
+      else bare(200, { date, etag: '"e"' })(request, response);
+    };
+    const body = Buffer.from('x');
+    expect(await fresh.sendPart('k', { uploadId: 'u', number: 1, offset: 0, body, crc32: 0 })).toEqual({ etag: '"e"' });
+    await fresh.sendPart('k', { uploadId: 'u', number: 2, offset: 1, body, crc32: 0 });
+    const hours = signed.map((ms) => Math.round(ms / HOUR_MS));
+    expect(hours.join()).toBe('0,1,1');
+    fresh.close();
+  });
+});
+
 describe('an answer of success that is none', () => {
   it('is not believed when it cannot be read', async () => {
     answer = (_, response) => response.writeHead(200).end('<CompleteMultipartUploadResult><ETag>');
@@ -330,7 +355,8 @@ describe('redirects are not followed', () => {
   it.each([301, 302, 307, 308])('%i', async (status) => {
     answer = bare(status, { location: 'http://elsewhere.example/' });
     await expect(put()).rejects.toBeInstanceOf(SealiftError);
-    expect(calls).toHaveLength(1);
+    await expect(sendPart()).rejects.toBeInstanceOf(SealiftError);
+    expect(calls).toHaveLength(2);
   });
 });
 

@@ -18,12 +18,18 @@ const OWNER = '000000000000';
 const MIN_PART_SIZE = 64 * 1024;
 
 /** Starts a sandbox, and makes a store as a user of its environment would. */
-async function startStore({ https = false, ...options }: { https?: boolean } & Partial<S3Options> = {}) {
+async function startStore({
+  https = false,
+  direct = true,
+  ...options
+}: { https?: boolean; direct?: boolean } & Partial<S3Options> = {}) {
   const sandbox = await startSandbox({ https, buckets: [BUCKET], minPartSize: MIN_PART_SIZE });
   for (const [name, value] of Object.entries(sandbox.env)) vi.stubEnv(name, value);
   const { settings, credentials } = await resolveS3Settings({ bucket: BUCKET, ...options });
   // Enough to see that there are retries; the default would wait for seconds.
   settings.maxAttempts = 3;
+  // As of a bucket that only the SDK can ask.
+  if (!direct) settings.direct = undefined;
   const retries: Retry[] = [];
   const makeStore = (changes: Partial<S3Settings> = {}) =>
     new S3Store({ settings: { ...settings, ...changes }, credentials, onRetry: (retry) => retries.push(retry) });
@@ -37,6 +43,7 @@ async function startStore({ https = false, ...options }: { https?: boolean } & P
 
 storeContract('S3 over HTTP', () => startStore());
 storeContract('S3 over HTTPS', () => startStore({ https: true }));
+storeContract('S3 over HTTPS, all of it through the SDK', () => startStore({ https: true, direct: false }));
 
 /** Requests this process sends and connections it opens, as Node itself reports them. */
 const requests: ClientRequest[] = [];
@@ -61,12 +68,13 @@ beforeEach(() => {
 });
 
 describe.each([
-  ['HTTPS', true],
-  ['HTTP', false],
-])('over %s', (_, https) => {
+  ['HTTPS', true, true],
+  ['HTTPS, all of it through the SDK', true, false],
+  ['HTTP', false, true],
+])('over %s', (_, https, direct) => {
   let s3: Awaited<ReturnType<typeof startStore>>;
   beforeAll(async () => {
-    s3 = await startStore({ https, expectedBucketOwner: OWNER });
+    s3 = await startStore({ https, direct, expectedBucketOwner: OWNER });
   });
   afterAll(() => s3.close());
 
@@ -237,7 +245,8 @@ describe('a store', () => {
   afterAll(() => s3.close());
 
   it('of a bucket that is not there says so, for every call', async () => {
-    const nowhere = s3.makeStore({ bucket: 'nowhere' });
+    const direct = { ...s3.settings.direct!, url: `${s3.sandbox.env.AWS_ENDPOINT_URL_S3}/nowhere` };
+    const nowhere = s3.makeStore({ bucket: 'nowhere', direct });
     const missing = { code: 'bucket-not-found' };
     await expect(nowhere.head('k')).rejects.toMatchObject(missing);
     await expect(put(nowhere, 'k', randomBytes(1))).rejects.toMatchObject(missing);

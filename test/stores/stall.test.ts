@@ -40,12 +40,14 @@ async function startServer({ serve, scheme = 'http', stallMs = STALL_MS }: Serve
     serve(socket);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const endpoint = `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`;
   store = new S3Store({
     settings: {
       bucket: 'backups',
       region: 'us-east-1',
-      endpoint: `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      endpoint,
       forcePathStyle: true,
+      direct: { url: `${endpoint}/backups`, region: 'us-east-1', service: 's3' },
       allowHttp: false,
       stallMs,
       maxSockets: 4,

@@ -204,6 +204,14 @@ export const completion: Mutant[] = [
     only: 'does not have its checksum',
   },
   {
+    breaks: 'and one that is sent without the SDK, too',
+    file: 'src/stores/s3-parts.ts',
+    find: "headers: { 'x-amz-checksum-crc32': encodeCrc32(crc32) },",
+    replace: 'headers: {},',
+    test: STORE,
+    only: 'does not have its checksum',
+  },
+  {
     breaks: 'If-None-Match',
     file: 'src/stores/s3-fields.ts',
     find: "if ('ifNoneMatch' in condition) return { IfNoneMatch: '*' };",

@@ -245,6 +245,14 @@ export const release: Mutant[] = [
     only: 'names the object it must be',
   },
   {
+    breaks: 'and does so without the SDK, too',
+    file: 'src/stores/s3-parts.ts',
+    find: ", 'if-match': ifMatch",
+    replace: '',
+    test: 'test/stores/s3.test.ts',
+    only: 'names the object it must be',
+  },
+  {
     breaks: 'and looks whether it was heard',
     file: 'src/stores/s3-stream.ts',
     find: 'answer.ETag !== request.ifMatch',

@@ -1,0 +1,172 @@
+/**
+ * Requests that carry an object's bytes, made without the SDK: its way to a socket costs a thread more than sealing a
+ * part does, and its start and its garbage as much again (bench/peers.ts). What it knows is kept: the signer and
+ * the loop of retries are its own, and what comes of an error is judged by the same fields of it.
+ */
+import { createHash } from 'node:crypto';
+import type { Agent, IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http';
+import https from 'node:https';
+import { text } from 'node:stream/consumers';
+import { setImmediate } from 'node:timers/promises';
+import { Sha256 } from '@smithy/core/checksum';
+import { extendedEncodeURIComponent as encode } from '@smithy/core/protocols';
+import { SignatureV4 } from '@smithy/signature-v4';
+import { http, unbracket } from '../network.ts';
+import type { DirectEndpoint } from './aws-settings.ts';
+import { retry, watchRetries } from './retries.ts';
+import type { S3Access } from './s3-client.ts';
+import { isPartBody, SlicedBody } from './sliced-body.ts';
+import type { PartBody } from './store.ts';
+
+export interface DirectRequest {
+  /** S3's name for it. */
+  call: 'UploadPart' | 'GetObject';
+  method: 'PUT' | 'GET';
+  key: string;
+  query: Readonly<Record<string, string | undefined>>;
+  /** By names in lower case. */
+  headers: Readonly<Record<string, string | undefined>>;
+  body?: Uint8Array | PartBody | undefined;
+}
+
+/** What was answered. */
+export interface DirectAnswer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  /** Still to be read; of a request with a body it was, and `words` are all of it. */
+  body: IncomingMessage;
+  words: string | undefined;
+}
+
+/** Clocks that differ by more are taken for wrong, as the SDK has it. S3 refuses what is 15 minutes off. */
+const CLOCK_TOLERANCE_MS = 240_000;
+
+export class DirectCalls {
+  readonly #access: S3Access;
+  readonly #agent: Agent;
+  readonly #url: URL;
+  readonly #signer: SignatureV4;
+  #clockOffsetMs = 0;
+
+  constructor(access: S3Access, { url, region, service }: DirectEndpoint, agent: Agent) {
+    const { credentials } = access;
+    this.#access = access;
+    this.#agent = agent;
+    this.#url = new URL(url);
+    this.#signer = new SignatureV4({ service, region, credentials, sha256: Sha256, uriEscapePath: false });
+  }
+
+  /**
+   * Resolves to an answer of success. Rejects as the SDK does: with what Node says of the network, or with S3's own error
+   * as `name`, `message`, `$metadata` and `$response`.
+   */
+  send(request: DirectRequest, signal: AbortSignal | undefined): Promise<DirectAnswer> {
+    const { settings, onRetry = () => {} } = this.#access;
+    const attempt = watchRetries(request.call, onRetry, () => this.#attempt(request, signal));
+    return retry(attempt, { maxAttempts: settings.maxAttempts, signal });
+  }
+
+  async #attempt(request: DirectRequest, signal: AbortSignal | undefined): Promise<DirectAnswer> {
+    const answer = await exchange(await this.#signed(request), request.body, signal);
+    if (answer.status < 300) return answer;
+    throw await refusalOf(answer, { clockSkewCorrected: this.#followClock(answer.headers) });
+  }
+
+  async #signed({ method, key, query, headers, body }: DirectRequest): Promise<RequestOptions> {
+    const { protocol, hostname, host, port, pathname } = this.#url;
+    const path = `${pathname.replace(/\/$/, '')}/${key.split('/').map(encode).join('/')}`;
+    const fixed = { host, 'user-agent': 'sealift', 'x-amz-content-sha256': payloadHash(protocol, body) };
+    const size = body && { 'content-length': String(body.byteLength) };
+    const request = {
+      method,
+      protocol,
+      hostname,
+      path,
+      query: given(query),
+      headers: given({ ...headers, ...fixed, ...size }),
+    };
+    const signingDate = new Date(Date.now() + this.#clockOffsetMs);
+    const signed = await this.#signer.sign(request, { signingDate });
+    const pairs = Object.entries(request.query).map((pair) => pair.map(encode).join('='));
+    const target = pairs.length === 0 ? path : `${path}?${pairs.join('&')}`;
+    const address = { protocol, host: unbracket(hostname), port, agent: this.#agent };
+    return { ...address, method, path: target, headers: signed.headers };
+  }
+
+  /** Signs by the server's clock from now on where ours is wrong. Returns whether it was. */
+  #followClock({ date = '' }: IncomingHttpHeaders): boolean {
+    const offsetMs = Date.parse(date) - Date.now();
+    const isWrong = Math.abs(offsetMs - this.#clockOffsetMs) >= CLOCK_TOLERANCE_MS;
+    if (isWrong) this.#clockOffsetMs = offsetMs;
+    return isWrong;
+  }
+}
+
+/**
+ * Resolves once nothing of the body is on its way out of the caller's bytes any more. A server may answer, an error most
+ * often, before it has read the body, and what is still to be sent would be read when something else stands there, perhaps
+ * plain bytes: the connection of such an answer is closed first.
+ */
+async function exchange(
+  options: RequestOptions,
+  bytes: Uint8Array | PartBody | undefined,
+  signal: AbortSignal | undefined,
+): Promise<DirectAnswer> {
+  const { request: start } = options.protocol === 'https:' ? https : http;
+  const request = start({ ...options, ...(signal ? { signal } : {}) });
+  const answered = new Promise<IncomingMessage>((resolve, reject) => {
+    request.on('response', resolve).on('error', reject);
+  });
+  if (bytes === undefined) {
+    request.end();
+    return answerOf(await answered);
+  }
+  const body = new SlicedBody(bytes);
+  body.pipe(request);
+  try {
+    const answer = await answered;
+    const { socket } = answer;
+    // That the last bytes went out may be told a turn after the answer to them.
+    await setImmediate();
+    const isEarly = !body.sent || socket.writableLength > 0;
+    // A request that ends, and whose answer is read, gives its connection to another one.
+    body.stop();
+    const words = await text(answer);
+    if (isEarly) socket.destroy();
+    return { ...answerOf(answer), words };
+  } finally {
+    body.stop();
+  }
+}
+
+function answerOf(body: IncomingMessage): DirectAnswer {
+  return { status: body.statusCode!, headers: body.headers, body, words: undefined };
+}
+
+/** What S3 says of a request it refuses, as the SDK tells it. */
+async function refusalOf(
+  { status, headers, body, words }: DirectAnswer,
+  metadata: { clockSkewCorrected: boolean },
+): Promise<Error> {
+  const { XMLParser } = await import('fast-xml-parser');
+  const parser = new XMLParser({ parseTagValue: false, htmlEntities: true });
+  const { Code, Message, ...more } = parser.parse(words ?? (await text(body))).Error ?? {};
+  return Object.assign(new Error(Message ?? 'UnknownError'), more, {
+    name: Code ?? 'Unknown',
+    $metadata: { ...metadata, httpStatusCode: status, requestId: headers['x-amz-request-id'] },
+    $response: { statusCode: status, headers },
+  });
+}
+
+/** TLS already protects the body, and the checksum and Sealift's own seal outlast it: no SHA-256 over every part. */
+function payloadHash(protocol: string, body: DirectRequest['body']): string {
+  if (protocol === 'https:' || isPartBody(body)) return 'UNSIGNED-PAYLOAD';
+  return createHash('sha256')
+    .update(body ?? '')
+    .digest('hex');
+}
+
+function given(fields: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const pairs = Object.entries(fields).filter((pair): pair is [string, string] => pair[1] !== undefined);
+  return Object.fromEntries(pairs);
+}
