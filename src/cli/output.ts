@@ -2,7 +2,8 @@
  * What a command says, and where. With `--json` machines read JSON lines on standard output; people read standard
  * error. What a person asked to see (`inspect`, `jobs`) goes to standard output where no machine has it.
  */
-import { createLogUpdate } from 'log-update';
+import { createRequire } from 'node:module';
+import type { createLogUpdate } from 'log-update';
 import { SealiftError } from '../errors.ts';
 
 export interface OutputFlags {
@@ -19,7 +20,7 @@ const LEAST_VALUE_WIDTH = 24;
 export class Output {
   flags: OutputFlags;
   /** The one line at the bottom of a terminal that changes in place. */
-  readonly #status = createLogUpdate(process.stderr, { showCursor: true });
+  #status: ReturnType<typeof createLogUpdate> | undefined;
   #hasStatus = false;
   /** Why standard output did not take all that was written to it. */
   #lost: NodeJS.ErrnoException | undefined;
@@ -71,12 +72,13 @@ export class Output {
 
   /** Changes the status line. */
   status(text: string): void {
+    this.#status ??= openStatus();
     this.#status(text);
     this.#hasStatus = true;
   }
 
   clearStatus(): void {
-    if (this.#hasStatus) this.#status.clear();
+    if (this.#hasStatus) this.#status?.clear();
     this.#hasStatus = false;
   }
 
@@ -144,4 +146,10 @@ export function columns(
 /** `1 part`, `32 parts`. */
 export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** Loaded where there is such a line: its tables of characters take 20 ms, and many commands show none. */
+function openStatus(): ReturnType<typeof createLogUpdate> {
+  const load = createRequire(import.meta.url);
+  return load('log-update').createLogUpdate(process.stderr, { showCursor: true });
 }
