@@ -159,7 +159,8 @@ class Bench {
     for (const [index, axis] of AXES.entries()) {
       await this.#fill(this.#secondsLeft() / (AXES.length - index), 2 * variants(axis, best, this.#bounds()).length);
       const tried = variants(axis, best, this.#bounds());
-      for (const settings of [...tried, ...tried.toReversed()]) {
+      // There and back again, unless there is nothing to compare.
+      for (const settings of tried.length > 1 ? [...tried, ...tried.toReversed()] : tried) {
         if (this.#isLate()) break;
         await this.#put(axis, settings);
       }

@@ -63,6 +63,7 @@ th:first-child { text-align: left; padding-left: 0; }
   :root { color-scheme: light; }
   body { background: #ffffff; font-size: 12px; }
   main { max-width: none; padding: 0; }
+  .tiles { grid-template-columns: repeat(3, 1fr); }
   .charts { grid-template-columns: 1fr 1fr; }
   .table { overflow: visible; }
   * { print-color-adjust: exact; }
