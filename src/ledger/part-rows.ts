@@ -170,8 +170,8 @@ export class PartRows {
 }
 
 function otherThanBefore(number: number): SealiftError {
-  return new SealiftError('source-changed', `Part ${number} is not what was sealed before under this key`, {
-    hint: 'The source has changed since. Start again under a new key with --fresh.',
+  return new SealiftError('source-changed', `Part ${number} is not what was promised before`, {
+    hint: 'The source has changed since. Start again with --fresh.',
   });
 }
 

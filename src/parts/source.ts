@@ -86,15 +86,15 @@ export function sourceChanged(
   now?: SourceIdentity | ObjectIdentity,
 ): SealiftError {
   if ('etag' in planned || (now && 'etag' in now)) {
-    return new SealiftError('source-changed', `${nameOf(planned)} was replaced while it was being sealed`, {
+    return new SealiftError('source-changed', `${nameOf(planned)} was replaced while it was being read`, {
       hint: 'What is there now was left as it is. Run the command again to seal that.',
     });
   }
-  let how = 'its bytes are not those that were sealed before';
+  let how = 'its bytes are not those that were read before';
   if (now && now.size !== planned.size) how = `its size went from ${planned.size} to ${now.size} bytes`;
   else if (now && now.inode !== planned.inode) how = 'another file has taken its place';
   else if (now && now.mtimeNs !== planned.mtimeNs) how = 'it was written to';
-  return new SealiftError('source-changed', `${planned.path} changed while it was being sealed: ${how}`, {
+  return new SealiftError('source-changed', `${planned.path} changed while it was being read: ${how}`, {
     hint: 'Nothing was completed. Stop whatever writes to the file, or take a snapshot of it, and run the command again.',
   });
 }

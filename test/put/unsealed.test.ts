@@ -109,6 +109,18 @@ describe('put', () => {
     expect(stage.operations(plot)).toEqual([]);
   });
 
+  test('an object is a source too: opened where it is sealed, and sealed where it is not', async () => {
+    const [sealed, plain, again] = ['sealed source', 'plain of sealed', 'sealed of plain'].map((name) =>
+      stage.plot(name, SIZE),
+    );
+    await stage.put(sealed!);
+    const put = (source: string, target: string, how: object) => stage.shared.put({ source, target, ...how });
+    expect(await put(sealed!.target, plain!.target, NONE)).toMatchObject({ seal: 'none', warnings: [] });
+    expect((await stage.stored(plain!)).equals(readFileSync(sealed!.source))).toBe(true);
+    await put(plain!.target, again!.target, { partSize: PART_SIZE });
+    await stage.expectEqual({ ...again!, source: sealed!.source });
+  });
+
   test('parts that memory cannot hold are read twice', async () => {
     const plot = stage.plot('plain large parts', 21 * MiB);
     // One thread, and 14 MiB for what it holds.
