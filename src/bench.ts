@@ -8,7 +8,16 @@ import { availableParallelism, cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { BenchMeans, BenchRequest, BenchResult } from './bench/api.ts';
-import { type Bounds, bestOf, firstSettings, flagsFor, scoresOf, threadCounts, variants } from './bench/choose.ts';
+import {
+  type Bounds,
+  bestOf,
+  firstSettings,
+  flagsFor,
+  scoresOf,
+  threadCounts,
+  variantCount,
+  variants,
+} from './bench/choose.ts';
 import { timeChore } from './bench/cipher.ts';
 import { type DiskSpeed, readFor, writeRandom } from './bench/disk.ts';
 import { limitOf } from './bench/limit.ts';
@@ -157,7 +166,7 @@ class Bench {
   async #choose(): Promise<Settings> {
     let best = firstSettings(this.#bounds());
     for (const [index, axis] of AXES.entries()) {
-      await this.#fill(this.#secondsLeft() / (AXES.length - index), 2 * variants(axis, best, this.#bounds()).length);
+      await this.#fill(this.#secondsLeft() / (AXES.length - index), 2 * variantCount(axis, this.#bounds()));
       const tried = variants(axis, best, this.#bounds());
       // There and back again, unless there is nothing to compare.
       for (const settings of tried.length > 1 ? [...tried, ...tried.toReversed()] : tried) {

@@ -1,5 +1,6 @@
 /** Which settings are best, from rounds that were run in pairs. Arithmetic only. */
-import { laneSizeOf, planMemory, THREAD_SIZE } from '../parts/memory.ts';
+import { SealiftError } from '../errors.ts';
+import { laneSizeOf, type MemoryPlan, type MemoryRequest, planMemory, THREAD_SIZE } from '../parts/memory.ts';
 import { formatSize, MiB } from '../units.ts';
 import type { Round, Settings } from './round.ts';
 
@@ -9,8 +10,6 @@ const WORTH = 0.05;
 const LANES_PER_THREAD = [1, 2, 4, 8];
 const PART_SIZES = [8 * MiB, 16 * MiB, 32 * MiB, 64 * MiB];
 const MOST_THREADS = 8;
-/** Where nothing is decided: as a job begins. */
-const USUAL_LANES_PER_THREAD = 4;
 /** A round needs so many parts for each lane, or it tells of its beginning and end alone. */
 const LEAST_TURNS = 2;
 
@@ -24,23 +23,37 @@ export interface Bounds {
   fixed: Partial<Settings>;
 }
 
-/** Where it begins: small parts, on every core. */
+/** Where it begins: small parts, on every core that there is memory for. */
 export function firstSettings(bounds: Bounds): Settings {
   const { cores, fixed } = bounds;
-  const threads = fixed.threads ?? Math.min(cores, MOST_THREADS);
   const partSize = fixed.partSize ?? PART_SIZES[0]!;
-  return { threads, lanes: usualLanes(threads, partSize, bounds), partSize };
+  const counts = fixed.threads === undefined ? threadCounts(cores).toReversed() : [fixed.threads];
+  const all = counts.map((threads) => ({ threads, lanes: usualLanes(threads, partSize, bounds), partSize }));
+  return all.find((settings) => fitsMemory(settings, bounds)) ?? all.at(-1)!;
 }
 
-/** What a job begins with, where a round is long enough for that. */
-function usualLanes(threads: number, partSize: number, { fixed, size }: Bounds): number {
-  const most = Math.floor(size / (LEAST_TURNS * partSize));
-  return fixed.lanes ?? Math.max(threads, Math.min(USUAL_LANES_PER_THREAD * threads, most));
+/** Lanes that a job of so many threads begins with, or fewer where a round is too short for that. */
+function usualLanes(threads: number, partSize: number, { fixed, size, maxMemory }: Bounds): number {
+  if (fixed.lanes !== undefined) return fixed.lanes;
+  const turns = Math.floor(size / (LEAST_TURNS * partSize));
+  const plan = planned({ maxMemory, threadCount: threads }, partSize);
+  return Math.max(threads, Math.min(plan?.lanes.start ?? 0, turns));
 }
 
-/** Settings that differ from `base` in the number of threads alone, or of parts in flight, or in the part size. */
+/**
+ * Settings that differ from `base` in the number of threads alone, or of parts in flight, or in the part size. Where none
+ * fits it is `base` itself.
+ */
 export function variants(axis: keyof Settings, base: Settings, bounds: Bounds): Settings[] {
-  return variantsOf(axis, base, bounds).filter((settings) => fits(settings, bounds));
+  const fitting = variantsOf(axis, base, bounds).filter(
+    (settings) => settings.lanes * settings.partSize * LEAST_TURNS <= bounds.size && fitsMemory(settings, bounds),
+  );
+  return fitting.length > 0 ? fitting : [base];
+}
+
+/** How many `variants` there are at most. */
+export function variantCount(axis: keyof Settings, bounds: Bounds): number {
+  return variantsOf(axis, firstSettings(bounds), bounds).length;
 }
 
 function variantsOf(axis: keyof Settings, base: Settings, bounds: Bounds): Settings[] {
@@ -59,14 +72,17 @@ export function threadCounts(cores: number): number[] {
   return [1, 2, 4].filter((count) => count < most).concat(most);
 }
 
-function fits({ threads, lanes, partSize }: Settings, { maxMemory, size, fixed }: Bounds): boolean {
-  const isAsked = fixed.lanes !== undefined && fixed.partSize !== undefined;
-  if (!isAsked && lanes * partSize * LEAST_TURNS > size) return false;
+function fitsMemory({ threads, lanes, partSize }: Settings, { maxMemory }: Bounds): boolean {
+  return planned({ maxMemory, threadCount: threads, laneCount: lanes }, partSize) !== undefined;
+}
+
+/** Undefined where memory is too small for that. */
+function planned(request: MemoryRequest, partSize: number): MemoryPlan | undefined {
   try {
-    planMemory({ maxMemory, threadCount: threads, laneCount: lanes }, laneSizeOf(partSize));
-    return true;
-  } catch {
-    return false;
+    return planMemory(request, laneSizeOf(partSize));
+  } catch (error) {
+    if (SealiftError.from(error).code === 'memory-too-small') return undefined;
+    throw error;
   }
 }
 

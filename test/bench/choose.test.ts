@@ -1,8 +1,17 @@
 /** What a bench makes of its rounds: the settings to try, the best of them, what limits, and the figures of its charts. */
 import { describe, expect, test } from 'vitest';
-import { type Bounds, bestOf, firstSettings, flagsFor, threadCounts, variants } from '../../src/bench/choose.ts';
+import {
+  type Bounds,
+  bestOf,
+  firstSettings,
+  flagsFor,
+  threadCounts,
+  variantCount,
+  variants,
+} from '../../src/bench/choose.ts';
 import { gainsOf, latenciesOf, PERCENTILES, ratesOf } from '../../src/bench/figures.ts';
 import { type Evidence, limitOf } from '../../src/bench/limit.ts';
+import { laneSizeOf, planMemory } from '../../src/parts/memory.ts';
 import { GiB, MiB } from '../../src/units.ts';
 import { cannedResult, roundOf } from './canned.ts';
 
@@ -36,6 +45,28 @@ describe('settings to try', () => {
     const asked = { threads: 3, lanes: 5, partSize: 6 * MiB };
     expect(firstSettings(fixed)).toEqual(asked);
     for (const axis of ['threads', 'lanes', 'partSize'] as const) expect(variants(axis, asked, fixed)).toEqual([asked]);
+  });
+
+  test.each([2, 6, 8, 64])('begin within 512 MiB on %i cores', (cores) => {
+    const usual = { ...bounds, cores, maxMemory: 512 * MiB, size: 32 * MiB };
+    for (const size of [32 * MiB, 4 * GiB]) {
+      const first = firstSettings({ ...usual, size });
+      const { threads, lanes, partSize } = first;
+      expect(lanes).toBeGreaterThanOrEqual(threads);
+      planMemory({ maxMemory: 512 * MiB, threadCount: threads, laneCount: lanes }, laneSizeOf(partSize));
+    }
+    const long = { ...usual, size: 4 * GiB };
+    expect(variants('threads', firstSettings(long), long)).toContainEqual(firstSettings(long));
+  });
+
+  test('are what they were where none fits into a round, and never fewer than were reckoned with', () => {
+    const asked = { threads: 8, lanes: 16, partSize: 8 * MiB };
+    const short = { ...bounds, size: 32 * MiB, fixed: { threads: 8, lanes: 16 } };
+    for (const axis of ['threads', 'lanes', 'partSize'] as const) {
+      expect(variants(axis, asked, short)).toEqual([asked]);
+      expect(variantCount(axis, short)).toBeGreaterThanOrEqual(1);
+    }
+    expect((['threads', 'lanes', 'partSize'] as const).map((axis) => variantCount(axis, bounds))).toEqual([3, 4, 4]);
   });
 
   test('fit into memory, and into a round', () => {
