@@ -4,6 +4,7 @@ import { SealiftError } from '../errors.ts';
 import type { Place, Tools } from '../job.ts';
 import { underKey } from '../job.ts';
 import type { MigrateRequest } from '../migrate.ts';
+import { directoryError } from '../stores/directory-files.ts';
 import { parsePrefixUrl } from '../stores/object-url.ts';
 
 type Needs = Pick<MigrateRequest, 'target' | 'customerKey' | 'signal'>;
@@ -37,20 +38,35 @@ export class Target {
     const place = underKey(await this.#find(name), this.#request.customerKey);
     const { settings } = place;
     if ('directory' in settings && settings.directory !== this.#made) {
-      await mkdir(settings.directory, { recursive: true });
+      await this.#make(settings.directory, name);
       this.#made = settings.directory;
     }
     return place;
   }
 
+  async #make(directory: string, name: string): Promise<void> {
+    try {
+      await mkdir(directory, { recursive: true });
+    } catch (thrown) {
+      const { code } = thrown as NodeJS.ErrnoException;
+      if (code === 'EEXIST' || code === 'ENOTDIR') throw badName(name, 'a part of it is a file there', thrown);
+      const url = this.url + name;
+      throw directoryError(thrown, 'Make the folder of', { directory, name, path: directory, url });
+    }
+  }
+
   async #find(name: string): Promise<Place> {
     const isFile = this.url.startsWith('file:');
+    // A file's path would be resolved: it would be another name's, or lie elsewhere.
+    if (isFile && name.split('/').some((part) => ['', '.', '..'].includes(part))) {
+      throw badName(name, 'there are no parts of a path that are empty, . or ..');
+    }
     try {
       return await this.#tools.place(this.url + (isFile ? name.split('/').map(encodeURIComponent).join('/') : name));
     } catch (thrown) {
       const error = SealiftError.from(thrown);
       if (error.code !== 'bad-url') throw error;
-      throw new SealiftError('bad-name', error.message, { cause: error });
+      throw badName(name, error.message, error);
     }
   }
 
@@ -65,4 +81,11 @@ export class Target {
     }
     return true;
   }
+}
+
+function badName(name: string, why: string, cause?: unknown): SealiftError {
+  return new SealiftError('bad-name', `${JSON.stringify(name)} has no place there: ${why}`, {
+    hint: 'Move it by itself: `sealift put` lets you choose the name.',
+    cause,
+  });
 }

@@ -1,9 +1,12 @@
 /** Hostile names: stored as they are, or refused by themselves, by the rules that README has a table of. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { JobEvent } from '../../src/job.ts';
+import type { JobEvent, Tools } from '../../src/job.ts';
+import { Target } from '../../src/migrate/target.ts';
+import { formatObjectUrl, type ObjectUrl, parseObjectUrl, parsePrefixUrl } from '../../src/stores/object-url.ts';
+import { openStore, resolveStore } from '../../src/stores/open.ts';
 import { BUCKET, openStage, type Stage } from '../support/stage.ts';
 
 let stage: Stage;
@@ -41,6 +44,44 @@ const names: [what: string, name: string, inBucket: 'stored' | 'bad-name', inDir
   ['a name of 255 bytes', 'x'.repeat(255), 'stored', 'bad-name'],
   ['what belongs to an object of a directory', '.a.sealift-0123456789abcdef', 'stored', 'bad-name'],
 ];
+
+test('what leads elsewhere, is nothing, or is file and folder has no place in a directory', async () => {
+  const folder = join(stage.folder, 'place');
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'file'), 'x');
+  const at = async (object: ObjectUrl) => {
+    const { settings, credentials } = await resolveStore(object, {});
+    const store = await openStore(settings, { credentials, onRetry: () => {}, bandwidth: undefined });
+    return { url: formatObjectUrl(object), key: object.key, settings, store };
+  };
+  const tools = {
+    prefix: (url: string) => at(parsePrefixUrl(url)),
+    place: (url: string) => at(parseObjectUrl(url)),
+  } as unknown as Tools;
+  const target = await Target.open({ target: pathToFileURL(folder).href }, tools);
+  for (const name of [
+    '../out',
+    'a/../../out',
+    '/out',
+    'a//b',
+    './a',
+    'a/.',
+    '..',
+    '',
+    'a/',
+    'file/b',
+    'file/b/c',
+    'a\0b',
+  ]) {
+    await expect(target.place(name), JSON.stringify(name)).rejects.toMatchObject({ code: 'bad-name' });
+  }
+  expect((await target.place('a/..b')).url).toBe(`${pathToFileURL(folder).href}/a/..b`);
+  expect(readdirSync(folder).sort()).toEqual(['a', 'file']);
+  const bucket = await Target.open({ target: `s3://${BUCKET}/x` }, tools);
+  for (const name of ['../out', '/out', 'a//b', '.', 'a/', 'file', 'file/b', 'a\0b']) {
+    expect((await bucket.place(name)).key).toBe(`x/${name}`);
+  }
+});
 
 /** What became of each object, and the code of what failed. */
 async function migrate(source: string, target: string): Promise<Record<string, string>> {
