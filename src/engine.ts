@@ -7,7 +7,7 @@
 import { resolve } from 'node:path';
 import { type ReadableStream, TransformStream } from 'node:stream/web';
 import { type Diagnosis, type DoctorRequest, doctor } from './doctor.ts';
-import type { Engine, EngineOptions, PutRequest, ResealRequest, RewrapRequest } from './engine/api.ts';
+import type { Engine, EngineOptions, MigrateRequest, PutRequest, ResealRequest, RewrapRequest } from './engine/api.ts';
 import { Crews } from './engine/crews.ts';
 import { EngineKeys } from './engine/keys.ts';
 import { Once } from './engine/once.ts';
@@ -21,10 +21,10 @@ import { type DamagedJob, type JobSummary, Ledger } from './ledger/ledger.ts';
 import { openStateDir } from './ledger/state-dir.ts';
 import { Bandwidth, limitBandwidth, type SharedBandwidth } from './limits/bandwidth.ts';
 import { type Listing, type ListOptions, list } from './list.ts';
-import { type MigrateRequest, migrate } from './migrate.ts';
+import { migrate } from './migrate.ts';
 import type { Retry } from './network.ts';
 import { type Plan, type PlanRequest, plan } from './plan.ts';
-import { filed, isObjectUrl } from './put/find-source.ts';
+import { filed, filedPath } from './put/find-source.ts';
 import { put } from './put.ts';
 import { reseal } from './reseal.ts';
 import { rewrap } from './rewrap.ts';
@@ -126,9 +126,10 @@ class Workshop implements Engine {
     });
   }
 
-  migrate(request: MigrateRequest): Promise<JobResult> {
-    const source = isObjectUrl(request.source) ? request.source : resolve(request.source);
-    return this.#heard(request, () => migrate({ ...request, source }, this.#tools));
+  migrate({ opener, ...request }: MigrateRequest): Promise<JobResult> {
+    return this.#heard(request, async () =>
+      migrate({ ...request, source: filedPath(request.source) }, this.#tools, await this.#keys.fulfil(opener)),
+    );
   }
 
   plan(request: PlanRequest): Promise<Plan> {

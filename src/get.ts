@@ -51,6 +51,8 @@ export interface GetRequest extends RunOptions, OpenRules, ProfileOptions {
   seal?: 'none' | undefined;
   /** Replace a file that exists. */
   overwrite?: boolean | undefined;
+  /** Give the file the permissions that its source had, less the umask. Otherwise it is its owner's alone. */
+  keepMode?: boolean | undefined;
   /**
    * Of objects of the S3 Encryption Client, which prove themselves only as a whole: hand on what is not proven, where it is
    * a range, or before it is, where it goes into a sink.

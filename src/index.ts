@@ -4,7 +4,7 @@
 
 export type { UploadFinding } from './doctor/uploads.ts';
 export type { Change, Diagnosis, DoctorRequest, Finding } from './doctor.ts';
-export type { Engine, EngineOptions, PutRequest, ResealRequest, RewrapRequest } from './engine/api.ts';
+export type { Engine, EngineOptions, MigrateRequest, PutRequest, ResealRequest, RewrapRequest } from './engine/api.ts';
 export {
   type KmsKeyring,
   type KmsKeyringOptions,
@@ -41,7 +41,7 @@ export type { DamagedJob, JobSummary } from './ledger/types.ts';
 export type { Listing, ListingState, ListOptions } from './list.ts';
 export type { FilterRequest } from './migrate/filter.ts';
 export type { NameList } from './migrate/sources/names.ts';
-export type { MigrateRequest } from './migrate.ts';
+export type { MigrateOptions } from './migrate.ts';
 export type { Retry } from './network.ts';
 export type { ProfileOptions, Stage, StageSeconds } from './parts/stopwatch.ts';
 export type { AtRest } from './plan/at-rest.ts';

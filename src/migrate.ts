@@ -10,37 +10,43 @@
  * An object that fails stops no other. What would fail them all (a key disabled, a bucket gone, a disk full) pauses the
  * job instead of failing a million times.
  */
-import { SealiftError } from './errors.ts';
 import type { JobResult, RunOptions, Tools } from './job.ts';
+import type { Keyring } from './keys/keyring.ts';
 import type { BulkLedger } from './ledger/bulk.ts';
+import { carryLarge, carrySmall } from './migrate/carry.ts';
 import { checkFilter, type Filter, type FilterRequest } from './migrate/filter.ts';
+import { RestoreFolder } from './migrate/folder.ts';
 import { openMigrateJob } from './migrate/job.ts';
 import { moveLarge } from './migrate/large.ts';
 import { listSource } from './migrate/lister.ts';
 import { MAX_ATTEMPTS, Outcomes } from './migrate/outcomes.ts';
 import { Pause } from './migrate/pause.ts';
 import { Queue } from './migrate/queue.ts';
+import { restoreLarge, restoreSmall } from './migrate/restore.ts';
 import { laneNeedsOf, moveSmall } from './migrate/small.ts';
 import type { MigrateSource } from './migrate/source.ts';
 import type { NameList } from './migrate/sources/names.ts';
 import { openMigrateSource } from './migrate/sources/open.ts';
-import { Target } from './migrate/target.ts';
+import { type MigrateTarget, Target } from './migrate/target.ts';
 import { Progress } from './progress.ts';
 import { headersFor, type SealOptions } from './put/attempt.ts';
+import { isObjectUrl, type SourceOptions } from './put/find-source.ts';
 import { formatFor, type PutFormat } from './put/format.ts';
 import { encryptionAsked } from './stores/encryption.ts';
 import { formatObjectUrl } from './stores/object-url.ts';
 
 /** What is to be moved, and where to. */
-export interface MigrateRequest extends Omit<SealOptions, 'instructionFile' | 'yes'>, RunOptions {
-  /** A directory's path. */
+export interface MigrateOptions extends Omit<SealOptions, 'instructionFile' | 'yes'>, RunOptions {
+  /** A directory's path, or `s3://bucket/prefix`: a folder, whether or not a slash is behind it. */
   source: string;
   /** What of the source is moved. A job goes on with what it was begun with. */
   filter?: FilterRequest | undefined;
   /** A list of names in the source, a NUL behind each: these and no others. Called for each time it is read, from its start. */
   names?: NameList | undefined;
-  /** `s3://bucket/prefix` or `file:///path`: a folder, whether or not a slash is behind it. */
+  /** Likewise `s3://bucket/prefix` or `file:///path`; or a directory's path, to restore sealed objects into. */
   target: string;
+  /** How objects are read that are the source. */
+  sourceOptions?: SourceOptions | undefined;
   /** Objects that have failed are tried again, also of a job that is over. */
   retryFailed?: boolean | undefined;
   /** Forget an unfinished job of the same source and target, and begin anew. */
@@ -50,12 +56,14 @@ export interface MigrateRequest extends Omit<SealOptions, 'instructionFile' | 'y
 }
 
 /** What the parts of this story share. */
-export interface MigrateRun {
-  request: MigrateRequest;
+export interface MigrateRun<Goal extends MigrateTarget = Target> {
+  request: MigrateOptions;
   tools: Tools;
   source: MigrateSource;
   filter: Filter;
-  target: Target;
+  target: Goal;
+  /** Opens what is sealed. */
+  opener: Keyring;
   ledger: BulkLedger;
   /** The target is looked at before an object is sent: something was there when the job began. */
   looksFirst: boolean;
@@ -71,25 +79,59 @@ export interface MigrateRun {
  * Moves all there is. Resolves when every object is done, skipped or failed; rejects with what paused the job, which then
  * stays, and the same call goes on.
  */
-export async function migrate(request: MigrateRequest, tools: Tools): Promise<JobResult> {
+export async function migrate(
+  request: MigrateOptions,
+  tools: Tools,
+  opener: Keyring = tools.keyring,
+): Promise<JobResult> {
   checkFilter(request.filter);
+  const source = await sourceOf(request, tools);
+  const means = { request, tools, opener, source };
+  const isCarried = 'prefix' in source.reads;
+  if (isCarried && !isObjectUrl(request.target)) {
+    const target = new RestoreFolder(request.target);
+    return await moveInto({ target, small: restoreSmall, large: restoreLarge }, means);
+  }
+  const target = await Target.open(request, tools);
+  await checkOptions({ ...request, sse: encryptionAsked(request) }, target, tools);
+  const ways = isCarried ? { small: carrySmall, large: carryLarge } : { small: moveSmall, large: moveLarge };
+  return await moveInto({ target, ...ways }, means);
+}
+
+function sourceOf({ source, names, sourceOptions }: MigrateOptions, tools: Tools): Promise<MigrateSource> {
+  return openMigrateSource(source, {
+    names,
+    async storeOf(place) {
+      const { store } = await tools.prefix(formatObjectUrl(place));
+      // Names are looked at, object by object; a list is none of the objects.
+      return names ? store.withCustomerKey(sourceOptions?.customerKey) : store;
+    },
+  });
+}
+
+/** A place for objects, and how they get there. */
+interface Way<Goal extends MigrateTarget> {
+  target: Goal;
+  small: (run: MigrateRun<Goal>, attempts: number) => Promise<void>;
+  large: (run: MigrateRun<Goal>, attempts: number) => Promise<void>;
+}
+
+async function moveInto<Goal extends MigrateTarget>(
+  way: Way<Goal>,
+  { request, tools, opener, source }: Pick<MigrateRun, 'request' | 'tools' | 'opener' | 'source'>,
+): Promise<JobResult> {
+  const { target } = way;
   const progress = new Progress(request);
   const sealed = { ...request, sse: encryptionAsked(request) };
-  const source = await openMigrateSource(request.source, {
-    names: request.names,
-    storeOf: async (place) => (await tools.prefix(formatObjectUrl(place))).store,
-  });
-  requireFiles(source);
-  const target = await Target.open(request, tools);
-  await checkOptions(sealed, target, tools);
   const job = await openMigrateJob(sealed, { source, target, tools, progress });
   using ledger = job.ledger;
   const pause = new Pause(request.signal, ledger.job.id);
   const queue = new Queue(ledger, pause.signal);
   const outcomes = new Outcomes({ ledger, progress, pause, queue });
-  const run: MigrateRun = {
+  const run: MigrateRun<Goal> = {
     ...job,
     tools,
+    opener,
     source,
     target,
     format: formatFor(job.request),
@@ -106,42 +148,38 @@ export async function migrate(request: MigrateRequest, tools: Tools): Promise<Jo
     resumed: !job.isNew,
     totalBytes: progress.totalBytes,
   });
-  await moveAll(run);
+  await moveAll(run, way);
   pause.check();
   ledger.finish('done');
   return resultOf(run);
 }
 
-function requireFiles({ url, reads }: MigrateSource): void {
-  if ('directory' in reads) return;
-  throw new SealiftError('usage', `${url} is no directory, and only files are moved`, {
-    hint: 'Name a directory on this machine.',
-  });
-}
-
 /** What no object could be made with is told before there is a job. Throws usage errors. */
-async function checkOptions(request: MigrateRequest, target: Target, tools: Tools): Promise<void> {
+async function checkOptions(request: MigrateOptions, target: Target, tools: Tools): Promise<void> {
   const format = formatFor(request);
   headersFor({ request, place: await tools.prefix(target.url) }, format);
   tools.plan(laneNeedsOf(format));
 }
 
 /** The first failure of any of the three stops the others; all have ended when this does. */
-async function moveAll(run: MigrateRun): Promise<void> {
+async function moveAll<Goal extends MigrateTarget>(run: MigrateRun<Goal>, { small, large }: Way<Goal>): Promise<void> {
   const { pause, ledger } = run;
-  await pause.guard([listSource(run), inPasses(run, moveSmall), inPasses(run, moveLarge)]);
+  await pause.guard([listSource(run), inPasses(run, small), inPasses(run, large)]);
   // A file that has grown or shrunk meanwhile went from the one queue to the other.
   while (!pause.signal.aborted && ledger.counts().pending.count > 0) {
-    await pause.guard([inPasses(run, moveSmall), inPasses(run, moveLarge)]);
+    await pause.guard([inPasses(run, small), inPasses(run, large)]);
   }
 }
 
 /** What has failed by a cause that may pass is tried again when all the rest is through. */
-async function inPasses(run: MigrateRun, move: (run: MigrateRun, attempts: number) => Promise<void>): Promise<void> {
+async function inPasses<Run extends Pick<MigrateRun, 'pause'>>(
+  run: Run,
+  move: (run: Run, attempts: number) => Promise<void>,
+): Promise<void> {
   for (let attempts = 0; attempts < MAX_ATTEMPTS && !run.pause.signal.aborted; attempts++) await move(run, attempts);
 }
 
-function resultOf({ ledger, progress }: MigrateRun): JobResult {
+function resultOf({ ledger, progress }: Pick<MigrateRun, 'ledger' | 'progress'>): JobResult {
   const { done, failed, skipped } = ledger.counts();
   const { id } = ledger.job;
   const bytes = { plainBytes: done.bytes, sealedBytes: ledger.sealedBytes() };

@@ -1,16 +1,16 @@
-/** `sealift migrate SOURCE DEST`: every file under a directory, sealed into a store. */
+/** `sealift migrate SOURCE DEST`: all that is in a directory or a bucket, sealed into a store; or all of a store, restored. */
 import type { Command } from 'commander';
 import type { MigrateRequest } from '../index.ts';
 import { type ChoiceFlags, choiceOptions, filterOf, namesOf } from './choice.ts';
 import {
   type CustomerKeyFlags,
-  customerKeyOptions,
   customerKeysOf,
   type SseFlags,
+  sourceKeyOptions,
   sseOf,
   sseOptions,
 } from './encryption.ts';
-import { openEngine } from './keys.ts';
+import { type KeyUse, openEngine } from './keys.ts';
 import {
   type EngineFlags,
   flagsOf,
@@ -19,48 +19,68 @@ import {
   manyOptions,
   memoOf,
   type ObjectFlags,
+  type OldKeyFlags,
+  type OpenFlags,
+  oldKeyOptions,
+  openKeyOptions,
   outputOptions,
+  ruleOptions,
   stateOptions,
   storeOptions,
   workOptions,
 } from './options.ts';
 import type { Output } from './output.ts';
+import { readingOf } from './put.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
 
-type MigrateFlags = EngineFlags & ChoiceFlags & ObjectFlags & SseFlags & CustomerKeyFlags & { fresh?: boolean };
+type MigrateFlags = EngineFlags &
+  ChoiceFlags &
+  OldKeyFlags &
+  OpenFlags &
+  ObjectFlags &
+  SseFlags &
+  CustomerKeyFlags & { fresh?: boolean };
 
 const EXAMPLES = `
 Examples:
   $ sealift migrate /srv/photos s3://backups/photos/ --kms-key alias/backups
-  $ sealift migrate . file:///mnt/usb/photos/ --raw-key ~/backup.key
-  $ sealift jobs migrate-k3n5qxw7ta                     # how far it is, also from another terminal
-  $ sealift resume migrate-k3n5qxw7ta --failed          # once more what has failed
+  $ sealift migrate s3://old/photos/ s3://backups/photos/ --kms-key alias/backups
+  $ sealift migrate s3://backups/photos/ /srv/restored
   $ sealift migrate /srv s3://backups/srv/ --kms-key alias/backups --exclude 'tmp/**' --exclude '*.bak' --max-size 10G
   $ find . -type f -newer last -print0 | sealift migrate . s3://backups/new/ --kms-key alias/backups --files-from0 -
 
-DEST is a folder: a file 2026/a.jpg of SOURCE becomes the object photos/2026/a.jpg. Small files go up many at a time, large ones by
+SOURCE and DEST are folders: a file 2026/a.jpg of SOURCE becomes the object photos/2026/a.jpg. Small files go up many at a time, large ones by
 parts, at once. Whatever ends it, the same command, or \`sealift resume\`, goes on where it stopped. An object that is there and the
 same (by the size and the time that are kept with it) is skipped; another one is left alone and told as failed, unless --overwrite
 is given.
 
-A file that fails stops no other: the command ends with 3 then, and tells the codes. What would fail all of them, as a KMS key
+Objects of a bucket are sealed as they are; those that are sealed already, in any format, are opened and sealed anew, with
+--old-kms-key or --old-raw-key where they do not say their key. Their headers, metadata and tags go over. Where DEST is a folder of
+this machine the sealed objects of SOURCE become files again, with their times and permissions, and nothing outside it.
+
+A file that fails stops no other: the command ends with 3 then, and tells the codes; \`sealift resume JOB --failed\` tries it again. What would fail all of them, as a KMS key
 that is disabled or a bucket that is gone, pauses the job instead. Links, sockets and devices are no files, and are told as failed.`;
 
 export function addMigrate(program: Command, output: Output): void {
   const command = program
     .command('migrate')
-    .summary('seal every file of a directory into a store')
-    .description('Seals every file under a directory into S3 or another directory. Takes up its own unfinished job.')
-    .argument('<source>', 'a directory')
-    .argument('<dest>', 's3://bucket/prefix/ or file:///path/')
+    .summary('seal all of a directory or a bucket into a store, or restore it')
+    .description(
+      'Seals all that is in a directory or a bucket into a store, or restores it. Takes up its own unfinished job.',
+    )
+    .argument('<source>', 'a directory, or s3://bucket/prefix/')
+    .argument('<dest>', 's3://bucket/prefix/ or file:///path/; a directory, to restore into')
     .addHelpText('after', EXAMPLES);
   for (const add of [
     choiceOptions,
     keyOptions,
+    oldKeyOptions,
+    openKeyOptions,
     manyOptions,
     sseOptions,
-    customerKeyOptions,
+    sourceKeyOptions,
+    ruleOptions,
     workOptions,
     storeOptions,
     stateOptions,
@@ -72,14 +92,21 @@ export function addMigrate(program: Command, output: Output): void {
   command.action(async (source: string, target: string) => {
     const flags = flagsOf<MigrateFlags>(command);
     const { customerKey } = await customerKeysOf(flags);
-    await using engine = await openEngine(flags, 'seal');
+    const reading = await readingOf(source, flags);
+    await using engine = await openEngine(flags, migrateUseOf(target));
     const signal = stopOnSignals(output);
     const names = namesOf(flags);
-    const request = { ...migrateOptions(flags), customerKey, names, fresh: flags.fresh, memo: memoOf(flags) };
+    const { fresh } = flags;
+    const request = { ...migrateOptions(flags), ...reading, customerKey, names, fresh, memo: memoOf(flags) };
     process.exitCode = await runJob({ output, signal, from: source, to: target }, (run) =>
       engine.migrate({ ...request, source, target, ...run }),
     );
   });
+}
+
+/** What is restored into a folder is opened alone. */
+export function migrateUseOf(target: string): KeyUse {
+  return /^\w+:\/\//.test(target) ? 'seal' : 'open';
 }
 
 /** What the flags say about the objects. */

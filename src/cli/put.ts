@@ -11,6 +11,7 @@ import {
   sseOf,
   sseOptions,
 } from './encryption.ts';
+import { openRules } from './get.ts';
 import { openEngine, openerFor, sealUseOf } from './keys.ts';
 import {
   type EngineFlags,
@@ -20,6 +21,7 @@ import {
   memoOf,
   type ObjectFlags,
   type OldKeyFlags,
+  type OpenFlags,
   objectOptions,
   oldKeyOptions,
   outputOptions,
@@ -158,10 +160,11 @@ function pipeOf(source: string, { fromCommand }: PipeFlags): Pipe | undefined {
 /** How a source is read that is an object: sealed, it opens with the old keys. */
 export async function readingOf(
   source: string,
-  flags: EngineFlags & OldKeyFlags & CustomerKeyFlags,
+  flags: EngineFlags & OldKeyFlags & OpenFlags & CustomerKeyFlags,
 ): Promise<Pick<PutRequest, 'opener' | 'sourceOptions'>> {
   if (!/^\w+:\/\//.test(source)) return {};
-  return { opener: await openerFor(flags), sourceOptions: { customerKey: await sourceKeyOf(flags) } };
+  const sourceOptions = { ...openRules(flags), customerKey: await sourceKeyOf(flags) };
+  return { opener: await openerFor(flags), sourceOptions };
 }
 
 /** What the flags say about the object. */

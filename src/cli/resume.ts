@@ -10,8 +10,8 @@ import { type ChoiceFlags, namesOf } from './choice.ts';
 import { type CustomerKeyFlags, customerKeyOptions, customerKeysOf } from './encryption.ts';
 import { openOptions } from './get.ts';
 import { isUnfinished, stateOf } from './jobs.ts';
-import { openEngine } from './keys.ts';
-import { migrateOptions } from './migrate.ts';
+import { type KeyUse, openEngine } from './keys.ts';
+import { migrateOptions, migrateUseOf } from './migrate.ts';
 import {
   type EngineFlags,
   flag,
@@ -126,7 +126,7 @@ async function resumeJob(
   const flags = { ...given, sseC: await sseCFor(job, { begun: begun.sseC as string | undefined, given: given.sseC }) };
   const { source, target, command: does } = job;
   // Keys that are named for other jobs are none of an unsealed one's business.
-  const use = flags.seal === 'none' ? 'none' : does === 'get' ? 'open' : 'seal';
+  const use = flags.seal === 'none' ? 'none' : useOf(job);
   await using engine = await openEngine(flags, use);
   output.say(`${job.id} (${stateOf(job)}): ${does} ${source} ${target}`);
   const { customerKey } = await customerKeysOf(flags);
@@ -137,6 +137,7 @@ async function resumeJob(
     if (does === 'migrate') {
       return engine.migrate({
         ...migrateOptions(flags),
+        ...reading,
         customerKey,
         // Nobody has the pipe any more that a list came through. Where it was read to its end, nobody needs it.
         names: flags.filesFrom0 === '-' ? undefined : namesOf(flags),
@@ -150,6 +151,11 @@ async function resumeJob(
     if (does === 'put') return engine.put({ ...sealOptions(flags), ...reading, customerKey, source, target, ...run });
     return engine.get({ ...openOptions(flags), customerKey, source, target, ...run });
   });
+}
+
+function useOf({ command, target }: JobSummary): KeyUse {
+  if (command === 'migrate') return migrateUseOf(target);
+  return command === 'get' ? 'open' : 'seal';
 }
 
 /**

@@ -9,7 +9,7 @@ import type { CacheStats } from '../keys/cache.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { DamagedJob, JobSummary } from '../ledger/ledger.ts';
 import type { Listing, ListOptions } from '../list.ts';
-import type { MigrateRequest } from '../migrate.ts';
+import type { MigrateOptions } from '../migrate.ts';
 import type { Plan, PlanRequest } from '../plan.ts';
 import type { PutOptions } from '../put.ts';
 import type { ResealOptions } from '../reseal.ts';
@@ -52,6 +52,12 @@ export interface EngineOptions {
 /** What is to be sealed, and with which key it opens where it is sealed already. */
 export interface PutRequest extends PutOptions {
   /** Opens a source that is a sealed object. Default: the engine's keyring. */
+  opener?: EngineOptions['keyring'];
+}
+
+/** What is to be moved, and with which key it opens where it is sealed already. */
+export interface MigrateRequest extends MigrateOptions {
+  /** Opens objects of the source that are sealed. Default: the engine's keyring. */
   opener?: EngineOptions['keyring'];
 }
 

@@ -12,6 +12,7 @@ import { gridOf, hashOfCrc32 } from '../formats/units.ts';
 import type { GetRun } from '../get.ts';
 import { leaveJob } from '../leave.ts';
 import type { DownloadRow, Ledger, WrittenPiece } from '../ledger/ledger.ts';
+import { modeOf } from '../mode.ts';
 import { mtimeOf } from '../mtime.ts';
 import { runLanes } from '../parts/lanes.ts';
 import { laneSizeOf } from '../parts/memory.ts';
@@ -47,7 +48,8 @@ export async function toFile(run: GetRun, target: string): Promise<string> {
       await run.proof?.check(run.request.signal);
       // A part of the source has no time of its own.
       const time = run.request.range ? undefined : mtimeOf(run.object.info);
-      await publish(download.tempPath, target, { overwrite, time, warn: run.progress.warn });
+      const mode = run.request.keepMode ? modeOf(run.object.info) : undefined;
+      await publish(download.tempPath, target, { overwrite, time, mode, warn: run.progress.warn });
     }
     ledger.finish('done');
     return ledger.job.id;

@@ -65,7 +65,8 @@ async function getMessage(run: InOrderRun): Promise<JobResult> {
   };
   const { warn } = progress;
   const { overwrite = false } = request;
-  if (typeof target === 'string') await intoFile(target, { overwrite, time: message.mtime, warn, write: into });
+  const mode = request.keepMode ? message.mode : undefined;
+  if (typeof target === 'string') await intoFile(target, { overwrite, time: message.mtime, mode, warn, write: into });
   else await into(target ?? nowhere);
   const { ackedBytes: plainBytes } = progress;
   return progress.result({ command, job: '', object, plainBytes, sealedBytes, parts: 1, signed });
@@ -146,7 +147,10 @@ function within({ first, last }: ByteRange, plain: Buffer, position: number): Bu
 /** Writes a file under a random name, and gives it its own once `write` has resolved. */
 async function intoFile(
   target: string,
-  { write, ...options }: { overwrite: boolean; write: (sink: PlainSink) => Promise<void> } & SourceTime,
+  {
+    write,
+    ...options
+  }: { overwrite: boolean; mode: number | undefined; write: (sink: PlainSink) => Promise<void> } & SourceTime,
 ): Promise<void> {
   const tempPath = temporaryPathFor(target);
   await createTemporary(tempPath, { target, size: 0 });

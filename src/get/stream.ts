@@ -7,6 +7,7 @@ import { decodeHeader, headerBytes, type MessageHeader } from '../formats/esdk/h
 import type { ObjectHeader } from '../formats/s3ec/header.ts';
 import { sliceSizeOf } from '../formats/units.ts';
 import type { Place } from '../job.ts';
+import { modeOf } from '../mode.ts';
 import { mtimeOf } from '../mtime.ts';
 import { PipeSource } from '../parts/pipe-source.ts';
 import { readOn } from '../parts/read-on.ts';
@@ -29,6 +30,8 @@ interface Body {
   bodySize?: number | undefined;
   /** The time its source had, where it was kept. */
   mtime?: SourceTime['time'];
+  /** Its permissions, likewise. */
+  mode?: number | undefined;
   /** The bytes behind the header. Each chunk is good until the next one is asked for. */
   body: AsyncIterable<Uint8Array>;
   /** The pipe it comes through, to be let go whether its body was read or not. */
@@ -47,6 +50,7 @@ export function streamOfObject(place: Place, object: SealedObject, signal: Abort
     headerSize,
     bodySize: info.size - headerSize,
     mtime: mtimeOf(info),
+    mode: modeOf(info),
     body: readOn(place, { first: headerSize, last: info.size - 1 }, asked),
   };
 }

@@ -89,14 +89,15 @@ export async function syncFile(path: string): Promise<void> {
 }
 
 /**
- * Gives the verified file its source's time and its name, and puts all on the disk. Without `overwrite` the name is taken by a hard link,
+ * Gives the verified file its source's time and mode, where they are given, and its name, and puts all on the disk. Without `overwrite` the name is taken by a hard link,
  * which fails where another file has appeared meanwhile; a rename would replace it.
  */
 export async function publish(
   temporary: string,
   target: string,
-  { overwrite, time, warn }: { overwrite: boolean } & Partial<SourceTime>,
+  { overwrite, time, mode, warn }: { overwrite: boolean; mode?: number | undefined } & Partial<SourceTime>,
 ): Promise<void> {
+  if (mode !== undefined) await withHandle(temporary, 'r+', (file) => file.chmod(mode));
   if (time !== undefined) {
     // Whoever lays a link there does not choose whose time is set.
     await lutimes(temporary, new Date(), time).catch(({ message }: Error) => {

@@ -5,12 +5,12 @@ import type { Tools } from '../job.ts';
 import { forgetJob, isUnfinished } from '../jobs.ts';
 import { BulkLedger } from '../ledger/bulk.ts';
 import { jobIdOf } from '../ledger/ledger.ts';
-import type { MigrateRequest, MigrateRun } from '../migrate.ts';
+import type { MigrateOptions, MigrateRun } from '../migrate.ts';
 import type { Progress } from '../progress.ts';
 import { type FixedOptions, fixedOptions, refuseOthers } from '../put/fixed-options.ts';
 import { Filter, type FilterRequest } from './filter.ts';
 import type { MigrateSource } from './source.ts';
-import type { Target } from './target.ts';
+import type { MigrateTarget } from './target.ts';
 
 /** What the ledger keeps of a migration's options. */
 interface JobOptions {
@@ -33,8 +33,13 @@ interface Opened extends Pick<MigrateRun, 'ledger' | 'request' | 'filter' | 'loo
  * `options-differ` where a flag given now disagrees with the unfinished job, and the ledger's own errors.
  */
 export async function openMigrateJob(
-  request: MigrateRequest,
-  { source, target, tools, progress }: { source: MigrateSource; target: Target; tools: Tools; progress: Progress },
+  request: MigrateOptions,
+  {
+    source,
+    target,
+    tools,
+    progress,
+  }: { source: MigrateSource; target: MigrateTarget; tools: Tools; progress: Progress },
 ): Promise<Opened> {
   const fixed = fixedOptions(request, tools.keyring);
   const names = { command: 'migrate', source: source.url, target: target.url } as const;
@@ -48,7 +53,7 @@ export async function openMigrateJob(
   return { ledger, request, filter: filterOf(ledger), looksFirst, isNew: true };
 }
 
-function goOn(request: MigrateRequest, fixed: FixedOptions, { id, tools }: { id: string; tools: Tools }): Opened {
+function goOn(request: MigrateOptions, fixed: FixedOptions, { id, tools }: { id: string; tools: Tools }): Opened {
   const ledger = BulkLedger.open(tools.stateDir, id);
   try {
     const options = ledger.job.options as unknown as JobOptions;
@@ -65,7 +70,7 @@ function goOn(request: MigrateRequest, fixed: FixedOptions, { id, tools }: { id:
 }
 
 /** What was asked for, without what was left out. */
-function given({ filter = {} }: MigrateRequest): FilterRequest {
+function given({ filter = {} }: MigrateOptions): FilterRequest {
   return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
 }
 
@@ -75,7 +80,7 @@ function filterOf({ job }: BulkLedger): Filter {
 }
 
 /** A list that was not read to its end is needed again. */
-function requireList({ names }: MigrateRequest, { isListed }: JobOptions, ledger: BulkLedger): void {
+function requireList({ names }: MigrateOptions, { isListed }: JobOptions, ledger: BulkLedger): void {
   if (!isListed || names !== undefined || ledger.nextSection() === undefined) return;
   throw new SealiftError('options-differ', 'The job goes by a list of names, which was not read to its end', {
     hint: 'Run the command that began it once more, with the same list: what is known of it is passed over.',
@@ -83,7 +88,7 @@ function requireList({ names }: MigrateRequest, { isListed }: JobOptions, ledger
 }
 
 /** What is left out is as it was when the job began. */
-function refuseOtherChoice(request: MigrateRequest, { filter, isListed }: JobOptions): void {
+function refuseOtherChoice(request: MigrateOptions, { filter, isListed }: JobOptions): void {
   const asked = given(request);
   const isOther = Object.keys(asked).length > 0 && !isDeepStrictEqual(asked, filter);
   if (!isOther && (isListed || request.names === undefined)) return;

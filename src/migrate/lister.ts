@@ -5,8 +5,10 @@ import type { MigrateRun } from '../migrate.ts';
 import { goesWhole } from '../put/attempt.ts';
 import type { SourceObject } from './source.ts';
 
+type Listing = Pick<MigrateRun, 'filter' | 'ledger' | 'pause' | 'queue' | 'source' | 'outcomes' | 'format' | 'tools'>;
+
 /** Resolves once all is listed, or the job is paused. */
-export async function listSource(run: MigrateRun): Promise<void> {
+export async function listSource(run: Listing): Promise<void> {
   const { ledger, pause, queue } = run;
   for (let next = ledger.nextSection(); next && !pause.signal.aborted; next = ledger.nextSection()) {
     try {
@@ -19,7 +21,7 @@ export async function listSource(run: MigrateRun): Promise<void> {
   if (!pause.signal.aborted) queue.endListing();
 }
 
-async function listSection(run: MigrateRun, section: string, cursor: string | undefined): Promise<void> {
+async function listSection(run: Listing, section: string, cursor: string | undefined): Promise<void> {
   const { source, filter, pause } = run;
   for await (const page of source.pages(section, cursor, { filter, signal: pause.signal })) {
     const objects = page.objects.map((object) => asRow(run, object));
@@ -30,7 +32,7 @@ async function listSection(run: MigrateRun, section: string, cursor: string | un
 }
 
 /** A folder that cannot be read is told as an object that failed, and the rest is moved; of the first nothing is left to move. */
-function refuseSection(run: MigrateRun, section: string, error: SealiftError): void {
+function refuseSection(run: Listing, section: string, error: SealiftError): void {
   const { source, ledger } = run;
   if (section === source.firstSection || error.code !== 'source-unreadable') throw error;
   const { code, message } = error;
@@ -39,13 +41,13 @@ function refuseSection(run: MigrateRun, section: string, error: SealiftError): v
   ledger.endSection(section);
 }
 
-function addPage({ ledger, outcomes, queue }: MigrateRun, page: Parameters<typeof ledger.addPage>[0]): void {
+function addPage({ ledger, outcomes, queue }: Listing, page: Parameters<typeof ledger.addPage>[0]): void {
   outcomes.listed(ledger.addPage(page));
   queue.tell();
 }
 
 /** What can never be an object, as too large a file, has failed before it is moved. */
-function asRow({ format, tools }: MigrateRun, object: SourceObject): NewObject {
+function asRow({ format, tools }: Listing, object: SourceObject): NewObject {
   const { name, size, mtimeNs, etag, versionId, refusal } = object;
   const source = { mtimeNs, etag, versionId };
   if (refusal) return { name, size, isLarge: false, source, refusal };

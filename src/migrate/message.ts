@@ -10,16 +10,19 @@ import { ID_METADATA } from '../parts/written.ts';
 import { goesWhole, headersFor, withMetadata } from '../put/attempt.ts';
 import { EsdkPut } from '../put/esdk.ts';
 import { formatFor, type NewMessage, NO_KEY, type PutFormat } from '../put/format.ts';
-import { factsOf } from '../put/source.ts';
+import { factsOf, identityOf, type RangedSource } from '../put/source.ts';
 import { freshRandom } from '../random.ts';
 
-export interface Prepared {
+export interface Prepared<Sending = ObjectToSend> {
   /** As the ledger must have it before a byte is sent. */
   object: ObjectRow;
   target: TargetFacts;
   place: Place;
-  toSend: ObjectToSend;
+  toSend: Sending;
 }
+
+/** All but the bytes. */
+export type SendingOf = Omit<ObjectToSend, 'source'>;
 
 /** Where an object's file is. */
 export function pathOf({ source }: Pick<MigrateRun, 'source'>, { name }: ObjectRow): string {
@@ -29,43 +32,46 @@ export function pathOf({ source }: Pick<MigrateRun, 'source'>, { name }: ObjectR
 
 /** Undefined where the file has grown and is no small one any more. Throws what keeps this object from being sent. */
 export async function prepare(run: MigrateRun, row: ObjectRow): Promise<Prepared | undefined> {
-  const { request, target, tools, looksFirst } = run;
-  const place = await target.place(row.name);
+  const place = await run.target.place(row.name);
   const file = await lookAtSource(pathOf(run, row));
+  const source = { ...row.source, mtimeNs: file.mtimeNs };
+  const prepared = await prepareAs(run, { ...row, source }, { place, source: file, sameAs: factsOf(file) });
+  return prepared && { ...prepared, toSend: { ...prepared.toSend, source: file } };
+}
+
+/** What a small object is to be, from the source as it is. Undefined where that is no small one. */
+export async function prepareAs(
+  run: MigrateRun,
+  row: ObjectRow,
+  { place, source, sameAs }: { place: Place; source: RangedSource; sameAs: Readonly<Record<string, string>> },
+): Promise<Prepared<SendingOf> | undefined> {
+  const { request, tools, looksFirst } = run;
+  const { size } = identityOf(source);
   // A signed message has a key of its own, and so a format.
   const format = request.sign ? formatFor(request) : run.format;
-  const cut = format.cutFile(file.size);
-  if (!goesWhole(cut, tools, file)) return undefined;
+  const cut = format.cutFile(size);
+  if (!goesWhole(cut, tools, source)) return undefined;
   const sealiftId = freshRandom(16).toString('hex');
-  const ours = headersFor({ request, place }, format, { source: file, ours: { [ID_METADATA]: sealiftId } });
+  const ours = headersFor({ request, place }, format, { source, ours: { [ID_METADATA]: sealiftId } });
   const { message, header, metadata } = await beginMessage(run, { format, cut, objectKey: place.key });
   const messageId = 'messageId' in message ? Buffer.from(message.messageId).toString('hex') : undefined;
   const earlierId = row.target?.sealiftId;
   const facts = { sealiftId, messageId, format: message.format, sealedSize: message.layout.sealedSize };
-  const source = { ...row.source, mtimeNs: file.mtimeNs };
   return {
-    object: {
-      ...row,
-      size: file.size,
-      source,
-      state: 'sending',
-      target: facts,
-      startedMs: row.startedMs ?? Date.now(),
-    },
+    object: { ...row, size, state: 'sending', target: facts, startedMs: row.startedMs ?? Date.now() },
     target: facts,
     place,
     toSend: {
       objectKey: place.key,
       message,
       header,
-      source: file,
       headers: withMetadata(ours, metadata),
       sealiftId,
       signingKey: format instanceof EsdkPut ? format.signingKey : undefined,
       overwrite: request.overwrite ?? false,
       look: looksFirst || earlierId !== undefined,
       earlierId,
-      sameAs: factsOf(file),
+      sameAs,
     },
   };
 }

@@ -22,7 +22,8 @@ const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 /** What an object came to. */
 export type Outcome =
-  | { state: 'done'; target: TargetFacts }
+  /** `size`: its plain bytes, where the listing did not know them. */
+  | { state: 'done'; target: TargetFacts; size?: number }
   | { state: 'skipped' }
   | { state: 'failed'; error: SealiftError };
 
@@ -82,7 +83,7 @@ export class Outcomes {
     const settled = { ...object, state: outcome.state, finishedMs: Date.now(), code: undefined, message: undefined };
     if (outcome.state !== 'failed') {
       this.#streak = undefined;
-      return outcome.state === 'done' ? { ...settled, target: outcome.target } : settled;
+      return outcome.state === 'done' ? { ...settled, ...this.#whole(object, outcome) } : settled;
     }
     const { error } = outcome;
     const { code, message } = error;
@@ -96,6 +97,11 @@ export class Outcomes {
     if (PASSING.has(code) && attempts < MAX_ATTEMPTS) return { ...waits, attempts, code, message };
     this.#countStreak(error);
     return { ...settled, attempts, code, message };
+  }
+
+  #whole({ size: listed }: ObjectRow, { target, size = listed }: Extract<Outcome, { state: 'done' }>) {
+    this.#progress.totalBytes += size - listed;
+    return { target, size };
   }
 
   #countStreak(error: SealiftError): void {

@@ -51,7 +51,7 @@ async function send(run: MigrateRun, crew: Crew, { place, prepared }: Batch, cut
   );
 }
 
-function outcomeOf({ target }: Prepared, sent: SentObject): Outcome {
+export function outcomeOf({ target }: Pick<Prepared, 'target'>, sent: SentObject): Outcome {
   if (sent.outcome === 'failed') return { state: 'failed', error: SealiftError.revive(sent.error) };
   if (sent.outcome === 'skipped') return { state: 'skipped' };
   const { sealiftId, size: sealedSize, etag, versionId, crc32 } = sent;
@@ -76,7 +76,7 @@ async function* batches(run: MigrateRun, attempts: number, most: number): AsyncG
 }
 
 /** Rows in order, a batch's worth at a time: by their number, and by the bytes they had when they were listed. */
-function* groupsOf(rows: readonly ObjectRow[], most: number): Generator<ObjectRow[], void> {
+export function* groupsOf(rows: readonly ObjectRow[], most: number): Generator<ObjectRow[], void> {
   let group: ObjectRow[] = [];
   let size = 0;
   for (const row of rows) {

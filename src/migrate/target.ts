@@ -3,13 +3,21 @@ import { mkdir } from 'node:fs/promises';
 import { SealiftError } from '../errors.ts';
 import type { Place, Tools } from '../job.ts';
 import { underKey } from '../job.ts';
-import type { MigrateRequest } from '../migrate.ts';
+import type { MigrateOptions } from '../migrate.ts';
 import { directoryError } from '../stores/directory-files.ts';
 import { parsePrefixUrl } from '../stores/object-url.ts';
 
-type Needs = Pick<MigrateRequest, 'target' | 'customerKey' | 'signal'>;
+type Needs = Pick<MigrateOptions, 'target' | 'customerKey' | 'signal'>;
 
-export class Target {
+/** Where objects or files are put. */
+export interface MigrateTarget {
+  /** The job's id follows from it. */
+  readonly url: string;
+  /** Whether nothing is there. */
+  isEmpty(): Promise<boolean>;
+}
+
+export class Target implements MigrateTarget {
   /** With a slash at its end, but for a whole bucket's. */
   readonly url: string;
   readonly #request: Needs;

@@ -9,14 +9,11 @@ import { roomFor } from '../formats/message.ts';
 import { checkEncrypted } from '../stores/encryption.ts';
 import type { ObjectInfo, Store, WriteAnswer, WriteCondition } from '../stores/store.ts';
 import type { BufferPool } from './buffers.ts';
+import { eachOf } from './each-of.ts';
 import { ended } from './footer.ts';
-import { runLanes } from './lanes.ts';
 import { sealInto } from './seal-once.ts';
 import type { Link, ObjectToSend, PartSource, SendReceipt, SendTask, SentObject } from './task.ts';
 import { ID_METADATA, isOurs, otherChecksum, targetChanged, targetExists, type Written } from './written.ts';
-
-/** Requests of a task in flight: while some wait for their answers another is sealed. */
-const IN_FLIGHT_COUNT = 4;
 
 interface Desk {
   store: Store;
@@ -28,21 +25,11 @@ interface Desk {
 
 /** Sends all of them. Each is answered for itself; what rejects is an error of ours. */
 export async function sendObjects({ objects }: SendTask, desk: Desk): Promise<SendReceipt> {
-  const sent: SentObject[] = [];
-  await runLanes({
-    items: objects.entries(),
-    lanes: { count: IN_FLIGHT_COUNT },
-    work: async ([index, object]) => {
-      sent[index] = await sendObject(object, desk).catch((error) => ({
-        outcome: 'failed',
-        error: SealiftError.from(error).toJSON(),
-      }));
-    },
-  });
-  return { sent };
+  return { sent: await eachOf(objects, (object) => sendObject(object, desk)) };
 }
 
-async function sendObject(object: ObjectToSend, desk: Desk): Promise<SentObject> {
+/** Looks, seals, sends, and hears the witnesses. */
+export async function sendObject(object: ObjectToSend, desk: Desk): Promise<SentObject> {
   const { store, link } = desk;
   if (link.cut.aborted) throw SealiftError.interrupted(link.cut, store.url(object.objectKey));
   const there = object.look ? await lookAt(object, desk) : undefined;
@@ -60,7 +47,10 @@ async function lookAt({ objectKey, overwrite }: ObjectToSend, { store, link }: D
 }
 
 /** What is there may be what was to be sent: since before a crash, or since ever. */
-function settledBy(there: ObjectInfo, { earlierId, sameAs }: ObjectToSend): SentObject | undefined {
+export function settledBy(
+  there: ObjectInfo,
+  { earlierId, sameAs }: Pick<ObjectToSend, 'earlierId' | 'sameAs'>,
+): SentObject | undefined {
   const { metadata, size, etag, versionId, crc32 } = there;
   if (earlierId !== undefined && metadata[ID_METADATA] === earlierId) {
     return { outcome: 'done', sealiftId: earlierId, size, etag, versionId, crc32 };

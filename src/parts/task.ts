@@ -12,6 +12,8 @@ import type { SharedBandwidth } from '../limits/bandwidth.ts';
 import type { Credentials } from '../stores/aws-settings.ts';
 import type { StoreSettings } from '../stores/open.ts';
 import type { ObjectHeaders } from '../stores/store.ts';
+import type { CarryReceipt, CarryTask } from './carry-objects.ts';
+import type { RestoreReceipt, RestoreTask } from './restore-objects.ts';
 import type { StageSeconds, Stopwatch } from './stopwatch.ts';
 
 /** What a thread is given when it starts. */
@@ -149,7 +151,7 @@ export type SentObject =
   | { outcome: 'skipped' }
   | { outcome: 'failed'; error: ErrorData };
 
-export type PartTask = SealTask | OpenTask | SendTask;
+export type PartTask = SealTask | OpenTask | SendTask | RestoreTask | CarryTask;
 
 export interface SendReceipt {
   /** In the order of the task's objects. */
@@ -205,6 +207,6 @@ export interface Timed {
 /** Errors cross as data: structured clone drops an error's class and fields. */
 export type TaskAnswer<T> = { value: T } | { error: ErrorData };
 
-export type AnyReceipt = Receipt | OpenReceipt | SendReceipt;
+export type AnyReceipt = Receipt | OpenReceipt | SendReceipt | RestoreReceipt | CarryReceipt;
 
 export type { Receipt };

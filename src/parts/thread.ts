@@ -9,8 +9,10 @@ import { Bandwidth } from '../limits/bandwidth.ts';
 import type { Retry } from '../network.ts';
 import { openParts, openStore } from '../stores/open.ts';
 import { BufferPool } from './buffers.ts';
+import { type CarryLink, carryObjects, type OpenedObject, type Question } from './carry-objects.ts';
 import { openPart } from './open-part.ts';
 import { type Opened, OpenedStores } from './opened-stores.ts';
+import { type KeyRequest, type RestoreLink, restoreObjects } from './restore-objects.ts';
 import { sealPart } from './seal-part.ts';
 import { sendObjects } from './send-objects.ts';
 import { type Stopwatch, stopwatch } from './stopwatch.ts';
@@ -62,10 +64,22 @@ export async function runTask({ task, port }: ThreadCall): Promise<TaskAnswer<An
 }
 
 async function receiptOf(task: PartTask, link: PortLink): Promise<AnyReceipt> {
-  if (task.kind === 'send') return sendObjects(task, { ...(await desk(wholeStores, task)), buffers, link });
-  const { store, sourceStore } = await desk(partStores, task);
-  if (task.kind === 'open') return openPart(task, store, buffers, link);
-  return sealPart(task, { store, from: await sourceStore(task.source) }, link, buffers);
+  switch (task.kind) {
+    case 'send':
+      return sendObjects(task, { ...(await desk(wholeStores, task)), buffers, link });
+    case 'restore':
+      return restoreObjects(task, { store: await wholeStores.for(task.store), link });
+    case 'carry': {
+      const [store, from] = [await wholeStores.for(task.store), await wholeStores.for(task.from)];
+      return carryObjects(task, { store, from, buffers, link });
+    }
+    case 'open':
+      return openPart(task, await partStores.for(task.store), buffers, link);
+    case 'seal': {
+      const { store, sourceStore } = await desk(partStores, task);
+      return sealPart(task, { store, from: await sourceStore(task.source) }, link, buffers);
+    }
+  }
 }
 
 /** A task's store, and where an object is that is sealed. */
@@ -80,8 +94,8 @@ function tellRetry(retry: Retry): void {
   parentPort?.postMessage(retry);
 }
 
-/** The thread's end of a task's port: intents or opened bytes go up on it, the answer to them or a cut comes down. */
-class PortLink implements Link, OpenLink {
+/** The thread's end of a task's port: intents, opened bytes or questions go up on it, the answer to them or a cut comes down. */
+class PortLink implements Link, OpenLink, CarryLink {
   readonly isElsewhere = true;
   readonly watch: Stopwatch;
   readonly #port: MessagePort;
@@ -109,7 +123,15 @@ class PortLink implements Link, OpenLink {
     await this.#ask({ plain, hash });
   }
 
-  #ask(message: Announced | Shown): Promise<unknown> {
+  async unlock(requests: readonly KeyRequest[]): ReturnType<RestoreLink['unlock']> {
+    return (await this.#ask({ unlock: requests })) as Awaited<ReturnType<RestoreLink['unlock']>>;
+  }
+
+  async prepare(opened: readonly OpenedObject[]): ReturnType<CarryLink['prepare']> {
+    return (await this.#ask({ prepare: opened })) as Awaited<ReturnType<CarryLink['prepare']>>;
+  }
+
+  #ask(message: Announced | Shown | Question): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#onAnswer = (answer) =>
         'value' in answer ? resolve(answer.value) : reject(SealiftError.revive(answer.error));

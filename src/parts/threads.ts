@@ -10,6 +10,8 @@ import { SealiftError } from '../errors.ts';
 import type { Receipt } from '../ledger/types.ts';
 import type { SharedBandwidth } from '../limits/bandwidth.ts';
 import type { Retry } from '../network.ts';
+import type { CarriedObject, CarryAnswers, CarryReceipt, CarryTask, Question } from './carry-objects.ts';
+import type { KeyRequest, RestoredObject, RestoreLink, RestoreReceipt, RestoreTask } from './restore-objects.ts';
 import type {
   Announced,
   AnyReceipt,
@@ -100,6 +102,21 @@ export class Threads {
   async send(task: SendTask, cut?: AbortSignal): Promise<SentObject[]> {
     const { sent } = (await this.#run(task, cut, async () => undefined)) as SendReceipt;
     return sent;
+  }
+
+  /** Restores small objects, until `cut`. Their keys are asked for by `unlock`. */
+  async restore(task: RestoreTask, unlock: RestoreLink['unlock'], cut?: AbortSignal): Promise<RestoredObject[]> {
+    const receipt = await this.#run(task, cut, (asked) => unlock((asked as { unlock: KeyRequest[] }).unlock));
+    return (receipt as RestoreReceipt).restored;
+  }
+
+  /** Opens small objects where they are sealed, seals them anew, and sends them, until `cut`. */
+  async carry(task: CarryTask, { unlock, prepare }: CarryAnswers, cut?: AbortSignal): Promise<CarriedObject[]> {
+    const receipt = await this.#run(task, cut, (asked) => {
+      const question = asked as Question;
+      return 'unlock' in question ? unlock(question.unlock) : prepare(question.prepare);
+    });
+    return (receipt as CarryReceipt).carried;
   }
 
   /** Stops the threads at once, whatever they do. Callers wait for their lanes first. */

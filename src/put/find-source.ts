@@ -22,14 +22,7 @@ import type { Progress } from '../progress.ts';
 import { proveParts } from '../reseal/proof.ts';
 import { openSource } from '../reseal/source.ts';
 import type { InheritedHeaders, KeptHeaders, ObjectInfo } from '../stores/store.ts';
-import {
-  bareEtag,
-  type ObjectSource,
-  type PartDigests,
-  type RangedSource,
-  SOURCE_ETAG_METADATA,
-  SOURCE_SIZE_METADATA,
-} from './source.ts';
+import { bareEtag, type ObjectSource, type PartDigests, type RangedSource, SOURCE_ETAG_METADATA } from './source.ts';
 
 /** How an object is read that is a source. */
 export interface SourceOptions extends OpenRules {
@@ -56,7 +49,11 @@ interface Finding {
 
 /** A stream or an object as it is, and a path so that it says the same wherever its job is gone on with. */
 export function filed(source: string | AsyncIterable<Uint8Array>): string | AsyncIterable<Uint8Array> {
-  if (typeof source !== 'string') return checkedStream(source);
+  return typeof source === 'string' ? filedPath(source) : checkedStream(source);
+}
+
+/** As `filed`, of what is no stream. */
+export function filedPath(source: string): string {
   return isObjectUrl(source) ? source : resolve(source);
 }
 
@@ -84,7 +81,7 @@ export async function findObjectSource(
   const object = await lookIfSealed(place, info, options);
   const found = object ? await openSealed(place, object, options, finding) : { source: plainSource(place, info) };
   const kept = await headersOf(place, info, { options, progress });
-  const identity = { ...found.source.object, mtime: mtimeOf(info) };
+  const identity = { ...found.source.object, mtime: keptTimeOf(info) };
   return { ...found, source: { ...found.source, object: identity, kept }, name: place.url };
 }
 
@@ -122,7 +119,10 @@ async function openSealed(
 }
 
 /** What its metadata says, as every writer of such metadata has it; else when it was stored. */
-function mtimeOf({ metadata, lastModified }: ObjectInfo): string | undefined {
+export function keptTimeOf({
+  metadata,
+  lastModified,
+}: Pick<ObjectInfo, 'metadata' | 'lastModified'>): string | undefined {
   return metadata[MTIME_METADATA] ?? (lastModified && mtimeText(`${lastModified.getTime()}000000`));
 }
 
@@ -141,13 +141,18 @@ async function headersOf(
       hint: 'Run the same command again.',
     });
   }
-  const names = Object.entries(there.metadata).filter(([name]) => !LEFT_BEHIND.includes(name));
-  const itself = { [SOURCE_ETAG_METADATA]: bareEtag(info.etag), [SOURCE_SIZE_METADATA]: String(info.size) };
+  return keptOf(there);
+}
+
+/** What an object has from another, whose headers these are. */
+export function keptOf({ etag, metadata, contentType, tags, inherited }: KeptHeaders): ObjectSource['kept'] {
+  const names = Object.entries(metadata).filter(([name]) => !LEFT_BEHIND.includes(name));
+  const itself = { [SOURCE_ETAG_METADATA]: bareEtag(etag) };
   return {
     metadata: { ...Object.fromEntries(names), ...itself },
-    contentType: there.contentType,
-    tags: there.tags,
-    inherited: contentHeaders(there.inherited),
+    contentType,
+    tags,
+    inherited: contentHeaders(inherited),
   };
 }
 

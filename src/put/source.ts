@@ -6,15 +6,14 @@ import { SealiftError } from '../errors.ts';
 import { accessTo, type Place } from '../job.ts';
 import type { ObjectIdentity, SourceIdentity } from '../ledger/types.ts';
 import { MODE_METADATA } from '../mode.ts';
-import { MTIME_METADATA, mtimeText } from '../mtime.ts';
+import { MTIME_METADATA, mtimeText, SOURCE_SIZE_METADATA } from '../mtime.ts';
 import { openedSizeOf } from '../parts/open-source.ts';
 import type { ObjectContents, PartSource, PipedPart } from '../parts/task.ts';
 import type { ObjectHeaders } from '../stores/store.ts';
 import type { Attempt } from './attempt.ts';
 
-/** User metadata that tells what a sealed object was made of: an object's ETag; its size as it was stored, or a file's. */
+/** User metadata that tells which object a sealed one was made of. */
 export const SOURCE_ETAG_METADATA = 'sealift-source-etag';
-export const SOURCE_SIZE_METADATA = 'sealift-source-size';
 
 /** Whether it stands in quotes depends on who tells it. */
 export function bareEtag(etag: string): string {
@@ -47,8 +46,8 @@ export function factsOf({ mtimeNs, size }: Pick<SourceIdentity, 'mtimeNs' | 'siz
 /** What the sealed object's metadata tells of it. */
 export function metadataOf(source: RangedSource): Record<string, string> {
   if (!('object' in source)) return { ...factsOf(source), [MODE_METADATA]: source.mode };
-  const { mtime } = source.object;
-  return mtime === undefined ? {} : { [MTIME_METADATA]: mtime };
+  const { mtime, size } = source.object;
+  return { ...(mtime === undefined ? {} : { [MTIME_METADATA]: mtime }), [SOURCE_SIZE_METADATA]: String(size) };
 }
 
 /** Plain bytes of it that may be held to seal `wanted` of them; undefined where none are, because they are sealed as they come. */

@@ -89,8 +89,9 @@ export class DirectoryStore implements Store {
       if (!object) throw notFound(place);
       const { file, identity } = object;
       using _closed = file;
-      const { metadata = {}, contentType, storageClass, tags } = readHeaders(place, identity) ?? {};
-      return { etag: identity.etag, metadata, contentType, storageClass, tags };
+      const { etag, lastModified } = identity;
+      const { metadata = {}, crc32, contentType, storageClass, tags } = readHeaders(place, identity) ?? {};
+      return { etag, lastModified, metadata, crc32, contentType, storageClass, tags };
     });
   }
 

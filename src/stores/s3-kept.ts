@@ -6,7 +6,7 @@ import { GetObjectTaggingCommand, HeadObjectCommand, type HeadObjectCommandOutpu
 import { SealiftError } from '../errors.ts';
 import { encryptionOf } from './encryption.ts';
 import type { S3Calls } from './s3-calls.ts';
-import { required } from './s3-fields.ts';
+import { fullObjectCrc32, required } from './s3-fields.ts';
 import type { CallOptions, InheritedHeaders, KeptHeaders } from './store.ts';
 
 /** Throws `cannot-carry`, `object-not-found`. */
@@ -16,13 +16,15 @@ export async function readKept(
   options: CallOptions & { versionId?: string | undefined },
 ): Promise<KeptHeaders> {
   const version = { ...calls.object(key), VersionId: options.versionId };
-  const encrypted = { ...calls.encrypted(key), VersionId: options.versionId };
+  const encrypted = { ...calls.encrypted(key), VersionId: options.versionId, ChecksumMode: 'ENABLED' as const };
   const head = await calls.send('HeadObject', key, options, new HeadObjectCommand(encrypted));
   const { TagSet = [] } = await calls.send('GetObjectTagging', key, options, new GetObjectTaggingCommand(version));
   refuseLost(head, calls.url(key));
   const { Metadata = {}, ContentType, StorageClass } = head;
   return {
     etag: required(head.ETag, 'ETag'),
+    lastModified: head.LastModified,
+    crc32: fullObjectCrc32(head),
     metadata: Metadata,
     contentType: ContentType,
     storageClass: StorageClass,

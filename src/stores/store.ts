@@ -36,6 +36,9 @@ export interface InheritedHeaders {
 /** All headers of an object that is there, and which one it is. */
 export interface KeptHeaders extends ObjectHeaders {
   etag: string;
+  lastModified?: Date | undefined;
+  /** As of an `ObjectInfo`. */
+  crc32?: number | undefined;
 }
 
 export interface ObjectInfo {

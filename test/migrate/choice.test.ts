@@ -5,8 +5,8 @@ import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { Command } from 'commander';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type ChoiceFlags, choiceOptions, filterOf, namesOf } from '../../src/cli/choice.ts';
+import type { MigrateRequest } from '../../src/index.ts';
 import type { JobResult } from '../../src/job.ts';
-import type { MigrateRequest } from '../../src/migrate.ts';
 import { BUCKET, openStage, type Stage } from '../support/stage.ts';
 
 let stage: Stage;
@@ -148,11 +148,5 @@ describe('a job', () => {
     const { objects } = await migrate(target, { names });
     expect(await namesAt(target)).toEqual(['a.jpg', 'sub/c.jpg']);
     expect(objects).toBe(2);
-  });
-});
-
-test('what is not on this disk is not moved yet', async () => {
-  await expect(stage.shared.migrate({ source: `s3://${BUCKET}/x`, target: newTarget() })).rejects.toMatchObject({
-    code: 'usage',
   });
 });

@@ -5,10 +5,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import type { MigrateRequest } from '../../src/index.ts';
 import type { JobEvent } from '../../src/job.ts';
 import { BulkLedger } from '../../src/ledger/bulk.ts';
 import { jobIdOf } from '../../src/ledger/ledger.ts';
-import type { MigrateRequest } from '../../src/migrate.ts';
 import { BUCKET, openStage, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
 
 let stage: Stage;

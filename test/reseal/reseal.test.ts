@@ -119,7 +119,7 @@ test('in a directory, with all that is kept there', async () => {
   const target = pathToFileURL(join(stage.folder, 'object')).href;
   const store = new DirectoryStore({ directory: stage.folder });
   const headersOf = async () => {
-    const { etag, metadata, ...headers } = await store.headers('object');
+    const { etag, lastModified, crc32, metadata, ...headers } = await store.headers('object');
     const { 'sealift-id': id, ...others } = metadata;
     return { id, headers: { ...headers, metadata: others } };
   };
