@@ -37,7 +37,10 @@ import { formatObjectUrl } from './stores/object-url.ts';
 
 /** What is to be moved, and where to. */
 export interface MigrateOptions extends Omit<SealOptions, 'instructionFile' | 'yes'>, RunOptions {
-  /** A directory's path, or `s3://bucket/prefix`: a folder, whether or not a slash is behind it. */
+  /**
+   * A directory's path, or `s3://bucket/prefix`: a folder, whether or not a slash is behind it. Or a list of objects: the
+   * `manifest.json` of an S3 Inventory, a manifest of S3 Batch Operations that ends in `.csv`.
+   */
   source: string;
   /** What of the source is moved. A job goes on with what it was begun with. */
   filter?: FilterRequest | undefined;

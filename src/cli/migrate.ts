@@ -48,12 +48,16 @@ Examples:
   $ sealift migrate s3://old/photos/ s3://backups/photos/ --kms-key alias/backups
   $ sealift migrate s3://backups/photos/ /srv/restored
   $ sealift migrate /srv s3://backups/srv/ --kms-key alias/backups --exclude 'tmp/**' --exclude '*.bak' --max-size 10G
+  $ sealift migrate s3://lists/shop/daily/2026-11-24T01-00Z/manifest.json s3://backups/shop/ --kms-key alias/backups
   $ find . -type f -newer last -print0 | sealift migrate . s3://backups/new/ --kms-key alias/backups --files-from0 -
 
 SOURCE and DEST are folders: a file 2026/a.jpg of SOURCE becomes the object photos/2026/a.jpg. Small files go up many at a time, large ones by
 parts, at once. Whatever ends it, the same command, or \`sealift resume\`, goes on where it stopped. An object that is there and the
 same (by the size and the time that are kept with it) is skipped; another one is left alone and told as failed, unless --overwrite
 is given.
+
+A SOURCE that ends in /manifest.json is an S3 Inventory (CSV or Parquet), one that ends in .csv a manifest of S3 Batch Operations:
+their objects are taken, by their whole keys.
 
 Objects of a bucket are sealed as they are; those that are sealed already, in any format, are opened and sealed anew, with
 --old-kms-key or --old-raw-key where they do not say their key. Their headers, metadata and tags go over. Where DEST is a folder of
@@ -69,7 +73,7 @@ export function addMigrate(program: Command, output: Output): void {
     .description(
       'Seals all that is in a directory or a bucket into a store, or restores it. Takes up its own unfinished job.',
     )
-    .argument('<source>', 'a directory, or s3://bucket/prefix/')
+    .argument('<source>', 'a directory, s3://bucket/prefix/, or a list of objects: …/manifest.json, ….csv')
     .argument('<dest>', 's3://bucket/prefix/ or file:///path/; a directory, to restore into')
     .addHelpText('after', EXAMPLES);
   for (const add of [

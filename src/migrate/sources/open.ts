@@ -38,6 +38,11 @@ export async function openMigrateSource(source: string, options: SourceOptions):
   }
   const place = isObjectUrl(source) ? parsePrefixUrl(source) : { directory: dirname(source), key: basename(source) };
   if (/(^|\/)manifest\.json$|\.csv$/.test(place.key)) return await openList(source, place, options);
+  if (isObjectUrl(source) && 'directory' in place) {
+    throw new SealiftError('usage', `The objects of a directory are no source of a migration: ${source}`, {
+      hint: '`sealift ls` lists them, and `sealift get` opens each. A path without file:// is a directory of plain files.',
+    });
+  }
   if ('directory' in place) throw notADirectory(source, existsSync(join(place.directory, place.key)));
   return await openPrefix(place, options);
 }
