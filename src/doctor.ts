@@ -17,8 +17,6 @@ import { openBucket } from './stores/open.ts';
 import { partitionOf } from './stores/partitions.ts';
 import type { S3Bucket } from './stores/s3-bucket.ts';
 
-export type { Change };
-
 /** What one check came to. */
 export interface Finding {
   /** `transport`, `tls`, `encryption`, `bucket-key`, `sse-c`, `versioning`, `lifecycle`, `ownership`, `public-access`, … */

@@ -2,8 +2,9 @@
  * Sealift's front door for programs. README lists what goes through it; the examples at each are run by a test.
  */
 
+export type { Change } from './doctor/apply.ts';
 export type { UploadFinding } from './doctor/uploads.ts';
-export type { Change, Diagnosis, DoctorRequest, Finding } from './doctor.ts';
+export type { Diagnosis, DoctorRequest, Finding } from './doctor.ts';
 export type { Engine, EngineOptions, MigrateRequest, PutRequest, ResealRequest, RewrapRequest } from './engine/api.ts';
 export {
   type KmsKeyring,

@@ -122,15 +122,26 @@ export interface Retry {
   throttled: boolean;
 }
 
+interface SdkFields {
+  code?: unknown;
+  $metadata?: { attempts?: unknown };
+}
+
 /**
- * An error of the SDK as it may be kept for a cause, and printed: its names, its words, where it came from, and so for what
- * caused it. The rest may lead to its request, whose headers have the signature, a session's token, a customer's key
+ * An error of the SDK as it may be kept for a cause, and printed: its names, its words, where it came from, how often it
+ * was tried, and so for what caused it. The rest may lead to its request, whose headers have the signature, a session's token, a customer's key
  * (SSE-C), or to what a provider of credentials was told.
  */
 export function bareError(thrown: unknown): Error {
-  const { name, message, stack, code, cause } = thrown as Error & { code?: unknown };
+  const { name, message, stack, code, cause, $metadata } = thrown as Error & SdkFields;
+  const attempts = $metadata?.attempts;
   const bare = new Error(message, cause instanceof Error ? { cause: bareError(cause) } : {});
-  return Object.assign(bare, { name, stack }, typeof code === 'string' ? { code } : {});
+  return Object.assign(
+    bare,
+    { name, stack },
+    typeof code === 'string' ? { code } : {},
+    typeof attempts === 'number' ? { attempts } : {},
+  );
 }
 
 /** Certificates that were not accepted. Nothing was sent. */

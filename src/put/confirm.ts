@@ -113,7 +113,7 @@ async function decideByHead(
 /** A write that was tried again may have met its own first try: the object there, or the upload completed. */
 function mayBeOurs(error: unknown): boolean {
   const { code, cause } = SealiftError.from(error);
-  const { attempts = 1 } = (cause as { $metadata?: { attempts?: number } } | undefined)?.$metadata ?? {};
+  const { attempts = 1 } = (cause ?? {}) as { attempts?: number };
   return attempts > 1 && (code === 'target-exists' || code === 'target-changed' || code === 'upload-lost');
 }
 

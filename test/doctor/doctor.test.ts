@@ -18,8 +18,9 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { Change } from '../../src/doctor/apply.ts';
 import { findUploads } from '../../src/doctor/uploads.ts';
-import type { Change, DoctorRequest, Finding } from '../../src/doctor.ts';
+import type { DoctorRequest, Finding } from '../../src/doctor.ts';
 import type { RequestRecord } from '../../src/sandbox/log.ts';
 import { openBucket, openStore, resolveStore } from '../../src/stores/open.ts';
 import { clientOf, outcome } from '../sandbox/s3-client.ts';
