@@ -90,6 +90,11 @@ export interface Engine extends AsyncDisposable {
    *
    * const packed = createReadStream('/data/db.tar').compose(createGzip());
    * await engine.put({ source: packed, target: 's3://backups/2026/db.tar.gz', contentType: 'application/gzip' });
+   *
+   * @example Without a seal, where S3's own encryption is what is wanted
+   * const target = 's3://backups/2026/plain.tar';
+   * await engine.put({ source: '/data/db.tar', target, seal: 'none', sse: { algorithm: 'AES256' } });
+   * await engine.get({ source: target, target: '/restore/plain.tar', seal: 'none' });
    */
   put(request: PutRequest): Promise<JobResult>;
   /**
