@@ -74,11 +74,12 @@ export async function retry<Answer>(
 ): Promise<Answer> {
   const retries = new StandardRetryStrategy(maxAttempts);
   let token = await retries.acquireInitialRetryToken('');
-  for (;;) {
+  for (let attempts = 1; ; attempts++) {
     try {
       return await attempt();
     } catch (thrown) {
       const error = thrown as SdkError;
+      error.$metadata = { ...error.$metadata, attempts };
       const retryAfterHint = getRetryAfterHint(error.$response);
       const info = { error, errorType: typeOf(error), ...(retryAfterHint ? { retryAfterHint } : {}) };
       const next = retries.refreshRetryTokenForRetry(token, info);

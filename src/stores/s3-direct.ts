@@ -20,7 +20,7 @@ import type { PartBody } from './store.ts';
 
 export interface DirectRequest {
   /** S3's name for it. */
-  call: 'UploadPart' | 'GetObject';
+  call: 'PutObject' | 'UploadPart' | 'GetObject';
   method: 'PUT' | 'GET';
   key: string;
   query: Readonly<Record<string, string | undefined>>;

@@ -7,7 +7,7 @@ import { SealiftError } from '../errors.ts';
 import { checkEncryption, encryptionFields } from './encryption.ts';
 import type { InheritedHeaders, ObjectHeaders, WriteCondition } from './store.ts';
 
-const METADATA_PREFIX = 'x-amz-meta-';
+export const METADATA_PREFIX = 'x-amz-meta-';
 
 /** User metadata out of the headers of an answer. */
 export function metadataOf(headers: IncomingHttpHeaders): Record<string, string> {

@@ -1,5 +1,5 @@
 /**
- * The two calls that carry an object's bytes, of a bucket that is asked without the SDK (s3-direct.ts): all that a thread
+ * The calls that carry an object's bytes, of a bucket that is asked without the SDK (s3-direct.ts): all that a thread
  * needs of S3.
  */
 import type { KeyObject } from 'node:crypto';
@@ -11,10 +11,21 @@ import { formatObjectUrl } from './object-url.ts';
 import { createAgent, refusePlainHttp } from './s3-agent.ts';
 import type { S3Access } from './s3-client.ts';
 import { type DirectAnswer, DirectCalls, type DirectRequest } from './s3-direct.ts';
-import { s3Error } from './s3-errors.ts';
+import { type CallContext, s3Error } from './s3-errors.ts';
 import { encodeCrc32, metadataOf, required } from './s3-fields.ts';
+import { putAnswer, putHeaders } from './s3-put.ts';
 import { openS3Stream } from './s3-stream.ts';
-import type { CallOptions, ObjectStream, PartStore, PartToSend, ReadOptions } from './store.ts';
+import type {
+  CallOptions,
+  ObjectHeaders,
+  ObjectStream,
+  PartBody,
+  PartStore,
+  PartToSend,
+  ReadOptions,
+  WriteAnswer,
+  WriteCondition,
+} from './store.ts';
 
 /** What all of a store's parts share, whatever the key. */
 interface Shared {
@@ -43,6 +54,15 @@ export class S3Parts implements PartStore {
   withCustomerKey(key: KeyObject | undefined): S3Parts {
     requireHttps(key, this.#shared.endpoint.url);
     return new S3Parts(this.#shared, key);
+  }
+
+  async putObject(
+    key: string,
+    body: Uint8Array | PartBody,
+    options: CallOptions & ObjectHeaders & { crc32: number; condition: WriteCondition },
+  ): Promise<WriteAnswer> {
+    const request = { call: 'PutObject', method: 'PUT', key, query: {}, headers: putHeaders(options), body } as const;
+    return putAnswer((await this.#send(request, options)).headers);
   }
 
   async sendPart(key: string, part: PartToSend, options: CallOptions = {}): Promise<{ etag: string }> {
@@ -86,7 +106,7 @@ export class S3Parts implements PartStore {
 
   async #send(
     request: DirectRequest,
-    { signal, versionId }: CallOptions & Pick<ReadOptions, 'versionId'>,
+    { signal, condition, versionId }: CallOptions & Pick<CallContext, 'condition' | 'versionId'>,
   ): Promise<DirectAnswer> {
     const { settings } = this.#shared.access;
     const owner = { 'x-amz-expected-bucket-owner': settings.expectedBucketOwner };
@@ -97,7 +117,7 @@ export class S3Parts implements PartStore {
       return await this.#shared.calls.send({ ...request, headers }, signal);
     } catch (thrown) {
       if (signal?.aborted) throw SealiftError.interrupted(signal, `${call} ${url}`);
-      throw s3Error(thrown, { call, url, region: settings.region, versionId });
+      throw s3Error(thrown, { call, url, region: settings.region, condition, versionId });
     }
   }
 

@@ -145,6 +145,7 @@ export class S3Store implements Store {
     body: Uint8Array | PartBody,
     options: CallOptions & ObjectHeaders & { crc32: number; condition: WriteCondition },
   ): Promise<WriteAnswer> {
+    if (this.#parts) return this.#parts.putObject(key, body, options);
     const command = new PutObjectCommand({
       ...this.#calls.encrypted(key),
       ...headerFields(options),

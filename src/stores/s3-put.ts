@@ -1,0 +1,76 @@
+/** PutObject without the SDK: an object's headers as HTTP has them, and what the answer's tell. */
+import type { IncomingHttpHeaders } from 'node:http';
+import { encryptionOf } from './encryption.ts';
+import {
+  conditionFields,
+  encodeCrc32,
+  fullObjectCrc32,
+  headerFields,
+  METADATA_PREFIX,
+  namedVersion,
+  required,
+} from './s3-fields.ts';
+import type { ObjectHeaders, WriteAnswer, WriteCondition } from './store.ts';
+
+/** The SDK's names of them, by which they are made for it too, and S3's (API Reference, PutObject). */
+const NAMES = {
+  CacheControl: 'cache-control',
+  ContentDisposition: 'content-disposition',
+  ContentEncoding: 'content-encoding',
+  ContentLanguage: 'content-language',
+  ContentType: 'content-type',
+  WebsiteRedirectLocation: 'x-amz-website-redirect-location',
+  ObjectLockMode: 'x-amz-object-lock-mode',
+  ObjectLockLegalHoldStatus: 'x-amz-object-lock-legal-hold',
+  StorageClass: 'x-amz-storage-class',
+  Tagging: 'x-amz-tagging',
+  ServerSideEncryption: 'x-amz-server-side-encryption',
+  SSEKMSKeyId: 'x-amz-server-side-encryption-aws-kms-key-id',
+  SSEKMSEncryptionContext: 'x-amz-server-side-encryption-context',
+  BucketKeyEnabled: 'x-amz-server-side-encryption-bucket-key-enabled',
+  IfMatch: 'if-match',
+  IfNoneMatch: 'if-none-match',
+} as const;
+
+/** What S3 takes an object for of which nothing else is said. */
+const DEFAULT_TYPE = 'application/octet-stream';
+
+/** Throws as `checkHeaders` does. */
+export function putHeaders(
+  options: ObjectHeaders & { crc32: number; condition: WriteCondition },
+): Record<string, string | undefined> {
+  const { Metadata, Expires, ObjectLockRetainUntilDate, ...fields } = headerFields(options);
+  const named: Partial<Record<keyof typeof NAMES, unknown>> = { ...fields, ...conditionFields(options.condition) };
+  const headers: Record<string, string | undefined> = {
+    'content-type': DEFAULT_TYPE,
+    'x-amz-checksum-crc32': encodeCrc32(options.crc32),
+    expires: Expires?.toUTCString(),
+    'x-amz-object-lock-retain-until-date': ObjectLockRetainUntilDate?.toISOString(),
+  };
+  for (const [name, value] of Object.entries(named)) {
+    if (value !== undefined) headers[NAMES[name as keyof typeof NAMES]] = String(value);
+  }
+  for (const [name, value] of Object.entries(Metadata)) headers[METADATA_PREFIX + name] = value;
+  return headers;
+}
+
+/** The inverse of what S3 makes of its answer. */
+export function putAnswer(headers: IncomingHttpHeaders): WriteAnswer {
+  const told = (name: string) => headers[name] as string | undefined;
+  const bucketKey = told(NAMES.BucketKeyEnabled);
+  return {
+    etag: required(told('etag'), 'ETag'),
+    versionId: namedVersion(told('x-amz-version-id')),
+    crc32: fullObjectCrc32({
+      ChecksumCRC32: told('x-amz-checksum-crc32'),
+      ChecksumType: told('x-amz-checksum-type'),
+    }),
+    sse: encryptionOf({
+      ServerSideEncryption: told(NAMES.ServerSideEncryption),
+      SSEKMSKeyId: told(NAMES.SSEKMSKeyId),
+      BucketKeyEnabled: bucketKey === undefined ? undefined : bucketKey === 'true',
+      SSECustomerAlgorithm: told('x-amz-server-side-encryption-customer-algorithm'),
+      SSECustomerKeyMD5: told('x-amz-server-side-encryption-customer-key-md5'),
+    }),
+  };
+}
