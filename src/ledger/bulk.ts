@@ -94,8 +94,9 @@ export class BulkLedger implements Disposable {
   }
 
   /** Resolves once these rows are on disk as they are now, with whatever else is written in this turn. */
-  write(objects: readonly ObjectRow[]): Promise<void> {
-    return this.#file.commits.write(() => {
+  async write(objects: readonly ObjectRow[]): Promise<void> {
+    if (objects.length === 0) return;
+    await this.#file.commits.write(() => {
       for (const object of objects) this.#rows.write(object);
     });
   }
