@@ -54,23 +54,32 @@ export function putHeaders(
   return headers;
 }
 
-/** The inverse of what S3 makes of its answer. */
+/** What the headers of an answer to it say. */
 export function putAnswer(headers: IncomingHttpHeaders): WriteAnswer {
   const told = (name: string) => headers[name] as string | undefined;
   const bucketKey = told(NAMES.BucketKeyEnabled);
+  return writeAnswer({
+    ETag: told('etag'),
+    VersionId: told('x-amz-version-id'),
+    ChecksumCRC32: told('x-amz-checksum-crc32'),
+    ChecksumType: told('x-amz-checksum-type'),
+    ServerSideEncryption: told(NAMES.ServerSideEncryption),
+    SSEKMSKeyId: told(NAMES.SSEKMSKeyId),
+    BucketKeyEnabled: bucketKey === undefined ? undefined : bucketKey === 'true',
+    SSECustomerAlgorithm: told('x-amz-server-side-encryption-customer-algorithm'),
+    SSECustomerKeyMD5: told('x-amz-server-side-encryption-customer-key-md5'),
+  });
+}
+
+type WriteFields = Parameters<typeof fullObjectCrc32>[0] &
+  Parameters<typeof encryptionOf>[0] & { ETag?: string | undefined; VersionId?: string | undefined };
+
+/** What S3 answers to a write that makes an object, by the SDK's names. */
+export function writeAnswer(answer: WriteFields): WriteAnswer {
   return {
-    etag: required(told('etag'), 'ETag'),
-    versionId: namedVersion(told('x-amz-version-id')),
-    crc32: fullObjectCrc32({
-      ChecksumCRC32: told('x-amz-checksum-crc32'),
-      ChecksumType: told('x-amz-checksum-type'),
-    }),
-    sse: encryptionOf({
-      ServerSideEncryption: told(NAMES.ServerSideEncryption),
-      SSEKMSKeyId: told(NAMES.SSEKMSKeyId),
-      BucketKeyEnabled: bucketKey === undefined ? undefined : bucketKey === 'true',
-      SSECustomerAlgorithm: told('x-amz-server-side-encryption-customer-algorithm'),
-      SSECustomerKeyMD5: told('x-amz-server-side-encryption-customer-key-md5'),
-    }),
+    etag: required(answer.ETag, 'ETag'),
+    versionId: namedVersion(answer.VersionId),
+    crc32: fullObjectCrc32(answer),
+    sse: encryptionOf(answer),
   };
 }

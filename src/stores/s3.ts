@@ -9,7 +9,6 @@ import type { KeyObject } from 'node:crypto';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
-  type CompleteMultipartUploadCommandOutput,
   CreateMultipartUploadCommand,
   GetObjectCommand,
   HeadBucketCommand,
@@ -18,7 +17,6 @@ import {
   ListObjectsV2Command,
   ListPartsCommand,
   PutObjectCommand,
-  type PutObjectCommandOutput,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { isDenied } from '../errors.ts';
@@ -27,18 +25,11 @@ import { createAgent } from './s3-agent.ts';
 import { S3Calls } from './s3-calls.ts';
 import { createS3Client, type S3Access } from './s3-client.ts';
 import { patient, S3Copies } from './s3-copies.ts';
-import {
-  conditionFields,
-  decodeCrc32,
-  encodeCrc32,
-  fullObjectCrc32,
-  headerFields,
-  namedVersion,
-  required,
-} from './s3-fields.ts';
+import { conditionFields, decodeCrc32, encodeCrc32, fullObjectCrc32, headerFields, required } from './s3-fields.ts';
 import { readKept } from './s3-kept.ts';
 import { readListing, readUploads } from './s3-listing.ts';
 import { openS3Parts, type S3Parts } from './s3-parts.ts';
+import { writeAnswer } from './s3-put.ts';
 import { explainRefusal, hasCode } from './s3-refusals.ts';
 import { openS3Stream } from './s3-stream.ts';
 import type {
@@ -284,15 +275,6 @@ export class S3Store implements Store {
     }
     this.#root.#bucketSeen = true;
   }
-}
-
-function writeAnswer(answer: PutObjectCommandOutput | CompleteMultipartUploadCommandOutput): WriteAnswer {
-  return {
-    etag: required(answer.ETag, 'ETag'),
-    versionId: namedVersion(answer.VersionId),
-    crc32: fullObjectCrc32(answer),
-    sse: encryptionOf(answer),
-  };
 }
 
 /** The SDK passes a body it does not know on as it is; the client's own middleware sends it. */
