@@ -104,11 +104,8 @@ export async function migrate(
 function sourceOf({ source, names, sourceOptions }: MigrateOptions, tools: Tools): Promise<MigrateSource> {
   return openMigrateSource(source, {
     names,
-    async storeOf(place) {
-      const { store } = await tools.prefix(formatObjectUrl(place));
-      // Names are looked at, object by object; a list is none of the objects.
-      return names ? store.withCustomerKey(sourceOptions?.customerKey) : store;
-    },
+    customerKey: sourceOptions?.customerKey,
+    storeOf: async (place) => (await tools.prefix(formatObjectUrl(place))).store,
   });
 }
 

@@ -260,3 +260,14 @@ describe('the key', () => {
     }
   });
 });
+
+test('is given for the objects of a list, which is itself not encrypted so', async () => {
+  const plot = stage.plot('in a list', 1000);
+  await put(plot);
+  const source = join(stage.folder, 'list.csv');
+  writeFileSync(source, `${BUCKET},in+a+list\n`);
+  const migrate = (target: string, key: KeyObject | undefined) =>
+    stage.shared.migrate({ source, target: `s3://${BUCKET}/${target}/`, sourceOptions: { customerKey: key } });
+  expect(await migrate('with', customerKey)).toMatchObject({ objects: 1, failed: 0 });
+  expect(await migrate('without', undefined)).toMatchObject({ objects: 0, failed: 1 });
+});

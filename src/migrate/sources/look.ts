@@ -48,7 +48,7 @@ export async function lookAtObject(
     return { name, size, etag, versionId, lastModified };
   } catch (thrown) {
     const error = SealiftError.from(thrown);
-    if (!isDenied(error) && error.code !== 'object-not-found') throw error;
+    if (!isDenied(error) && !/^(object-not-found|sse-c-)/.test(error.code)) throw error;
     return { ...refused(name, error), versionId };
   }
 }

@@ -6,6 +6,7 @@
  *   ….csv                        a manifest of S3 Batch Operations, likewise
  *   s3://bucket/folder           the objects behind s3://bucket/folder/; with a list of names, those of them
  */
+import type { KeyObject } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -25,6 +26,8 @@ import { badManifest, StoredFile } from './stored-file.ts';
 export interface SourceOptions {
   /** A list of names in a directory or behind a prefix: these and no others. */
   names?: NameList | undefined;
+  /** With which S3 has encrypted the objects (SSE-C). A list of them is not encrypted so. */
+  customerKey?: KeyObject | undefined;
   storeOf: (place: ObjectUrl) => Promise<Store>;
 }
 
@@ -47,14 +50,14 @@ export async function openMigrateSource(source: string, options: SourceOptions):
   return await openPrefix(place, options);
 }
 
-async function openPrefix(place: ObjectUrl, { names, storeOf }: SourceOptions): Promise<MigrateSource> {
+async function openPrefix(place: ObjectUrl, { names, customerKey, storeOf }: SourceOptions): Promise<MigrateSource> {
   const prefix = place.key.replace(/(?<=[^/])$/, '/');
-  const store = await storeOf(place);
+  const store = (await storeOf(place)).withCustomerKey(customerKey);
   return names ? new NamesSource({ store, prefix }, names) : new BucketSource(store, prefix);
 }
 
 async function openList(source: string, place: ObjectUrl, options: SourceOptions): Promise<MigrateSource> {
-  const { names, storeOf } = options;
+  const { names, customerKey, storeOf } = options;
   if (names) {
     throw new SealiftError('usage', `${source} is a list of objects, and --files-from0 another`, {
       hint: 'Give one of them: names are of a directory or behind a prefix.',
@@ -62,7 +65,8 @@ async function openList(source: string, place: ObjectUrl, options: SourceOptions
   }
   const file = await StoredFile.find(await storeOf(place), place.key);
   if (!file) throw new SealiftError('source-not-found', `There is no ${source}`, { hint: 'Check the spelling.' });
-  const bucketOf = (bucket: string) => storeOf(parseBucketUrl(`s3://${bucket}`));
+  const bucketOf = async (bucket: string) =>
+    (await storeOf(parseBucketUrl(`s3://${bucket}`))).withCustomerKey(customerKey);
   if (place.key.endsWith('.csv')) return await BatchSource.open(file, bucketOf);
   const manifest = parseManifest(file.url, (await file.readAll()).toString());
   const fileAt = async (key: string) => {
