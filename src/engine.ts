@@ -21,6 +21,7 @@ import { type DamagedJob, type JobSummary, Ledger } from './ledger/ledger.ts';
 import { openStateDir } from './ledger/state-dir.ts';
 import { Bandwidth, limitBandwidth, type SharedBandwidth } from './limits/bandwidth.ts';
 import { type Listing, type ListOptions, list } from './list.ts';
+import { type ReportRequest, type ReportSummary, report, reported } from './migrate/report.ts';
 import { migrate } from './migrate.ts';
 import type { Retry } from './network.ts';
 import { type Plan, type PlanRequest, plan } from './plan.ts';
@@ -126,10 +127,17 @@ class Workshop implements Engine {
     });
   }
 
-  migrate({ opener, ...request }: MigrateRequest): Promise<JobResult> {
-    return this.#heard(request, async () =>
-      migrate({ ...request, source: filedPath(request.source) }, this.#tools, await this.#keys.fulfil(opener)),
+  migrate({ opener, report: asked, ...request }: MigrateRequest): Promise<JobResult> {
+    const warn = (message: string) => request.onEvent?.({ type: 'warning', message });
+    return this.#heard(request, () =>
+      reported(asked, { tools: this.#tools, target: request.target, warn }, async () =>
+        migrate({ ...request, source: filedPath(request.source) }, this.#tools, await this.#keys.fulfil(opener)),
+      ),
     );
+  }
+
+  report(request: ReportRequest): Promise<ReportSummary> {
+    return this.#coded(() => report(request, this.#tools));
   }
 
   plan(request: PlanRequest): Promise<Plan> {

@@ -5,6 +5,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Keyring } from './keys/keyring.ts';
 import type { Allowance, LaneChange } from './limits/allowance.ts';
+import type { ReportSummary } from './migrate/report.ts';
 import type { Retry } from './network.ts';
 import type { MemoryBudget, MemoryPlan } from './parts/memory.ts';
 import type { HashThread } from './parts/signing.ts';
@@ -103,6 +104,8 @@ export interface JobResult {
   skipped: number;
   /** Of a migration: how many objects have failed, by the code of each, most first. */
   failures?: Readonly<Record<string, number>> | undefined;
+  /** Of a migration: the report that was asked for. */
+  report?: ReportSummary | undefined;
   plainBytes: number;
   sealedBytes: number;
   parts: number;

@@ -22,6 +22,7 @@ import { listSource } from './migrate/lister.ts';
 import { MAX_ATTEMPTS, Outcomes } from './migrate/outcomes.ts';
 import { Pause } from './migrate/pause.ts';
 import { Queue } from './migrate/queue.ts';
+import type { ReportOptions } from './migrate/report.ts';
 import { restoreLarge, restoreSmall } from './migrate/restore.ts';
 import { laneNeedsOf, moveSmall } from './migrate/small.ts';
 import type { MigrateSource } from './migrate/source.ts';
@@ -50,6 +51,8 @@ export interface MigrateOptions extends Omit<SealOptions, 'instructionFile' | 'y
   target: string;
   /** How objects are read that are the source. */
   sourceOptions?: SourceOptions | undefined;
+  /** What became of every object is written there when all are through. */
+  report?: ReportOptions | undefined;
   /** Objects that have failed are tried again, also of a job that is over. */
   retryFailed?: boolean | undefined;
   /** Forget an unfinished job of the same source and target, and begin anew. */

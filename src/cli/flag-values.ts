@@ -7,6 +7,11 @@ export function path(text: string): string {
   return resolve(text);
 }
 
+/** An object's URL as it stands, else a file's path. */
+export function fileOrObject(text: string): string {
+  return text.startsWith('s3://') ? text : path(text);
+}
+
 /** As `list`, of files. */
 export function paths(text: string, name: string, before: string[] = []): string[] {
   return [...before, ...list(text, name).map(path)];

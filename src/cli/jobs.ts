@@ -1,15 +1,19 @@
 /** `sealift jobs [JOB]`: what is unfinished, and what was done. */
 import type { Command } from 'commander';
-import type { DamagedJob, JobSummary } from '../index.ts';
+import { SealiftError } from '../errors.ts';
+import type { DamagedJob, Engine, JobSummary, ReportOptions } from '../index.ts';
 import { formatDuration, formatSize } from '../units.ts';
 import { openEngine } from './keys.ts';
-import { type EngineFlags, flagsOf, outputOptions, stateOptions } from './options.ts';
+import { type EngineFlags, flagsOf, outputOptions, stateOptions, storeOptions } from './options.ts';
 import { columns, type Output, visible } from './output.ts';
+import { type ReportFlags, reportOf, reportOptions, reportText } from './report.ts';
+import { stopOnSignals } from './signals.ts';
 
 const EXAMPLES = `
 Examples:
   $ sealift jobs
   $ sealift jobs put-k3n5qxw7ta
+  $ sealift jobs migrate-k3n5qxw7ta --report photos.csv    # what became of every object so far
   $ sealift jobs --json | jq -r 'select(.state == "interrupted") | .job'`;
 
 type Job = JobSummary | DamagedJob;
@@ -22,14 +26,33 @@ export function addJobs(program: Command, output: Output): void {
     .description('Lists the jobs of the state folder, unfinished ones first, or shows one in detail.')
     .argument('[job]', 'the id of one job')
     .addHelpText('after', EXAMPLES);
-  for (const add of [stateOptions, outputOptions]) add(command);
+  for (const add of [reportOptions, storeOptions, stateOptions, outputOptions]) add(command);
   command.action(async (id: string | undefined) => {
-    await using engine = await openEngine(flagsOf<EngineFlags>(command), 'none');
+    const flags = flagsOf<EngineFlags & ReportFlags>(command);
+    const asked = reportOf(flags);
+    await using engine = await openEngine(flags, 'none');
+    if (asked) return await writeReport(engine, id, asked, output);
     const jobs = id === undefined ? unfinishedFirst(engine.jobs()) : [engine.job(id)];
     for (const job of jobs) output.json(jobLine(job));
     if (jobs.length === 0) output.say('There are no jobs.');
     else output.print(jobs.map(id === undefined ? briefly : inDetail).join('\n'));
   });
+}
+
+async function writeReport(
+  engine: Engine,
+  job: string | undefined,
+  asked: ReportOptions,
+  output: Output,
+): Promise<void> {
+  if (job === undefined) {
+    throw new SealiftError('usage', '--report tells of the objects of one job, and none is named', {
+      hint: 'Run `sealift jobs` to see the jobs there are.',
+    });
+  }
+  const summary = await engine.report({ ...asked, job, signal: stopOnSignals(output) });
+  output.json({ type: 'report', ...summary });
+  output.say(reportText(summary));
 }
 
 /** A job that ought to run and is not running was interrupted. */

@@ -31,6 +31,7 @@ import {
 } from './options.ts';
 import type { Output } from './output.ts';
 import { readingOf } from './put.ts';
+import { type ReportFlags, reportOf, reportOptions } from './report.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
 
@@ -40,11 +41,12 @@ type MigrateFlags = EngineFlags &
   OpenFlags &
   ObjectFlags &
   SseFlags &
-  CustomerKeyFlags & { fresh?: boolean };
+  CustomerKeyFlags &
+  ReportFlags & { fresh?: boolean };
 
 const EXAMPLES = `
 Examples:
-  $ sealift migrate /srv/photos s3://backups/photos/ --kms-key alias/backups
+  $ sealift migrate /srv/photos s3://backups/photos/ --kms-key alias/backups --report photos.csv
   $ sealift migrate s3://old/photos/ s3://backups/photos/ --kms-key alias/backups
   $ sealift migrate s3://backups/photos/ /srv/restored
   $ sealift migrate /srv s3://backups/srv/ --kms-key alias/backups --exclude 'tmp/**' --exclude '*.bak' --max-size 10G
@@ -63,8 +65,12 @@ Objects of a bucket are sealed as they are; those that are sealed already, in an
 --old-kms-key or --old-raw-key where they do not say their key. Their headers, metadata and tags go over. Where DEST is a folder of
 this machine the sealed objects of SOURCE become files again, with their times and permissions, and nothing outside it.
 
-A file that fails stops no other: the command ends with 3 then, and tells the codes; \`sealift resume JOB --failed\` tries it again. What would fail all of them, as a KMS key
-that is disabled or a bucket that is gone, pauses the job instead. Links, sockets and devices are no files, and are told as failed.`;
+A file that fails stops no other: the command ends with 3 then, and tells the codes; \`sealift resume JOB --failed\` tries it
+again. What would fail all of them, as a KMS key that is disabled or a bucket that is gone, pauses the job instead. Links, sockets
+and devices are no files, and are told as failed.
+
+--report tells of every object, when all are through: JSON lines, CSV where the name ends in .csv, or a folder as S3 Batch
+Operations leaves one. It takes the place of an older one. \`sealift jobs JOB --report\` writes one at any time.`;
 
 export function addMigrate(program: Command, output: Output): void {
   const command = program
@@ -85,6 +91,7 @@ export function addMigrate(program: Command, output: Output): void {
     sseOptions,
     sourceKeyOptions,
     ruleOptions,
+    reportOptions,
     workOptions,
     storeOptions,
     stateOptions,
@@ -114,7 +121,9 @@ export function migrateUseOf(target: string): KeyUse {
 }
 
 /** What the flags say about the objects. */
-export function migrateOptions(flags: ObjectFlags & SseFlags & ChoiceFlags): Omit<MigrateRequest, 'source' | 'target'> {
+export function migrateOptions(
+  flags: ObjectFlags & SseFlags & ChoiceFlags & ReportFlags,
+): Omit<MigrateRequest, 'source' | 'target'> {
   const { format, s3ecLegacy, frameSize, partSize, equalParts, context, sign } = flags;
   const sealing = { format, s3ecLegacy, frameSize, partSize, equalParts, context, sign };
   const { overwrite, contentType, storageClass, metadata, tag: tags } = flags;
@@ -127,5 +136,6 @@ export function migrateOptions(flags: ObjectFlags & SseFlags & ChoiceFlags): Omi
     tags,
     sse: sseOf(flags),
     filter: filterOf(flags),
+    report: reportOf(flags),
   };
 }

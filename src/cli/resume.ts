@@ -26,11 +26,12 @@ import {
 } from './options.ts';
 import type { Output } from './output.ts';
 import { readingOf, sealOptions } from './put.ts';
+import type { ReportFlags } from './report.ts';
 import { type ResealFlags, resealOptions } from './reseal.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
 
-type ResumeFlags = EngineFlags & CustomerKeyFlags & { explain?: boolean; failed?: boolean };
+type ResumeFlags = EngineFlags & CustomerKeyFlags & ReportFlags & { explain?: boolean; failed?: boolean };
 
 /** Of several jobs' exit statuses the first of these is the command's. */
 const WORST_FIRST = [

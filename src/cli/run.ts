@@ -5,6 +5,7 @@ import { encryptionText } from '../stores/encryption.ts';
 import { formatDuration, formatRate, formatSize, MiB } from '../units.ts';
 import { columns, counted, type Output } from './output.ts';
 import { ProgressReport } from './progress.ts';
+import { reportText } from './report.ts';
 
 export interface JobReport {
   output: Output;
@@ -31,6 +32,7 @@ export async function runJob(report: JobReport, job: (options: RunOptions) => Pr
   output.say(resultText(report, result, reusedBytes));
   if (result.kmsRequestIds.length > 0) output.detail(`KMS request ids: ${result.kmsRequestIds.join(', ')}`);
   if (result.failed > 0) output.say(failuresText(result));
+  if (result.report) output.say(reportText(result.report));
   if (result.stages) output.say(stagesText(result.stages));
   return result.warnings.length > 0 || result.failed > 0 ? EXIT.warnings : EXIT.done;
 }

@@ -9,6 +9,7 @@ import type { CacheStats } from '../keys/cache.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { DamagedJob, JobSummary } from '../ledger/ledger.ts';
 import type { Listing, ListOptions } from '../list.ts';
+import type { ReportRequest, ReportSummary } from '../migrate/report.ts';
 import type { MigrateOptions } from '../migrate.ts';
 import type { Plan, PlanRequest } from '../plan.ts';
 import type { PutOptions } from '../put.ts';
@@ -168,6 +169,16 @@ export interface Engine extends AsyncDisposable {
    * console.log(objects, failed);
    */
   migrate(request: MigrateRequest): Promise<JobResult>;
+  /**
+   * Writes down what became of every object of a migration, also while it runs. Throws `no-such-job`, `bad-option`, and
+   * `usage` where the job is no migration.
+   *
+   * @example
+   * const { job } = await engine.migrate({ source: '/data/', target: 's3://backups/2026/reported/' });
+   * const { objects, missing } = await engine.report({ job, to: '/data/report.csv' });
+   * console.log(objects.done, missing);
+   */
+  report(request: ReportRequest): Promise<ReportSummary>;
   /**
    * What putting a file, or every file under a directory, will need. Reads some of the source, asks the store for HEAD and
    * Service Quotas for the KMS quota, and measures this machine for two seconds.

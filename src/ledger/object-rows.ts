@@ -38,6 +38,7 @@ export class ObjectRows {
   readonly #pending: StatementSync;
   readonly #some: StatementSync;
   readonly #after: StatementSync;
+  readonly #all: StatementSync;
 
   constructor(db: DatabaseSync, files: JobFiles) {
     this.#files = files;
@@ -53,6 +54,7 @@ export class ObjectRows {
     this.#some = db.prepare('SELECT * FROM objects WHERE state = ? LIMIT ?');
     // In the order of rows already: through the index every page would sort all that are left.
     this.#after = db.prepare('SELECT * FROM objects NOT INDEXED WHERE state = ? AND row > ? ORDER BY row LIMIT ?');
+    this.#all = db.prepare('SELECT * FROM objects ORDER BY row');
   }
 
   /** Adds those whose names are new. Returns them as they are now. */
@@ -100,6 +102,11 @@ export class ObjectRows {
       if (page.length < PAGE_SIZE) return;
       last = (page.at(-1) as unknown as Columns).row;
     }
+  }
+
+  /** All rows, as they were when the first of them was read: the caller has begun a transaction. */
+  *all(): Generator<ObjectRow, void> {
+    for (const columns of this.#all.iterate()) yield this.#verified(columns as never);
   }
 
   #verified(columns: Columns): ObjectRow {
@@ -158,6 +165,13 @@ export function countFailures(db: DatabaseSync): Record<string, number> {
 export function sumSealed(db: DatabaseSync): number {
   const sum = "SELECT total(target ->> 'sealedSize') AS size FROM objects WHERE state = 'done'";
   return Number(db.prepare(sum).get()?.size);
+}
+
+/** How many are done of which the store did not confirm the checksum. */
+export function countUnconfirmed(db: DatabaseSync): number {
+  const count =
+    "SELECT count(*) AS count FROM objects WHERE state = 'done' AND coalesce(target ->> 'isConfirmed', 0) = 0";
+  return Number(db.prepare(count).get()?.count);
 }
 
 function none() {

@@ -70,7 +70,7 @@ export class Target implements MigrateTarget {
       throw badName(name, 'there are no parts of a path that are empty, . or ..');
     }
     try {
-      return await this.#tools.place(this.url + (isFile ? name.split('/').map(encodeURIComponent).join('/') : name));
+      return await this.#tools.place(urlIn(this.url, name));
     } catch (thrown) {
       const error = SealiftError.from(thrown);
       if (error.code !== 'bad-url') throw error;
@@ -96,4 +96,9 @@ function badName(name: string, why: string, cause?: unknown): SealiftError {
     hint: 'Move it by itself: `sealift put` lets you choose the name.',
     cause,
   });
+}
+
+/** Of the object of this name under a target's URL. */
+export function urlIn(target: string, name: string): string {
+  return target + (target.startsWith('file:') ? name.split('/').map(encodeURIComponent).join('/') : name);
 }
