@@ -46,10 +46,9 @@ type MigrateFlags = EngineFlags &
 
 const EXAMPLES = `
 Examples:
-  $ sealift migrate /srv/photos s3://backups/photos/ --kms-key alias/backups --report photos.csv
+  $ sealift migrate /srv/photos s3://backups/photos/ --kms-key alias/backups --exclude '*.bak' --report photos.csv
   $ sealift migrate s3://old/photos/ s3://backups/photos/ --kms-key alias/backups
   $ sealift migrate s3://backups/photos/ /srv/restored
-  $ sealift migrate /srv s3://backups/srv/ --kms-key alias/backups --exclude 'tmp/**' --exclude '*.bak' --max-size 10G
   $ sealift migrate s3://lists/shop/daily/2026-11-24T01-00Z/manifest.json s3://backups/shop/ --kms-key alias/backups
   $ find . -type f -newer last -print0 | sealift migrate . s3://backups/new/ --kms-key alias/backups --files-from0 -
 
