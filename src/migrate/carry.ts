@@ -13,7 +13,7 @@ import { keptOf, keptTimeOf } from '../put/find-source.ts';
 import { bareEtag, SOURCE_ETAG_METADATA } from '../put/source.ts';
 import { moveOneByOne, putIn } from './large.ts';
 import { type Prepared, prepareAs, type SendingOf } from './message.ts';
-import { placeOf, prefixOf } from './object.ts';
+import { type Moved, placeOf, prefixOf, settleMoved } from './object.ts';
 import type { Outcome, Settled } from './outcomes.ts';
 import { failsAll } from './pause.ts';
 import { restBefore } from './rest.ts';
@@ -84,7 +84,8 @@ async function carry(run: MigrateRun, crew: Crew, { place, objects }: Batch, cut
   const answers = answersFor(run, { from, objects, prepared });
   const size = objects.reduce((sum, { row }) => sum + row.size, 0);
   const carried = await crew.lanes.measure(size, () => crew.threads.carry(task, answers, cut));
-  await settle(run, objects, { carried, prepared });
+  const moved = objects.map((object, index) => movedOf(object, carried[index]!, prepared.get(index)));
+  await settleMoved(run, moved);
 }
 
 function wanted(
@@ -149,22 +150,14 @@ async function prepareOne(
   });
 }
 
-async function settle(
-  run: MigrateRun,
-  objects: Batch['objects'],
-  { carried, prepared }: { carried: readonly CarriedObject[]; prepared: Carrying['prepared'] },
-): Promise<void> {
-  const settled: Settled[] = [];
-  const unknown: ObjectRow[] = [];
-  for (const [index, { row }] of objects.entries()) {
-    const each = carried[index]!;
-    const made = prepared.get(index);
-    if (each.outcome === 'unknown') unknown.push({ ...row, state: 'pending', isLarge: true });
-    else
-      settled.push({ object: made?.object ?? row, outcome: outcomeOf({ target: made?.target ?? row.target! }, each) });
-  }
-  await Promise.all([run.outcomes.settle(settled), run.ledger.write(unknown)]);
-  if (unknown.length > 0) run.queue.tell();
+function movedOf(
+  { row }: Batch['objects'][number],
+  carried: CarriedObject,
+  made: Prepared<SendingOf> | undefined,
+): Moved {
+  if (carried.outcome === 'unknown') return { row, outcome: undefined };
+  const outcome = outcomeOf({ target: made?.target ?? row.target! }, carried);
+  return { row: made?.object ?? row, outcome };
 }
 
 /** As `moveLarge`. */

@@ -17,6 +17,7 @@ const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'store-unavailable',
   'checksum-mismatch',
   'source-changed',
+  'object-changed',
   'upload-lost',
 ]);
 

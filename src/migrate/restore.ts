@@ -19,7 +19,7 @@ import { ID_METADATA } from '../parts/written.ts';
 import { unlessMissing } from '../stores/directory-files.ts';
 import type { RestoreFolder } from './folder.ts';
 import { countCalls, moveOneByOne, stateOf } from './large.ts';
-import { placeOf, prefixOf } from './object.ts';
+import { placeOf, prefixOf, settleMoved } from './object.ts';
 import type { Outcome } from './outcomes.ts';
 import { restBefore } from './rest.ts';
 import { groupsOf } from './small.ts';
@@ -37,56 +37,56 @@ export async function restoreSmall(run: RestoreRun, attempts: number): Promise<v
     items: batches(run, attempts, partSize),
     lanes: crew.lanes,
     stop: pause.signal,
-    work: (rows, cut) => restore(run, crew, rows, cut),
+    work: (started, cut) => restore(run, crew, started, cut),
   });
 }
 
-async function* batches(run: RestoreRun, attempts: number, most: number): AsyncGenerator<ObjectRow[], void> {
+/** A row on its way. */
+interface Started {
+  row: ObjectRow;
+  /** It was on its way before. */
+  wasTried: boolean;
+}
+
+async function* batches(run: RestoreRun, attempts: number, most: number): AsyncGenerator<Started[], void> {
   for await (const rows of run.queue.pages({ isLarge: false, attempts })) {
     for (const group of groupsOf(rows, most)) {
+      const started = group.map((row) => ({
+        row: { ...row, state: 'sending' as const, startedMs: row.startedMs ?? Date.now() },
+        wasTried: row.startedMs !== undefined,
+      }));
       // Until they are settled they wait no longer.
-      await run.ledger.write(
-        group.map((row) => ({ ...row, state: 'sending', startedMs: row.startedMs ?? Date.now() })),
-      );
-      yield group;
+      await run.ledger.write(started.map(({ row }) => row));
+      yield started;
     }
   }
 }
 
-async function restore(run: RestoreRun, crew: Crew, rows: readonly ObjectRow[], cut: AbortSignal): Promise<void> {
-  const { request, target, opener, pause, progress, ledger, queue } = run;
+async function restore(run: RestoreRun, crew: Crew, started: readonly Started[], cut: AbortSignal): Promise<void> {
+  const { request, target, opener, pause, progress } = run;
   using _ticket = await crew.budget.take(crew.laneSize);
   const place = await prefixOf(run);
   const rules = { ...request.sourceOptions, signal: pause.signal, onCall: progress.countKmsCall };
   const task = {
     kind: 'restore' as const,
     store: await accessTo(place),
-    objects: rows.map((row) => wanted(run, row, place.key)),
+    objects: started.map((each) => wanted(run, each, place.key)),
     root: target.url,
     overwrite: request.overwrite ?? false,
     umask: process.umask(),
     profiled: false,
   };
-  const size = rows.reduce((sum, row) => sum + row.size, 0);
+  const size = started.reduce((sum, { row }) => sum + row.size, 0);
   const unlock = unlocker(place.store, opener, rules);
   const restored = await crew.lanes.measure(size, () => crew.threads.restore(task, unlock, cut));
-  const settled = rows.flatMap((object, index) => {
-    const outcome = outcomeOf(object, restored[index]!);
-    return outcome ? [{ object, outcome }] : [];
-  });
-  const unknown = rows.filter((_, index) => restored[index]!.outcome === 'unknown');
-  await Promise.all([
-    run.outcomes.settle(settled),
-    ledger.write(unknown.map((row) => ({ ...row, state: 'pending', isLarge: true }))),
-  ]);
-  if (unknown.length > 0) queue.tell();
+  await settleMoved(
+    run,
+    started.map(({ row }, index) => ({ row, outcome: outcomeOf(row, restored[index]!) })),
+  );
 }
 
-function wanted(
-  { ledger }: RestoreRun,
-  { row, name, size, source, startedMs }: ObjectRow,
-  prefix: string,
-): ObjectToRestore {
+function wanted({ ledger }: RestoreRun, { row: object, wasTried }: Started, prefix: string): ObjectToRestore {
+  const { row, name, size, source } = object;
   const { etag, versionId } = source;
   const hidden = createHash('sha256').update(`${ledger.job.id} ${row}`).digest('hex').slice(0, 16);
   return {
@@ -96,7 +96,7 @@ function wanted(
     etag,
     versionId,
     hiddenName: `.sealift-${hidden}`,
-    wasTried: startedMs !== undefined,
+    wasTried,
   };
 }
 

@@ -1,9 +1,16 @@
 /** Migrations from bucket to bucket, and all the way round: a directory, a bucket, another bucket, a directory again. */
 import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { CreateBucketCommand, GetObjectTaggingCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import {
+  CreateBucketCommand,
+  DeleteObjectsCommand,
+  GetObjectTaggingCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+} from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type JobEvent, kmsKeyring, type MigrateRequest } from '../../src/index.ts';
+import { BulkLedger } from '../../src/ledger/bulk.ts';
 import { BUCKET, openStage, PART_SIZE, type Stage } from '../support/stage.ts';
 
 const OLD = 'old';
@@ -100,14 +107,14 @@ test('one that cannot be opened stops no other', async () => {
   expect(await opened('mixed/plain')).toBe('plain');
 });
 
-test('one that is replaced after it was listed is not sealed as it was', async () => {
+test('one that is replaced after it was listed is sealed as it is now, once all the rest is through', async () => {
   await store('replaced/a', 'first');
   stage.strike(`HeadObject(bucket=${OLD},key=replaced/a):1=slow@1GiB/s`, async () => {
     stage.sandbox.setFaults('');
     await store('replaced/a', 'other');
   });
-  expect((await carry('replaced/')).failures).toEqual({ a: 'object-changed' });
-  await expect(opened('replaced/a')).rejects.toMatchObject({ code: 'object-not-found' });
+  expect(await carry('replaced/')).toMatchObject({ failures: {}, result: { objects: 1, plainBytes: 5 } });
+  expect(await opened('replaced/a')).toBe('other');
 });
 
 test('its bytes have the checksum that S3 keeps, or it is not sealed', async () => {
@@ -115,6 +122,34 @@ test('its bytes have the checksum that S3 keeps, or it is not sealed', async () 
   stage.sandbox.setFaults(`GetObject(bucket=${OLD},key=corrupt/a):*=corrupt@2`);
   expect((await carry('corrupt/')).failures).toEqual({ a: 'checksum-mismatch' });
   await expect(opened('corrupt/a')).rejects.toMatchObject({ code: 'object-not-found' });
+});
+
+test('killed before the ledger heard of what was sent, it looks for it, and seals the rest anew', async () => {
+  for (const key of ['killed/a', 'killed/b', 'killed/c']) await store(key, key);
+  const { result } = await carry('killed/');
+  {
+    using ledger = BulkLedger.open(join(stage.folder, 'state'), result.job);
+    ledger.reopen();
+    const [a, b, c] = ledger.inState('done');
+    const { sealiftId, format, sealedSize } = a!.target!;
+    await ledger.write([
+      { ...a!, state: 'sending', target: { sealiftId, format, sealedSize } },
+      { ...b!, state: 'sending', target: { sealiftId: 'f0'.repeat(16), format, sealedSize } },
+      // It had not come so far that it had an id.
+      { ...c!, state: 'sending', target: undefined },
+    ]);
+  }
+  await stage.s3.send(
+    new DeleteObjectsCommand({
+      Bucket: BUCKET,
+      Delete: { Objects: ['b', 'c'].map((name) => ({ Key: `killed/${name}` })) },
+    }),
+  );
+  const before = stage.requests.length;
+  expect((await carry('killed/')).result).toMatchObject({ objects: 3, failed: 0, skipped: 0 });
+  const sent = stage.requests.slice(before).filter(({ operation }) => operation === 'PutObject');
+  expect(sent.map(({ key }) => key).sort()).toEqual(['killed/b', 'killed/c']);
+  for (const key of ['killed/a', 'killed/b', 'killed/c']) expect(await opened(key)).toBe(key);
 });
 
 /** Every file of a tree with all that is kept of it. */

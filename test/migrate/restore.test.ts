@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -14,6 +15,7 @@ import { dirname, join } from 'node:path';
 import { HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { JobEvent, MigrateRequest } from '../../src/index.ts';
+import { BulkLedger } from '../../src/ledger/bulk.ts';
 import { BUCKET, openStage, PART_SIZE, type Stage } from '../support/stage.ts';
 
 let stage: Stage;
@@ -130,6 +132,25 @@ test('what stands there stays, unless it is to be replaced', async () => {
   expect(filesIn(tree.back).map(({ bytes }) => bytes.toString())).toEqual(['older', 'older']);
   expect((await restore(tree, { overwrite: true })).result).toMatchObject({ objects: 2, failed: 0 });
   expect(filesIn(tree.back)).toEqual(filesIn(tree.source));
+});
+
+test('killed before the ledger heard of it, a file that is there is known again by its bytes', async () => {
+  const tree = treeOf('killed', { a: 'one', b: 'two', c: 'three' });
+  await seal(tree);
+  const { result } = await restore(tree);
+  {
+    using ledger = BulkLedger.open(join(stage.folder, 'state'), result.job);
+    ledger.reopen();
+    await ledger.write([...ledger.inState('done')].map((row) => ({ ...row, state: 'sending' as const })));
+  }
+  // One came to have other times, one was never there, and one is another file.
+  utimesSync(join(tree.back, 'a'), 1, 1);
+  rmSync(join(tree.back, 'b'));
+  writeFileSync(join(tree.back, 'c'), 'other');
+  const again = await restore(tree);
+  expect(again.result).toMatchObject({ objects: 2, failed: 1 });
+  expect(again.failures).toEqual({ c: 'target-exists' });
+  expect(filesIn(tree.back).map(({ name, bytes }) => `${name}: ${bytes}`)).toEqual(['a: one', 'b: two', 'c: other']);
 });
 
 test('of every format; damaged, none of it is there', async () => {
