@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buckets } from '../support/mutants/buckets.ts';
 import { completion } from '../support/mutants/completion.ts';
 import { limits } from '../support/mutants/limits.ts';
+import { migrations } from '../support/mutants/migrations.ts';
 import { nonces } from '../support/mutants/nonces.ts';
 import { release } from '../support/mutants/release.ts';
 import { resume } from '../support/mutants/resume.ts';
@@ -22,6 +23,7 @@ const RULES: Readonly<Record<string, readonly Mutant[]>> = {
   '2 nothing is completed unchecked': [...completion, ...signatures],
   '3 nothing is released unauthenticated': release,
   'what is not sealed is told from what is': unsealed,
+  'a migration writes where it may, and what it knows of': migrations,
   '4, 5 keys in memory only, no plain HTTP': secrets,
   '6, 7 memory is a budget, interrupted is not aborted': limits,
   'a bucket is changed as approved, and spoken to over TLS 1.2': buckets,

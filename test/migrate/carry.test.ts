@@ -1,6 +1,7 @@
 /** Migrations from bucket to bucket, and all the way round: a directory, a bucket, another bucket, a directory again. */
 import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import {
   CreateBucketCommand,
   DeleteObjectsCommand,
@@ -11,6 +12,7 @@ import {
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type JobEvent, kmsKeyring, type MigrateRequest } from '../../src/index.ts';
 import { BulkLedger } from '../../src/ledger/bulk.ts';
+import { jobIdOf } from '../../src/ledger/ledger.ts';
 import { BUCKET, openStage, PART_SIZE, type Stage } from '../support/stage.ts';
 
 const OLD = 'old';
@@ -122,6 +124,20 @@ test('its bytes have the checksum that S3 keeps, or it is not sealed', async () 
   stage.sandbox.setFaults(`GetObject(bucket=${OLD},key=corrupt/a):*=corrupt@2`);
   expect((await carry('corrupt/')).failures).toEqual({ a: 'checksum-mismatch' });
   await expect(opened('corrupt/a')).rejects.toMatchObject({ code: 'object-not-found' });
+});
+
+test('the ledger knows what is sent before it is', async () => {
+  await store('early/a', 'early');
+  const known: string[] = [];
+  stage.strike(`PutObject(bucket=${BUCKET},key=early/a):1=slow@1GiB/s`, () => {
+    const job = jobIdOf({ command: 'migrate', source: `s3://${OLD}/early/`, target: `s3://${BUCKET}/early/` });
+    using db = new DatabaseSync(join(stage.folder, 'state', `${job}.db`), { readOnly: true });
+    const row = db.prepare('SELECT state, target FROM objects').get() as { state: string; target: string };
+    known.push(row.state, JSON.parse(row.target ?? '{}').sealiftId);
+  });
+  await carry('early/');
+  const { Metadata } = await stage.s3.send(new HeadObjectCommand({ Bucket: BUCKET, Key: 'early/a' }));
+  expect(known).toEqual(['sending', Metadata!['sealift-id']]);
 });
 
 test('killed before the ledger heard of what was sent, it looks for it, and seals the rest anew', async () => {

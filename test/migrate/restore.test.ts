@@ -122,6 +122,16 @@ test('a name that leads out of the folder, or to no file, is refused, and all th
   expect(existsSync(join(stage.folder, 'out'))).toBe(false);
 });
 
+test('one that was moved in the bucket is not taken for another', async () => {
+  const tree = treeOf('moved', { a: 'one' });
+  await seal(tree);
+  const Body = await stage.stored({ key: 'moved/a', source: '', target: '', stateDir: '', back: '' });
+  await stage.s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: 'moved/b', Body }));
+  const { result, failures } = await restore(tree);
+  expect(failures).toEqual({ b: 'object-relocated' });
+  expect(result).toMatchObject({ objects: 1, failed: 1 });
+});
+
 test('what stands there stays, unless it is to be replaced', async () => {
   const tree = treeOf('standing', { small: 'new', large: LARGE });
   await seal(tree);

@@ -1,0 +1,59 @@
+/** Migrations out of a bucket: nothing is written where it must not be, nothing unproven, and nothing that nobody knows of. */
+import type { Mutant } from '../mutation.ts';
+
+const FOLDERS = 'test/parts/folders.test.ts';
+const RESTORE = 'test/migrate/restore.test.ts';
+const CARRY = 'test/migrate/carry.test.ts';
+
+export const migrations: Mutant[] = [
+  {
+    breaks: 'no name leads out of the folder',
+    file: 'src/parts/file-names.ts',
+    find: "  if (part === '.' || part === '..') return `it has the part ${JSON.stringify(part)}`;\n",
+    replace: '',
+    test: FOLDERS,
+    only: 'no name leads out',
+  },
+  {
+    breaks: 'nor through a link',
+    file: 'src/parts/folders.ts',
+    find: `  if (!(await lstat(path)).isDirectory()) throw Object.assign(new Error('not a directory'), { code: 'ENOTDIR' });
+  return await open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+`,
+    replace: '  void [lstat, O_NOFOLLOW];\n  return await open(path, O_RDONLY | O_DIRECTORY);\n',
+    test: FOLDERS,
+    only: 'leads through what is no folder',
+  },
+  {
+    breaks: 'nor through one that was put there since',
+    file: 'src/parts/folders.ts',
+    find: "process.platform === 'linux' ? `/proc/self/fd/${handle.fd}` : path;",
+    replace: 'path;',
+    test: FOLDERS,
+    only: 'swapped for a link',
+  },
+  {
+    breaks: 'a file that stands there stays',
+    file: 'src/parts/restored-file.ts',
+    find: '    if (!overwrite) return await moveToNewName(hidden, target);\n',
+    replace: '    void [overwrite, moveToNewName];\n',
+    test: FOLDERS,
+    only: 'a file stays unless',
+  },
+  {
+    breaks: 'an object that was moved in the bucket is not taken for another',
+    file: 'src/migrate/unlock.ts',
+    find: 'at, { keyring }, rules);\n  return keys;',
+    replace: 'at, { keyring }, { ...rules, allowRelocated: true });\n  return keys;',
+    test: RESTORE,
+    only: 'moved in the bucket',
+  },
+  {
+    breaks: 'an object has an id in the ledger before it is sent',
+    file: 'src/migrate/carry.ts',
+    find: '      await ledger.write([...prepared.values()].map(({ object }) => object));\n',
+    replace: '      void ledger;\n',
+    test: CARRY,
+    only: 'knows what is sent before',
+  },
+];
