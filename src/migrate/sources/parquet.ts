@@ -37,6 +37,9 @@ export async function* parquetRows(
       for (let rowStart = Math.max(group.rowStart, first); rowStart < group.rowEnd; rowStart += WINDOW_COUNT) {
         const rowEnd = Math.min(rowStart + WINDOW_COUNT, group.rowEnd);
         const values = await Promise.all(wanted.map((column) => scan.readColumn({ column, rowStart, rowEnd })));
+        if (values.some(({ length }) => length !== rowEnd - rowStart)) {
+          throw badManifest(file.url, 'it has fewer rows than it says', 'It may be damaged.');
+        }
         for (let row = 0; row < rowEnd - rowStart; row++) {
           yield Object.fromEntries(wanted.map((column, index) => [column, values[index]![row]]));
         }
