@@ -50,11 +50,13 @@ async function upload(files: InventoryFiles): Promise<string> {
 
 test.each(['CSV', 'Parquet'] as const)('an inventory in %s', async (format) => {
   const listed = keys.slice(0, -1).map((key) => ({ key, size: Buffer.byteLength(`of ${key}`), etag: etags.get(key)! }));
+  // As it was when the list was made, and is no more; and what is no more at all.
   const changed = { key: 'unlisted', size: 1, etag: '0'.repeat(32) };
-  const manifest = await upload(inventoryOf(format, [listed.slice(0, 2), [...listed.slice(2), changed]]));
+  const gone = { ...changed, key: 'gone' };
+  const manifest = await upload(inventoryOf(format, [listed.slice(0, 2), [...listed.slice(2), changed, gone]]));
   const { there, failed } = await migrate(manifest, format, { filter: { exclude: ['2.jpg'] } });
-  expect(there.sort()).toEqual(['a+b %.txt', 'photos/1.jpg', 'photos/é\n']);
-  expect(Object.keys(failed)).toEqual(['unlisted']);
+  expect(there.sort()).toEqual(['a+b %.txt', 'photos/1.jpg', 'photos/é\n', 'unlisted']);
+  expect(failed).toEqual({ gone: 'object-not-found' });
 });
 
 test('a manifest of S3 Batch Operations, and a list of names', async () => {

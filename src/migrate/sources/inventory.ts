@@ -1,7 +1,6 @@
 /**
  * An S3 Inventory: what a `manifest.json` says lies in its data files, CSV or Parquet. Each file is a section, is proven by
- * its MD5 before anything of it counts, and is read as a stream. An inventory is some hours old, so an object has the ETag
- * that it had then, and is moved only if it still has it. Of versions only the newest count, and no delete markers.
+ * its MD5 before anything of it counts, and is read as a stream. Of versions only the newest count, and no delete markers.
  */
 import type { Store } from '../../stores/store.ts';
 import type { ListingMeans, MigrateSource, SourceObject, SourcePage } from '../source.ts';
