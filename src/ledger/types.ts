@@ -211,6 +211,8 @@ export interface TargetFacts {
   /** In hex: names the message, so that an older version put back is noticed. What is not sealed has none. */
   messageId?: string | undefined;
   format: 'esdk' | 's3ec' | 'plain';
+  /** Other messages that were sent before, and may be there: a process was killed, and nobody has looked since. */
+  earlier?: readonly Pick<TargetFacts, 'sealiftId' | 'messageId'>[] | undefined;
   sealedSize: number;
   etag?: string | undefined;
   versionId?: string | undefined;

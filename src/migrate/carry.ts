@@ -12,7 +12,7 @@ import { runLanes } from '../parts/lanes.ts';
 import { keptOf, keptTimeOf } from '../put/find-source.ts';
 import { bareEtag, SOURCE_ETAG_METADATA } from '../put/source.ts';
 import { moveOneByOne, putIn } from './large.ts';
-import { type Prepared, prepareAs, type SendingOf } from './message.ts';
+import { earlierOf, type Prepared, prepareAs, type SendingOf } from './message.ts';
 import { type Moved, placeOf, prefixOf, settleMoved } from './object.ts';
 import type { Outcome, Settled } from './outcomes.ts';
 import { failsAll } from './pause.ts';
@@ -90,12 +90,14 @@ async function carry(run: MigrateRun, crew: Crew, { place, objects }: Batch, cut
 
 function wanted(
   { looksFirst }: MigrateRun,
-  { size, source: { etag, versionId }, target }: ObjectRow,
+  row: ObjectRow,
   keys: Pick<ObjectToCarry, 'objectKey' | 'targetKey'>,
 ): ObjectToCarry {
-  const earlierId = target?.sealiftId;
-  const look = looksFirst || earlierId !== undefined;
-  return { ...keys, size, etag, versionId, look, earlierId, sameAs: sameAs(etag) };
+  const { size, source } = row;
+  const { etag, versionId } = source;
+  const earlierIds = earlierOf(row).map(({ sealiftId }) => sealiftId);
+  const look = looksFirst || earlierIds.length > 0;
+  return { ...keys, size, etag, versionId, look, earlierIds, sameAs: sameAs(etag) };
 }
 
 /** By what another run knows an object that was made of this one. */

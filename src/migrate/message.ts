@@ -55,8 +55,8 @@ export async function prepareAs(
   const ours = headersFor({ request, place }, format, { source, ours: { [ID_METADATA]: sealiftId } });
   const { message, header, metadata } = await beginMessage(run, { format, cut, objectKey: place.key });
   const messageId = 'messageId' in message ? Buffer.from(message.messageId).toString('hex') : undefined;
-  const earlierId = row.target?.sealiftId;
-  const facts = { sealiftId, messageId, format: message.format, sealedSize: message.layout.sealedSize };
+  const earlier = earlierOf(row);
+  const facts = { sealiftId, messageId, earlier, format: message.format, sealedSize: message.layout.sealedSize };
   return {
     object: { ...row, size, state: 'sending', target: facts, startedMs: row.startedMs ?? Date.now() },
     target: facts,
@@ -69,11 +69,18 @@ export async function prepareAs(
       sealiftId,
       signingKey: format instanceof EsdkPut ? format.signingKey : undefined,
       overwrite: request.overwrite ?? false,
-      look: looksFirst || earlierId !== undefined,
-      earlierId,
+      look: looksFirst || earlier.length > 0,
+      earlierIds: earlier.map(({ sealiftId }) => sealiftId),
       sameAs,
     },
   };
+}
+
+/** The messages of an object that may be there already. */
+export function earlierOf({ target }: ObjectRow): NonNullable<TargetFacts['earlier']> {
+  if (!target) return [];
+  const { sealiftId, messageId, earlier = [] } = target;
+  return [{ sealiftId, messageId }, ...earlier];
 }
 
 async function beginMessage(

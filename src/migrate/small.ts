@@ -55,9 +55,13 @@ export function outcomeOf({ target }: Pick<Prepared, 'target'>, sent: SentObject
   if (sent.outcome === 'failed') return { state: 'failed', error: SealiftError.revive(sent.error) };
   if (sent.outcome === 'skipped') return { state: 'skipped' };
   const { sealiftId, size: sealedSize, etag, versionId, crc32 } = sent;
+  const { earlier = [], ...facts } = target;
+  // What a look has found is not the message that was made this time.
+  const message = earlier.find((each) => each.sealiftId === sealiftId) ?? facts;
+  const { messageId } = message;
   return {
     state: 'done',
-    target: { ...target, sealiftId, sealedSize, etag, versionId, crc32, isConfirmed: crc32 !== undefined },
+    target: { ...facts, sealiftId, messageId, sealedSize, etag, versionId, crc32, isConfirmed: crc32 !== undefined },
   };
 }
 

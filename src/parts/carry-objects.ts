@@ -31,7 +31,7 @@ export interface CarryTask {
   profiled: boolean;
 }
 
-export interface ObjectToCarry extends WantedObject, Pick<ObjectToSend, 'earlierId' | 'sameAs'> {
+export interface ObjectToCarry extends WantedObject, Pick<ObjectToSend, 'earlierIds' | 'sameAs'> {
   targetKey: string;
   /** Look at the target before anything is fetched: the same may be there. */
   look: boolean;

@@ -49,11 +49,12 @@ async function lookAt({ objectKey, overwrite }: ObjectToSend, { store, link }: D
 /** What is there may be what was to be sent: since before a crash, or since ever. */
 export function settledBy(
   there: ObjectInfo,
-  { earlierId, sameAs }: Pick<ObjectToSend, 'earlierId' | 'sameAs'>,
+  { earlierIds, sameAs }: Pick<ObjectToSend, 'earlierIds' | 'sameAs'>,
 ): SentObject | undefined {
   const { metadata, size, etag, versionId, crc32 } = there;
-  if (earlierId !== undefined && metadata[ID_METADATA] === earlierId) {
-    return { outcome: 'done', sealiftId: earlierId, size, etag, versionId, crc32 };
+  const sealiftId = metadata[ID_METADATA];
+  if (sealiftId !== undefined && earlierIds.includes(sealiftId)) {
+    return { outcome: 'done', sealiftId, size, etag, versionId, crc32 };
   }
   const facts = Object.entries(sameAs);
   const isSame = facts.length > 0 && facts.every(([name, value]) => metadata[name] === value);

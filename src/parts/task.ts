@@ -130,9 +130,9 @@ export interface ObjectToSend {
   signingKey?: KeyObject | undefined;
   /** Replace what is there. */
   overwrite: boolean;
-  /** Look at the target first: something may be there, perhaps what was sent before a crash under this id. */
+  /** Look at the target first: something may be there, perhaps what was sent before a crash under one of these ids. */
   look: boolean;
-  earlierId?: string | undefined;
+  earlierIds: readonly string[];
   /** Metadata by which what is there is known to be of the same source. */
   sameAs: Readonly<Record<string, string>>;
 }

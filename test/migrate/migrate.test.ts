@@ -115,20 +115,26 @@ test('of what was being sent when we were killed, a look tells what has arrived;
   await migrate(tree);
   stage.sandbox.setFaults('');
   // As the ledger stands when the process dies between sending and hearing.
+  let known = {};
   {
     using ledger = BulkLedger.open(tree.stateDir, jobOf(tree));
     ledger.reopen();
     const rows = [...ledger.inState('done')];
     expect(rows).toHaveLength(70);
     const lost = rows.find(({ name }) => name === 'f7')!;
-    const { sealiftId, format, sealedSize } = lost.target!;
-    await ledger.write([{ ...lost, state: 'sending', target: { sealiftId, format, sealedSize } }]);
+    const { sealiftId, messageId, format, sealedSize } = lost.target!;
+    // Killed once more since, before anybody had looked.
+    const target = { sealiftId: 'f1'.repeat(16), format, sealedSize, earlier: [{ sealiftId, messageId }] };
+    await ledger.write([{ ...lost, state: 'sending', target }]);
+    known = { sealiftId, messageId };
     const never = rows.find(({ name }) => name === 'f8')!;
     await ledger.write([{ ...never, state: 'sending', target: { sealiftId: 'f0'.repeat(16), format, sealedSize } }]);
   }
   await stage.s3.send(new DeleteObjectCommand({ Bucket: BUCKET, Key: 'killed/f8' }));
   const { result } = await migrate(tree);
-  expect(result).toMatchObject({ objects: 70, failed: 0 });
+  expect(result).toMatchObject({ objects: 70, failed: 0, skipped: 0 });
+  using ledger = BulkLedger.open(tree.stateDir, jobOf(tree));
+  expect([...ledger.inState('done')].find(({ name }) => name === 'f7')!.target).toMatchObject(known);
   const sent = namesIn('PutObject', tree);
   expect(sent.filter((name) => ['f5', 'f7', 'f8'].includes(name))).toEqual(['f7', 'f8', 'f8']);
   // Its answer was lost, and a later look told that it was there.
