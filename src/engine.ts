@@ -131,7 +131,7 @@ class Workshop implements Engine {
     const warn = (message: string) => request.onEvent?.({ type: 'warning', message });
     return this.#heard(request, () =>
       reported(asked, { tools: this.#tools, target: request.target, warn }, async () =>
-        migrate({ ...request, source: filedPath(request.source) }, this.#tools, await this.#keys.fulfil(opener)),
+        migrate({ ...request, source: filedPath(request.source) }, this.#tools, await this.#keys.fulfilForMany(opener)),
       ),
     );
   }

@@ -103,6 +103,8 @@ export class EngineKeys implements WrappingKeyring {
   readonly #client = new Once<KMSClient>();
   readonly #quota = new Once<KmsQuota>();
   #cache: CachingKeyring | undefined;
+  /** All that are to be closed. */
+  readonly #caches: CachingKeyring[] = [];
 
   /** Throws `bad-option` for a limiter that is none. */
   constructor(options: EngineOptions, hearers: KeysHearers) {
@@ -137,7 +139,7 @@ export class EngineKeys implements WrappingKeyring {
 
   async close(): Promise<void> {
     await this.#ready.ifMade();
-    this.#cache?.close();
+    for (const cache of this.#caches) cache.close();
     (await this.#client.ifMade())?.destroy();
     await (await this.#limiter.ifMade())?.close();
   }
@@ -147,10 +149,21 @@ export class EngineKeys implements WrappingKeyring {
   }
 
   async #make(): Promise<CachingKeyring> {
-    const { keyring, keyReuse } = this.#options;
+    const { keyring } = this.#options;
     if (!keyring) throw noKey();
-    this.#cache = cachingKeyring(await this.fulfil(keyring), keyReuse === 'off' ? { maxMessages: 1 } : {});
+    this.#cache = this.#cached(await this.fulfil(keyring));
     return this.#cache;
+  }
+
+  #cached(keyring: Keyring): CachingKeyring {
+    const cache = cachingKeyring(keyring, this.#options.keyReuse === 'off' ? { maxMessages: 1 } : {});
+    this.#caches.push(cache);
+    return cache;
+  }
+
+  /** As `fulfil`, behind a cache: many objects are to be opened with it. */
+  async fulfilForMany(wish: Keyring | KmsKeyring | MultiKeyring | undefined): Promise<Keyring> {
+    return wish ? this.#cached(await this.fulfil(wish)) : this;
   }
 
   /** A keyring as it was wished for, with no cache, for as long as this one is open; this one where nothing was. */

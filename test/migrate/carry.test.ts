@@ -191,7 +191,8 @@ test('all the way round, under KMS: the tree is equal, by few calls', async () =
   const ways = [tree, `s3://${OLD}/round/`, `s3://${BUCKET}/round/`, join(stage.folder, 'round back')];
   for (const [index, target] of ways.slice(1).entries()) {
     const before = stage.requests.length;
-    const result = await engine.migrate({ source: ways[index]!, target });
+    // As the command line asks for it: whichever keys of KMS the objects name.
+    const result = await engine.migrate({ source: ways[index]!, target, opener: kmsKeyring({ keyIds: [] }) });
     expect(result).toMatchObject({ objects: 121, failed: 0, skipped: 0, warnings: [] });
     const calls = stage.requests.slice(before).filter(({ service }) => service === 'kms');
     expect(calls.length).toBeLessThanOrEqual(10);
