@@ -21,6 +21,7 @@ import { type DamagedJob, type JobSummary, Ledger } from './ledger/ledger.ts';
 import { openStateDir } from './ledger/state-dir.ts';
 import { Bandwidth, limitBandwidth, type SharedBandwidth } from './limits/bandwidth.ts';
 import { type Listing, type ListOptions, list } from './list.ts';
+import { type ProofRequest, prove } from './migrate/proof.ts';
 import { type ReportRequest, type ReportSummary, report, reported } from './migrate/report.ts';
 import { migrate } from './migrate.ts';
 import type { Retry } from './network.ts';
@@ -134,6 +135,10 @@ class Workshop implements Engine {
         migrate({ ...request, source: filedPath(request.source) }, this.#tools, await this.#keys.fulfilForMany(opener)),
       ),
     );
+  }
+
+  prove(request: ProofRequest): Promise<JobResult> {
+    return this.#heard(request, () => prove(request, this.#tools));
   }
 
   report(request: ReportRequest): Promise<ReportSummary> {

@@ -84,7 +84,13 @@ export type OpenRequest = Omit<GetRequest, 'target' | 'overwrite' | 'fresh' | 'm
 /** What is left of a request once a stream as its target is a function: a get, or a verify, which keeps nothing. */
 export type PlainRequest =
   | (GetRequest & { command: 'get'; target: string | PlainSink })
-  | (Omit<GetRequest, 'target'> & { command: 'verify'; target?: undefined });
+  | (Omit<GetRequest, 'target'> & Expecting & { command: 'verify'; target?: undefined });
+
+/** Of a verify of one object among many. */
+export interface Expecting {
+  /** Throws where the object that was found is not the one that is meant. */
+  expects?: ((object: FoundObject) => void) | undefined;
+}
 
 /**
  * Opens an object. Resolves when all of it is verified and where it was asked for. Rejects with a SealiftError; a
@@ -131,6 +137,7 @@ export async function openSource(
   if (typeof target === 'string') await checkFirst({ ...request, source, target }, tools);
   const place = underKey(await tools.place(source), request.customerKey);
   const object = seal === 'none' ? await findUnsealed(place, request) : await findObject(place, request);
+  if (request.command === 'verify') request.expects?.(object);
   if (object.format !== 'plain') {
     checkProvable(request, object);
     if (isInOrder(object)) return getInOrder({ request, tools, progress }, streamOfObject(place, object, signal));

@@ -41,8 +41,10 @@ export { type RawRsaKey, type RsaPadding, rawRsaKeyring } from './keys/raw-rsa.t
 export type { DamagedJob, JobSummary } from './ledger/types.ts';
 export type { Listing, ListingState, ListOptions } from './list.ts';
 export type { FilterRequest } from './migrate/filter.ts';
+export type { ProofRequest } from './migrate/proof.ts';
 export type { ReportOptions, ReportRequest, ReportSummary } from './migrate/report.ts';
 export type { ReportFormat } from './migrate/report-format.ts';
+export type { Sample } from './migrate/sample.ts';
 export type { NameList } from './migrate/sources/names.ts';
 export type { MigrateOptions } from './migrate.ts';
 export type { Retry } from './network.ts';

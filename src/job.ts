@@ -104,6 +104,8 @@ export interface JobResult {
   skipped: number;
   /** Of a migration: how many objects have failed, by the code of each, most first. */
   failures?: Readonly<Record<string, number>> | undefined;
+  /** Of a migration that was verified: how many objects were chosen, of how many, and by which seed. */
+  sample?: { objects: number; of: number; seed: string } | undefined;
   /** Of a migration: the report that was asked for. */
   report?: ReportSummary | undefined;
   plainBytes: number;

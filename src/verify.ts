@@ -4,7 +4,7 @@
  */
 import { cannotGoOn } from './get/pipe.ts';
 import type { OpenRules } from './get/unlock.ts';
-import { type GetRequest, openSource } from './get.ts';
+import { type Expecting, type GetRequest, openSource } from './get.ts';
 import type { JobResult, RunOptions, Tools } from './job.ts';
 import { Progress } from './progress.ts';
 
@@ -21,7 +21,7 @@ export interface VerifyRequest extends RunOptions, OpenRules {
 }
 
 /** Writes nothing, and keeps no job: one that was interrupted starts again. */
-export async function verify(request: VerifyRequest, tools: Tools): Promise<JobResult> {
+export async function verify(request: VerifyRequest & Expecting, tools: Tools): Promise<JobResult> {
   try {
     return await openSource({ ...request, command: 'verify' }, { tools, progress: new Progress(request) });
   } catch (error) {

@@ -81,6 +81,16 @@ export function range(text: string, name: string): { first: number; last: number
   });
 }
 
+/** `all`, `1%` or a number. */
+export function sample(text: string, name: string): 'all' | { count: number } | { share: number } {
+  if (text === 'all') return text;
+  const [, number = '', percent] = /^(\d+(?:\.\d+)?)(%?)$/.exec(text) ?? [];
+  const value = Number(number);
+  if (percent && value > 0 && value <= 100) return { share: value / 100 };
+  if (number !== '' && !percent && Number.isSafeInteger(value) && value > 0) return { count: value };
+  throw badOption(text, name, 'all, a share as 1%, or a number of objects above 0');
+}
+
 function badOption(text: string, name: string, wanted: string): SealiftError {
   return new SealiftError('bad-option', `${name}: ${JSON.stringify(text)} is not ${wanted}`, {
     hint: 'The same command with --help shows its flags.',

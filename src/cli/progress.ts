@@ -23,9 +23,17 @@ interface Sample {
   bytes: number;
 }
 
+export interface ProgressOptions {
+  /** Tell for each part whether it is kept, and why. */
+  explain?: boolean | undefined;
+  /** Tell each object that fails. */
+  tellsFailed?: boolean | undefined;
+}
+
 export class ProgressReport implements Disposable {
   readonly #output: Output;
   readonly #explain: boolean;
+  readonly #tellsFailed: boolean;
   readonly #startedMs = performance.now();
   readonly #timer: NodeJS.Timeout;
   readonly #samples: Sample[] = [];
@@ -39,9 +47,10 @@ export class ProgressReport implements Disposable {
   /** Consecutive parts with one outcome, to be told in one line. */
   #alike: PartEvent[] = [];
 
-  constructor(output: Output, { explain = false }: { explain?: boolean | undefined } = {}) {
+  constructor(output: Output, { explain = false, tellsFailed = false }: ProgressOptions = {}) {
     this.#output = output;
     this.#explain = explain;
+    this.#tellsFailed = tellsFailed;
     this.#timer = setInterval(() => this.#beat(), BEAT_MS);
   }
 
@@ -67,6 +76,9 @@ export class ProgressReport implements Disposable {
           this.#output.say(`The pipe may have up to ${formatSize(event.reachBytes)}.`);
         }
         if (event.resumed) this.#output.say(`Going on with job ${event.job} (--fresh starts over).`);
+        break;
+      case 'object':
+        if (event.outcome === 'failed' && this.#tellsFailed) this.#output.say(`${event.message} (${event.code})`);
         break;
       case 'retry':
         if (event.throttled) this.#throttledMs = performance.now();

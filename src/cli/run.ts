@@ -1,5 +1,5 @@
 /** One job, from its first event to its result: what `put`, `get`, `verify` and `resume` have in common. */
-import { EXIT } from '../errors.ts';
+import { CODES, type ErrorCode, EXIT } from '../errors.ts';
 import type { JobResult, RunOptions, Stage, StageSeconds } from '../index.ts';
 import { encryptionText } from '../stores/encryption.ts';
 import { formatDuration, formatRate, formatSize, MiB } from '../units.ts';
@@ -16,15 +16,17 @@ export interface JobReport {
   to?: string;
   /** Tell for each part whether it is kept, and why. */
   explain?: boolean | undefined;
+  /** Tell each object that fails. */
+  tellsFailed?: boolean | undefined;
 }
 
 /** Runs a job and reports it. Resolves to the exit status; rejects with the job's error. */
 export async function runJob(report: JobReport, job: (options: RunOptions) => Promise<JobResult>): Promise<number> {
-  const { output, signal, explain } = report;
+  const { output, signal, explain, tellsFailed } = report;
   let result: JobResult;
   let reusedBytes: number;
   {
-    using progress = new ProgressReport(output, { explain });
+    using progress = new ProgressReport(output, { explain, tellsFailed });
     result = await job({ signal, onEvent: progress.hear });
     reusedBytes = progress.reusedBytes;
   }
@@ -34,8 +36,22 @@ export async function runJob(report: JobReport, job: (options: RunOptions) => Pr
   if (result.failed > 0) output.say(failuresText(result));
   if (result.report) output.say(reportText(result.report));
   if (result.stages) output.say(stagesText(result.stages));
+  if (isDisproved(result)) return EXIT.integrity;
   return result.warnings.length > 0 || result.failed > 0 ? EXIT.warnings : EXIT.done;
 }
+
+/** Of a verify of many: something is gone, damaged or replaced. What could only not be looked at may be as it was. */
+function isDisproved({ command, failures = {} }: JobResult): boolean {
+  const codes = Object.keys(failures) as ErrorCode[];
+  return command === 'verify' && codes.some((code) => CODES[code] === EXIT.integrity || GONE.has(code));
+}
+
+const GONE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'object-changed',
+  'object-not-found',
+  'bucket-not-found',
+  'not-sealed',
+]);
 
 /** What is not sealed is not opened either, and its checksum is all that was compared. */
 const DONE_UNSEALED = { put: 'Uploaded, not sealed:', get: 'Downloaded, not sealed:', verify: 'Compared, not sealed:' };
@@ -50,14 +66,15 @@ const DONE = {
 } as const;
 
 function resultText({ from, to }: JobReport, result: JobResult, reusedBytes: number): string {
-  const { command, plainBytes, parts, partsReused, seconds, kmsCalls, signed, seal, sse } = result;
+  const { command, plainBytes, parts, partsReused, seconds, kmsCalls, signed, seal, sse, sample } = result;
   const kept = partsReused > 0 ? ` (${partsReused} kept from before)` : '';
-  const many = command === 'migrate' ? objectsText(result) : `${counted(parts, 'part')}${kept}`;
+  const many = result.object === null ? objectsText(result) : `${counted(parts, 'part')}${kept}`;
   const facts = [`${formatSize(plainBytes)} in ${many}`, timeText(seconds)];
   const movedBytes = plainBytes - reusedBytes;
   // The rate of a moment says nothing.
   if (movedBytes >= MiB) facts.push(formatRate(movedBytes / seconds));
   if (!seal) facts.push(counted(kmsCalls, 'KMS call'));
+  if (sample) facts.push(`${sample.objects} of ${counted(sample.of, 'object')} by seed ${sample.seed}`);
   if (signed) facts.push('signed');
   // What every object of S3 has needs no words.
   if (sse && (sse.algorithm !== 'AES256' || sse.customerKeyMd5)) facts.push(`at rest ${encryptionText(sse)}`);
@@ -72,9 +89,10 @@ function objectsText({ objects, failed, skipped }: JobResult): string {
 }
 
 /** What failed, by code, and how to go on. */
-export function failuresText({ job, failures = {} }: Pick<JobResult, 'job' | 'failures'>): string {
+export function failuresText({ command, job, failures = {} }: Pick<JobResult, 'command' | 'job' | 'failures'>): string {
   const rows = Object.entries(failures).map(([code, count]) => `${String(count).padStart(9)}  ${code}`);
-  return `Failed:\n${rows.join('\n')}\n\`sealift resume ${job} --failed\` tries them again.`;
+  const onward = command === 'migrate' ? `\n\`sealift resume ${job} --failed\` tries them again.` : '';
+  return `Failed:\n${rows.join('\n')}${onward}`;
 }
 
 const STAGE_WORDS: Record<Stage, string> = {

@@ -9,6 +9,7 @@ import type { CacheStats } from '../keys/cache.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { DamagedJob, JobSummary } from '../ledger/ledger.ts';
 import type { Listing, ListOptions } from '../list.ts';
+import type { ProofRequest } from '../migrate/proof.ts';
 import type { ReportRequest, ReportSummary } from '../migrate/report.ts';
 import type { MigrateOptions } from '../migrate.ts';
 import type { Plan, PlanRequest } from '../plan.ts';
@@ -169,6 +170,16 @@ export interface Engine extends AsyncDisposable {
    * console.log(objects, failed);
    */
   migrate(request: MigrateRequest): Promise<JobResult>;
+  /**
+   * Opens what a migration has written, all of it or a sample, and compares it with what the ledger knows. `failed` and
+   * `failures` of the result tell what is gone, damaged or another object than it wrote.
+   *
+   * @example
+   * const { job } = await engine.migrate({ source: '/data/', target: 's3://backups/2026/proven/' });
+   * const { objects, failed, sample } = await engine.prove({ job, sample: { share: 0.5 } });
+   * console.log(objects, failed, sample?.seed);
+   */
+  prove(request: ProofRequest): Promise<JobResult>;
   /**
    * Writes down what became of every object of a migration, also while it runs. Throws `no-such-job`, `bad-option`, and
    * `usage` where the job is no migration.

@@ -53,6 +53,11 @@ export class BulkView implements Disposable {
     }
   }
 
+  /** As `objects`, of those that are done. */
+  *objectsDone(): Generator<ObjectRow, void> {
+    for (const object of this.objects()) if (object.state === 'done') yield object;
+  }
+
   /** More may be found in the source. */
   get isListing(): boolean {
     return guarded(this.#files, () => new ListingRows(this.#db, this.#files).next() !== undefined);

@@ -174,7 +174,7 @@ function factsOfJob({ stateDir }: Tools, id: string): TargetFacts {
 }
 
 /** The bytes of one large object among those of all. */
-class CountedBytes {
+export class CountedBytes {
   readonly #progress: Progress;
   #ackedBytes = 0;
   #reusedBytes = 0;

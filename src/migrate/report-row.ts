@@ -1,5 +1,7 @@
 /** One object in a report: what the ledger knows of it, in the words of whoever reads that. */
+import { join } from 'node:path';
 import type { ObjectRow } from '../ledger/types.ts';
+import { isObjectUrl } from '../put/find-source.ts';
 import { encodeCrc32 } from '../stores/s3-fields.ts';
 import { urlIn } from './target.ts';
 
@@ -7,7 +9,7 @@ import { urlIn } from './target.ts';
 export interface ReportRow {
   name: string;
   state: ObjectRow['state'];
-  /** Where it is or would be. */
+  /** Where it is or would be: a URL, or of what was restored a path. */
   object: string;
   plainBytes: number;
   sealedBytes: number | null;
@@ -38,7 +40,7 @@ export function reportRow(row: ObjectRow, target: string): ReportRow {
   return {
     name,
     state,
-    object: urlIn(target, name),
+    object: isObjectUrl(target) ? urlIn(target, name) : join(target, name),
     plainBytes: size,
     sealedBytes: made?.sealedSize ?? null,
     crc32: made?.crc32 === undefined ? null : encodeCrc32(made.crc32),
