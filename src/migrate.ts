@@ -10,6 +10,7 @@
  * An object that fails stops no other. What would fail them all (a key disabled, a bucket gone, a disk full) pauses the
  * job instead of failing a million times.
  */
+import { SealiftError } from './errors.ts';
 import type { JobResult, RunOptions, Tools } from './job.ts';
 import type { Keyring } from './keys/keyring.ts';
 import type { BulkLedger } from './ledger/bulk.ts';
@@ -28,6 +29,7 @@ import { laneNeedsOf, moveSmall } from './migrate/small.ts';
 import type { MigrateSource } from './migrate/source.ts';
 import type { NameList } from './migrate/sources/names.ts';
 import { openMigrateSource } from './migrate/sources/open.ts';
+import { sweepSources } from './migrate/sweep.ts';
 import { type MigrateTarget, Target } from './migrate/target.ts';
 import { Progress } from './progress.ts';
 import { headersFor, type SealOptions } from './put/attempt.ts';
@@ -53,6 +55,11 @@ export interface MigrateOptions extends Omit<SealOptions, 'instructionFile' | 'y
   sourceOptions?: SourceOptions | undefined;
   /** What became of every object is written there when all are through. */
   report?: ReportOptions | undefined;
+  /**
+   * When all are through, delete what was moved: each only after its object has been fetched and authenticated, and only if it
+   * is still what was sealed. What is skipped, or restored into a folder, is never deleted.
+   */
+  deleteSource?: boolean | undefined;
   /** Objects that have failed are tried again, also of a job that is over. */
   retryFailed?: boolean | undefined;
   /** Forget an unfinished job of the same source and target, and begin anew. */
@@ -95,13 +102,20 @@ export async function migrate(
   const means = { request, tools, opener, source };
   const isCarried = 'prefix' in source.reads;
   if (isCarried && !isObjectUrl(request.target)) {
+    if (request.deleteSource) throw keepsObjects();
     const target = new RestoreFolder(request.target);
     return await moveInto({ target, small: restoreSmall, large: restoreLarge }, means);
   }
   const target = await Target.open(request, tools);
   await checkOptions({ ...request, sse: encryptionAsked(request) }, target, tools);
   const ways = isCarried ? { small: carrySmall, large: carryLarge } : { small: moveSmall, large: moveLarge };
-  return await moveInto({ target, ...ways }, means);
+  return await moveInto({ target, ...ways, ...(request.deleteSource ? { sweep: sweepSources } : {}) }, means);
+}
+
+function keepsObjects(): SealiftError {
+  return new SealiftError('usage', 'What is restored into a folder is not deleted from its store', {
+    hint: 'Leave --delete-source out.',
+  });
 }
 
 function sourceOf({ source, names, sourceOptions }: MigrateOptions, tools: Tools): Promise<MigrateSource> {
@@ -116,6 +130,8 @@ function sourceOf({ source, names, sourceOptions }: MigrateOptions, tools: Tools
 interface Way<Goal extends MigrateTarget> {
   target: Goal;
   small: (run: MigrateRun<Goal>, attempts: number) => Promise<void>;
+  /** Afterwards. */
+  sweep?: (run: MigrateRun<Goal>) => Promise<void>;
   large: (run: MigrateRun<Goal>, attempts: number) => Promise<void>;
 }
 
@@ -152,6 +168,7 @@ async function moveInto<Goal extends MigrateTarget>(
     totalBytes: progress.totalBytes,
   });
   await moveAll(run, way);
+  if (!pause.signal.aborted) await pause.guard([way.sweep?.(run) ?? Promise.resolve()]);
   pause.check();
   ledger.finish('done');
   return resultOf(run);

@@ -1,5 +1,6 @@
 /** `sealift migrate SOURCE DEST`: all that is in a directory or a bucket, sealed into a store; or all of a store, restored. */
 import type { Command } from 'commander';
+import { SealiftError } from '../errors.ts';
 import type { MigrateRequest } from '../index.ts';
 import { type ChoiceFlags, choiceOptions, filterOf, namesOf } from './choice.ts';
 import {
@@ -13,6 +14,7 @@ import {
 import { type KeyUse, openEngine } from './keys.ts';
 import {
   type EngineFlags,
+  flag,
   flagsOf,
   freshOption,
   keyOptions,
@@ -42,7 +44,7 @@ type MigrateFlags = EngineFlags &
   ObjectFlags &
   SseFlags &
   CustomerKeyFlags &
-  ReportFlags & { fresh?: boolean };
+  ReportFlags & { fresh?: boolean; deleteSource?: boolean };
 
 const EXAMPLES = `
 Examples:
@@ -67,6 +69,9 @@ this machine the sealed objects of SOURCE become files again, with their times a
 A file that fails stops no other: the command ends with 3 then, and tells the codes; \`sealift resume JOB --failed\` tries it
 again. What would fail all of them, as a KMS key that is disabled or a bucket that is gone, pauses the job instead. Links, sockets
 and devices are no files, and are told as failed.
+
+--delete-source deletes what was moved, when all are through, and only with --yes: each file or object after what was made of it has
+been fetched and opened whole, and only if it is still what was sealed. What was skipped stays.
 
 --report tells of every object, when all are through: JSON lines, CSV where the name ends in .csv, or a folder as S3 Batch
 Operations leaves one. It takes the place of an older one. \`sealift jobs JOB --report\` writes one at any time.`;
@@ -99,8 +104,13 @@ export function addMigrate(program: Command, output: Output): void {
   ]) {
     add(command);
   }
+  command
+    .optionsGroup('Source:')
+    .addOption(flag('--delete-source', 'delete what was moved, after it has proven itself; needs --yes'))
+    .addOption(flag('--yes', 'delete without a question'));
   command.action(async (source: string, target: string) => {
     const flags = flagsOf<MigrateFlags>(command);
+    requireYes(flags);
     const { customerKey } = await customerKeysOf(flags);
     const reading = await readingOf(source, flags);
     await using engine = await openEngine(flags, migrateUseOf(target));
@@ -114,6 +124,14 @@ export function addMigrate(program: Command, output: Output): void {
   });
 }
 
+/** Nobody is asked: a job may run for days with nobody there. */
+function requireYes({ deleteSource, yes }: MigrateFlags): void {
+  if (!deleteSource || yes) return;
+  throw new SealiftError('usage', '--delete-source deletes files or objects, and asks nobody', {
+    hint: 'Give --yes too.',
+  });
+}
+
 /** What is restored into a folder is opened alone. */
 export function migrateUseOf(target: string): KeyUse {
   return /^\w+:\/\//.test(target) ? 'seal' : 'open';
@@ -121,7 +139,7 @@ export function migrateUseOf(target: string): KeyUse {
 
 /** What the flags say about the objects. */
 export function migrateOptions(
-  flags: ObjectFlags & SseFlags & ChoiceFlags & ReportFlags,
+  flags: ObjectFlags & SseFlags & ChoiceFlags & ReportFlags & { deleteSource?: boolean },
 ): Omit<MigrateRequest, 'source' | 'target'> {
   const { format, s3ecLegacy, frameSize, partSize, equalParts, context, sign } = flags;
   const sealing = { format, s3ecLegacy, frameSize, partSize, equalParts, context, sign };
@@ -136,5 +154,6 @@ export function migrateOptions(
     sse: sseOf(flags),
     filter: filterOf(flags),
     report: reportOf(flags),
+    deleteSource: flags.deleteSource,
   };
 }

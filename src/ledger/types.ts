@@ -219,6 +219,8 @@ export interface TargetFacts {
   crc32?: number | undefined;
   /** The store has confirmed the checksum. */
   isConfirmed?: boolean | undefined;
+  /** What it was made of is gone, after the object had proven itself. */
+  isSourceDeleted?: boolean | undefined;
   kmsKey?: string | undefined;
   kmsRequestId?: string | undefined;
 }

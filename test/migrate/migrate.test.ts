@@ -1,9 +1,9 @@
 /** Migrations from a directory into a bucket: small objects and large ones, and what becomes of those that fail. */
-import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
-import { DeleteObjectCommand } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { MigrateRequest } from '../../src/index.ts';
 import type { JobEvent } from '../../src/job.ts';
@@ -241,4 +241,34 @@ test('a whole tree goes into a directory, too, under S3 Encryption Client header
     expect((await migrate({ ...tree, target }, sealed)).result).toMatchObject({ objects: 3, failed: 0 });
     await expectThere({ ...tree, target }, ['a b', 'large']);
   }
+});
+
+test('sources are deleted after what was made of them has proven itself, and no others', async () => {
+  const tree = treeOf('swept', {
+    a: 'one',
+    'sub/b': 'two',
+    damaged: 'three',
+    written: 'four',
+    foreign: 'five',
+    large: bigFile,
+  });
+  const { target } = tree;
+  await stage.s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: 'swept/foreign', Body: 'somebody else' }));
+  stage.sandbox.setFaults('GetObject(key=swept/damaged):*=corrupt@20');
+  const { result } = await migrate(tree, {
+    deleteSource: true,
+    onEvent(event) {
+      // Between its sealing and its deletion somebody writes to it.
+      if (event.type === 'object' && event.name === 'written') writeFileSync(join(tree.source, 'written'), 'anew');
+    },
+  });
+  stage.sandbox.setFaults('');
+  expect(result).toMatchObject({ objects: 5, failed: 1, failures: { 'target-exists': 1 } });
+  const left = readdirSync(tree.source, { recursive: true }).sort();
+  expect(left).toEqual(['damaged', 'foreign', 'sub', 'written']);
+  expect(result.warnings.join()).toContain('not deleted at its source');
+  const back = join(stage.folder, 'back');
+  rmSync(back, { force: true });
+  await stage.shared.get({ source: `${target}a`, target: back });
+  expect(readFileSync(back, 'utf8')).toBe('one');
 });
