@@ -8,14 +8,11 @@ import { crc32 } from 'node:zlib';
 import { type Message, type PartSealer, partOf, sealerOf } from '../formats/message.ts';
 import { release } from '../formats/release.ts';
 import type { Intent, SourceIdentity } from '../ledger/types.ts';
-import { MiB } from '../units.ts';
+import { FileReader, READ_SIZE } from './file-reader.ts';
 import { type ObjectAccess, openInto } from './open-source.ts';
 import { checkStillPlanned, openPlannedSource, sourceChanged } from './source.ts';
 import { STANDING, type Stopwatch } from './stopwatch.ts';
 import type { Announced, PartSource } from './task.ts';
-
-/** Bytes a read asks for. Big enough to make the hop through the I/O pool cheap, small enough to stay in cache. */
-const READ_SIZE = MiB;
 
 /** One part of one message, and where its plain bytes are. */
 export interface PartToSeal {
@@ -91,11 +88,11 @@ export async function readInto(
 ): Promise<void> {
   const { inPlace } = sealer;
   const buffer = inPlace ?? Buffer.allocUnsafeSlow(Math.min(READ_SIZE, plainSize));
+  const reader = new FileReader(file);
   for (let done = 0; done < plainSize; ) {
     const offset = inPlace ? done : 0;
-    const want = Math.min(READ_SIZE, plainSize - done);
     watch.enter('disk');
-    const { bytesRead } = await file.read(buffer, offset, want, plainOffset + done);
+    const bytesRead = await reader.read(buffer, { offset, size: plainSize - done, position: plainOffset + done });
     if (bytesRead === 0) throw sourceChanged(source, { ...source, size: plainOffset + done });
     watch.enter(inPlace ? 'checksum' : 'cipher');
     sealer.push(buffer.subarray(offset, offset + bytesRead));
