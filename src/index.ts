@@ -29,6 +29,7 @@ export { readCustomerKey } from './keys/customer-key.ts';
 export { type KeyFileOptions, readKeyFile, writeKeyFile } from './keys/key-file.ts';
 export type {
   DataKey,
+  KeyMaking,
   Keyring,
   KeyringRequest,
   OpenKeyRequest,

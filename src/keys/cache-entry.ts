@@ -55,8 +55,8 @@ export class CacheEntry {
     this.#bytes += plainSize;
     this.#waiting += 1;
     try {
-      const { dataKey, encryptedDataKeys } = await untilAborted(this.#materials, signal);
-      return sealingMaterials(copyDataKey(dataKey.bytes), encryptedDataKeys);
+      const { dataKey, encryptedDataKeys, made } = await untilAborted(this.#materials, signal);
+      return sealingMaterials(copyDataKey(dataKey.bytes), encryptedDataKeys, made);
     } finally {
       this.#waiting -= 1;
       if (this.#retired) this.#zeroWhenIdle();

@@ -4,7 +4,7 @@
 import type { EncryptedDataKey } from '../formats/esdk/header.ts';
 import { DATA_KEY_SIZE } from '../formats/esdk/keys.ts';
 import { freshRandom } from '../random.ts';
-import type { DataKey, SealingMaterials } from './keyring.ts';
+import type { DataKey, KeyMaking, SealingMaterials } from './keyring.ts';
 
 /** A fresh data key, which no clone of this process makes too. */
 export function randomDataKey(): DataKey {
@@ -19,8 +19,12 @@ export function copyDataKey(bytes: Uint8Array): DataKey {
 }
 
 /** A data key with its wrapped copies; disposing of them disposes of the key. */
-export function sealingMaterials(dataKey: DataKey, encryptedDataKeys: readonly EncryptedDataKey[]): SealingMaterials {
-  return { dataKey, encryptedDataKeys, [Symbol.dispose]: () => dataKey[Symbol.dispose]() };
+export function sealingMaterials(
+  dataKey: DataKey,
+  encryptedDataKeys: readonly EncryptedDataKey[],
+  made?: KeyMaking,
+): SealingMaterials {
+  return { dataKey, encryptedDataKeys, made, [Symbol.dispose]: () => dataKey[Symbol.dispose]() };
 }
 
 function own(bytes: Buffer): DataKey {

@@ -17,6 +17,16 @@ export interface SealingMaterials extends Disposable {
   readonly dataKey: DataKey;
   /** At least one; in the order of the wrapping keys. */
   readonly encryptedDataKeys: readonly EncryptedDataKey[];
+  /** Where KMS made the key. */
+  readonly made?: KeyMaking | undefined;
+}
+
+/** Who made a data key, and what is known of it there. */
+export interface KeyMaking {
+  /** ARN of the KMS key. */
+  kmsKey: string;
+  /** What CloudTrail knows the call by. */
+  kmsRequestId?: string | undefined;
 }
 
 /** What a data key is wanted for. */

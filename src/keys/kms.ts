@@ -20,7 +20,7 @@ import { copyDataKey, sealingMaterials } from './data-key.ts';
 import type { DataKey, KeyringRequest, OpenKeyRequest, SealingMaterials, WrappingKeyring } from './keyring.ts';
 import { type DiscoveryFilter, inRegion, isKeyArn, isSameKey, passes } from './kms-arn.ts';
 import { callKms, type KmsAccess } from './kms-calls.ts';
-import type { KmsQuestion } from './kms-errors.ts';
+import { type KmsQuestion, requestIdOf } from './kms-errors.ts';
 import { checkOneKey, isKmsWrapped, s3ecCopy } from './s3ec-wrapping.ts';
 import { wrongKey } from './wrong-key.ts';
 
@@ -83,7 +83,9 @@ class KmsKeyring implements WrappingKeyring {
     const first = wrappedCopy(asked, answer, request);
     const dataKey = takePlaintext(asked, answer.Plaintext, DATA_KEY_SIZE);
     try {
-      return sealingMaterials(dataKey, [first, ...(await this.#wrapUnder(otherKeyIds, dataKey, request))]);
+      const encryptedDataKeys = [first, ...(await this.#wrapUnder(otherKeyIds, dataKey, request))];
+      const made = { kmsKey: checkKeyId(asked, answer.KeyId), kmsRequestId: requestIdOf(answer) };
+      return sealingMaterials(dataKey, encryptedDataKeys, made);
     } catch (error) {
       dataKey[Symbol.dispose]();
       throw error;

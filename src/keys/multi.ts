@@ -29,7 +29,7 @@ class MultiKeyring implements Keyring {
     try {
       const encryptedDataKeys: EncryptedDataKey[] = [...made.encryptedDataKeys];
       for (const other of others) encryptedDataKeys.push(...(await other.wrapDataKey(made.dataKey, request)));
-      return sealingMaterials(made.dataKey, encryptedDataKeys);
+      return sealingMaterials(made.dataKey, encryptedDataKeys, made.made);
     } catch (error) {
       made[Symbol.dispose]();
       throw error;

@@ -68,6 +68,8 @@ interface AttemptFields {
   single: boolean;
   /** Sent again byte for byte and never rebuilt: of an ESDK message header body and tag, else metadata as JSON. */
   header: Uint8Array;
+  /** Where KMS made the data key: by which key, and by which call. */
+  made?: { kmsKey: string; kmsRequestId?: string | undefined } | undefined;
   /** Of a signed message: its private key, sealed, in base64 (put/signing-key.ts). */
   signingKey?: string | undefined;
   /** What the target must (not) be for the write to happen. */

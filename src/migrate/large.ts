@@ -162,6 +162,7 @@ function factsOfJob({ stateDir }: Tools, id: string): TargetFacts {
   const { messageId } = storedMessage(attempt);
   const { etag, versionId, crc32 } = attempt.answer!;
   return {
+    ...attempt.made,
     sealiftId: attempt.sealiftId,
     messageId: messageId && Buffer.from(messageId).toString('hex'),
     format: attempt.format,

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { SealiftError } from '../errors.ts';
 import type { Place } from '../job.ts';
+import type { SealingMaterials } from '../keys/keyring.ts';
 import type { ObjectRow, TargetFacts } from '../ledger/types.ts';
 import type { MigrateRun } from '../migrate.ts';
 import { lookAtSource } from '../parts/source.ts';
@@ -53,10 +54,11 @@ export async function prepareAs(
   if (!goesWhole(cut, tools, source)) return undefined;
   const sealiftId = freshRandom(16).toString('hex');
   const ours = headersFor({ request, place }, format, { source, ours: { [ID_METADATA]: sealiftId } });
-  const { message, header, metadata } = await beginMessage(run, { format, cut, objectKey: place.key });
+  const { message, header, metadata, made } = await beginMessage(run, { format, cut, objectKey: place.key });
   const messageId = 'messageId' in message ? Buffer.from(message.messageId).toString('hex') : undefined;
   const earlier = earlierOf(row);
-  const facts = { sealiftId, messageId, earlier, format: message.format, sealedSize: message.layout.sealedSize };
+  const { format: name, layout } = message;
+  const facts = { ...made, sealiftId, messageId, earlier, format: name, sealedSize: layout.sealedSize };
   return {
     object: { ...row, size, state: 'sending', target: facts, startedMs: row.startedMs ?? Date.now() },
     target: facts,
@@ -86,7 +88,7 @@ export function earlierOf({ target }: ObjectRow): NonNullable<TargetFacts['earli
 async function beginMessage(
   { tools, pause, progress }: MigrateRun,
   { format, cut, objectKey }: { format: PutFormat; cut: ReturnType<PutFormat['cutFile']>; objectKey: string },
-): Promise<NewMessage> {
+): Promise<NewMessage & Pick<SealingMaterials, 'made'>> {
   const { keyNeeds } = format;
   if (!keyNeeds) return format.begin({ dataKey: NO_KEY, encryptedDataKeys: [], cut, objectKey });
   using materials = await tools.keyring.makeDataKey({
@@ -95,6 +97,6 @@ async function beginMessage(
     signal: pause.signal,
     onCall: progress.countKmsCall,
   });
-  const { dataKey, encryptedDataKeys } = materials;
-  return format.begin({ dataKey: dataKey.bytes, encryptedDataKeys, cut, objectKey });
+  const { dataKey, encryptedDataKeys, made } = materials;
+  return { ...format.begin({ dataKey: dataKey.bytes, encryptedDataKeys, cut, objectKey }), made };
 }

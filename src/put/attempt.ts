@@ -165,7 +165,8 @@ export async function startAttempt(run: PutRun, intended: Intended, sealing: Sea
   const headers = withMetadata(intended.headers, made.metadata);
   const single = goesWhole(message, tools, source);
   const sourceRow = source && identityOf(source);
-  const fixed = { ...intended, instructions, headers, source: sourceRow, single, header, signingKey: sealedKey };
+  const sealed = { instructions, header, signingKey: sealedKey, made: materials?.made };
+  const fixed = { ...intended, ...sealed, headers, source: sourceRow, single };
   const row = ledger.startAttempt({ ...fixed, ...cutOf(message) }, message.keys.ledgerKey);
   const signingKey = format instanceof EsdkPut ? format.signingKey : undefined;
   return {

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import { parse } from 'csv-parse/sync';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { kmsKeyring } from '../../src/engine/keys.ts';
 import type { JobResult } from '../../src/job.ts';
 import { BulkLedger } from '../../src/ledger/bulk.ts';
 import { jobIdOf } from '../../src/ledger/ledger.ts';
@@ -95,6 +96,28 @@ test('CSV is what its name asks for, in place of an older one, and no cell of it
     Object.fromEntries(Object.entries(row).map(([name, cell]) => [name, cell.replace(/^'(?=[=+\-@])/, '')])),
   );
   expect(bare).toEqual(expected);
+});
+
+test('under KMS it names the key, and the call that each data key came from', async () => {
+  const target = `s3://${BUCKET}/kms/`;
+  const keyring = kmsKeyring({ keyIds: ['alias/sandbox'] });
+  await using engine = stage.engine({ stateDir: join(stage.folder, 'state') }, { keyring });
+  const calls: (string | undefined)[] = [];
+  for (const name of ['sub', 'told']) {
+    const request = { source: path('told'), target: `${target}${name}/`, partSize: PART_SIZE };
+    const { job, kmsRequestIds } = await engine.migrate({ ...request, filter: { include: ['/sub/**', '/large'] } });
+    await engine.report({ job, to: path('kms.jsonl') });
+    const rows = read('kms.jsonl')
+      .split('\n', 2)
+      .map((line) => JSON.parse(line) as Row);
+    expect(rows.map((row) => row.name).sort()).toEqual(['large', 'sub/ü']);
+    for (const row of rows) expect(row.kmsKey).toMatch(/^arn:aws:kms:.*:key\//);
+    calls.push(...kmsRequestIds, ...rows.map((row) => row.kmsRequestId ?? undefined));
+  }
+  // One call for all of it: whoever shares its key names it too.
+  expect(calls).toHaveLength(5);
+  expect(new Set(calls).size).toBe(1);
+  expect(calls[0]).toMatch(/^SANDBOX/);
 });
 
 /** As strict as a reader of AWS's layout may be. Keys come decoded, by what became of them. */
