@@ -129,8 +129,11 @@ export async function putIn(
 }
 
 /** Those of a job within are the migration's. */
-export function countCalls({ progress }: Pick<MigrateRun, 'progress'>, { kmsCalls }: JobResult): void {
-  for (let call = 0; call < kmsCalls; call++) progress.countKmsCall();
+export function countCalls(
+  { progress }: Pick<MigrateRun, 'progress'>,
+  { kmsCalls, kmsRequestIds }: Pick<JobResult, 'kmsCalls' | 'kmsRequestIds'>,
+): void {
+  for (let call = 0; call < kmsCalls; call++) progress.countKmsCall(kmsRequestIds[call]);
 }
 
 async function isSame({ pause }: MigrateRun, place: Place, sameAs: Readonly<Record<string, string>>): Promise<boolean> {
