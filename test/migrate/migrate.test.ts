@@ -144,6 +144,18 @@ test('of what was being sent when we were killed, a look tells what has arrived;
   await expectThere(tree, ['f5', 'f6', 'f7', 'f8']);
 });
 
+test('an object has its id in the ledger before a byte of it is sent', async () => {
+  const tree = treeOf('promised', { a: 'one' });
+  let promised: unknown;
+  stage.strike('PutObject(key=promised/a):1=500', () => {
+    using db = new DatabaseSync(join(tree.stateDir, `${jobOf(tree)}.db`), { readOnly: true });
+    promised = db.prepare("SELECT state, target ->> 'sealiftId' AS id FROM objects").get();
+  });
+  await migrate(tree);
+  stage.sandbox.setFaults('');
+  expect(promised).toEqual({ state: 'sending', id: expect.stringMatching(/^[0-9a-f]{32}$/) });
+});
+
 test('what fails stops no other, and is tried again when it is asked for', async () => {
   const tree = treeOf('failing', { ...manyFiles, 'no/entry': 'x', large: bigFile });
   symlinkSync('f1', join(tree.source, 'link'));

@@ -3,6 +3,7 @@ import type { Mutant } from '../mutation.ts';
 
 const FOLDERS = 'test/parts/folders.test.ts';
 const RESTORE = 'test/migrate/restore.test.ts';
+const MIGRATE = 'test/migrate/migrate.test.ts';
 const CARRY = 'test/migrate/carry.test.ts';
 
 export const migrations: Mutant[] = [
@@ -55,5 +56,45 @@ export const migrations: Mutant[] = [
     replace: '      void ledger;\n',
     test: CARRY,
     only: 'knows what is sent before',
+  },
+  {
+    breaks: 'a file has an id in the ledger before it is sent',
+    file: 'src/migrate/small.ts',
+    find: '      await run.ledger.write(ready.map(({ object }) => object));\n',
+    replace: '      void run.ledger.write(ready.map(({ object }) => ({ ...object, target: undefined })));\n',
+    test: MIGRATE,
+    only: 'has its id in the ledger',
+  },
+  {
+    breaks: 'what was sent before a second crash is known too',
+    file: 'src/migrate/message.ts',
+    find: 'return [{ sealiftId, messageId }, ...earlier];',
+    replace: 'return [{ sealiftId, messageId }];',
+    test: MIGRATE,
+    only: 'of what was being sent when we were killed',
+  },
+  {
+    breaks: 'a small object replaces nothing',
+    file: 'src/parts/send-objects.ts',
+    find: '  if (!object.overwrite) throw targetExists(store.url(object.objectKey));\n',
+    replace: '',
+    test: MIGRATE,
+    only: 'what is there and the same is skipped',
+  },
+  {
+    breaks: 'a source is deleted only after its object was opened',
+    file: 'src/migrate/sweep.ts',
+    find: '  await verify({ source: place.url, versionId, customerKey: request.customerKey, signal: pause.signal }, tools);\n',
+    replace: '  void [verify, request, pause, tools, versionId];\n',
+    test: MIGRATE,
+    only: 'sources are deleted',
+  },
+  {
+    breaks: 'and only if it is what was sealed',
+    file: 'src/migrate/sweep.ts',
+    find: 'if (now.size !== size || now.mtimeNs !== source.mtimeNs) {',
+    replace: "if (now.size === -1 && source.mtimeNs === '' && size === 0) {",
+    test: MIGRATE,
+    only: 'sources are deleted',
   },
 ];
