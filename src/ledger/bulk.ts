@@ -101,10 +101,21 @@ export class BulkLedger implements Disposable {
     });
   }
 
-  /** Every failed object waits again, with all its attempts before it; a job that was over goes on. Returns how many. */
+  /**
+   * Every failed object waits again, with all its attempts before it, and every section that could not be listed; a job that
+   * was over goes on. Returns how many there are.
+   */
   retryFailed(): number {
     const fresh = { attempts: 0, code: undefined, message: undefined };
-    const count = this.#write(() => this.#rows.move('failed', { state: 'pending', ...fresh }));
+    const count = this.#write(() => {
+      const sections: ObjectRow[] = [];
+      for (const object of this.#rows.inState('failed')) if (object.source.isSection) sections.push(object);
+      for (const section of sections) {
+        this.#rows.remove(section);
+        this.#listing.reopen(section.name);
+      }
+      return sections.length + this.#rows.move('failed', { state: 'pending', ...fresh });
+    });
     if (count > 0 && this.job.state !== 'running') this.reopen();
     return count;
   }

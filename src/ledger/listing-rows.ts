@@ -50,6 +50,11 @@ export class ListingRows {
     this.#update({ section, cursor: null, is_listed: 1 });
   }
 
+  /** It is to be listed once more, from its start. */
+  reopen(section: string): void {
+    this.#update({ section, cursor: null, is_listed: 0 });
+  }
+
   #update(columns: Omit<Columns, 'checksum'>): void {
     const { section, cursor, is_listed } = columns;
     this.#db

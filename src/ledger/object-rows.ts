@@ -36,6 +36,7 @@ export class ObjectRows {
   readonly #nextRow: StatementSync;
   readonly #known: StatementSync;
   readonly #pending: StatementSync;
+  readonly #remove: StatementSync;
   readonly #some: StatementSync;
   readonly #after: StatementSync;
   readonly #all: StatementSync;
@@ -51,6 +52,7 @@ export class ObjectRows {
     this.#pending = db.prepare(
       "SELECT * FROM objects WHERE state = 'pending' AND is_large = ? AND attempts = ? ORDER BY row LIMIT ?",
     );
+    this.#remove = db.prepare('DELETE FROM objects WHERE row = ?');
     this.#some = db.prepare('SELECT * FROM objects WHERE state = ? LIMIT ?');
     // In the order of rows already: through the index every page would sort all that are left.
     this.#after = db.prepare('SELECT * FROM objects NOT INDEXED WHERE state = ? AND row > ? ORDER BY row LIMIT ?');
@@ -82,6 +84,10 @@ export class ObjectRows {
   /** The next that wait, of one kind and one number of attempts. */
   pending({ isLarge, attempts, limit }: { isLarge: boolean; attempts: number; limit: number }): ObjectRow[] {
     return this.#pending.all(Number(isLarge), attempts, limit).map((columns) => this.#verified(columns as never));
+  }
+
+  remove({ row }: ObjectRow): void {
+    this.#remove.run(row);
   }
 
   /** Gives all rows in a state another one, and whatever else changes with it. Returns how many. */

@@ -201,6 +201,8 @@ export interface ObjectRow {
 
 /** What the listing said of it. */
 export interface SourceFacts {
+  /** It is no object, but a section that could not be listed, and failed in its stead. */
+  isSection?: true | undefined;
   mtimeNs?: string | undefined;
   etag?: string | undefined;
   versionId?: string | undefined;

@@ -36,7 +36,13 @@ function refuseSection(run: Listing, section: string, error: SealiftError): void
   const { source, ledger } = run;
   if (section === source.firstSection || error.code !== 'source-unreadable') throw error;
   const { code, message } = error;
-  const refused = { name: section, size: 0, isLarge: false, source: {}, refusal: { code, message } };
+  const refused = {
+    name: section,
+    size: 0,
+    isLarge: false,
+    source: { isSection: true as const },
+    refusal: { code, message },
+  };
   addPage(run, { section, objects: [refused], sections: [], cursor: undefined });
   ledger.endSection(section);
 }

@@ -85,6 +85,23 @@ test('failed objects wait again, all of them, with all their attempts', async ()
   expect(names(ledger.pending({ ...SMALL, limit: 2000 }))).toEqual(rows.map(({ name }) => name));
 });
 
+test('a section that could not be listed is listed once more', () => {
+  using dir = new StateDir();
+  const ledger = BulkLedger.create(dir.path, JOB, '');
+  ledger.addPage(page([], { sections: ['sub/'] }));
+  ledger.endSection('');
+  const refusal = { code: 'source-unreadable', message: 'no' };
+  ledger.addPage(page([objectOf('sub/', { source: { isSection: true }, refusal })], { section: 'sub/' }));
+  ledger.endSection('sub/');
+  ledger.finish('done');
+  expect(ledger.nextSection()).toBeUndefined();
+  expect(ledger.retryFailed()).toBe(1);
+  expect(ledger.nextSection()).toEqual({ section: 'sub/', cursor: undefined });
+  expect([...ledger.inState('failed'), ...ledger.pending(SMALL)]).toEqual([]);
+  expect(ledger.job.state).toBe('running');
+  ledger.close();
+});
+
 test('objects are counted by what became of them, also from outside', async () => {
   using dir = new StateDir();
   using ledger = BulkLedger.create(dir.path, JOB, '');
