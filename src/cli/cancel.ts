@@ -12,7 +12,8 @@ Examples:
   $ sealift cancel put-k3n5qxw7ta`;
 
 const OUTCOMES: Record<Cancelled, (id: string) => string> = {
-  cancelled: (id) => `Cancelled ${id}: its upload is aborted, or its half-written file removed.`,
+  cancelled: (id) =>
+    `Cancelled ${id}: what it had under way is freed, an upload or a half-written file. Whole objects stay.`,
   left: (id) => `Dropped ${id}, but not its upload: the same command tries again.`,
   over: (id) => `Job ${id} is over already: there is nothing to cancel.`,
   forgotten: (id) =>
@@ -23,7 +24,9 @@ export function addCancel(program: Command, output: Output): void {
   const command = program
     .command('cancel')
     .summary("abort a job's upload and drop the job")
-    .description("Aborts a put's upload, or removes a get's half-written file, and drops the job. Needs no key.")
+    .description(
+      "Aborts a put's upload, removes a get's half-written file, or both of a migration, and drops the job. Needs no key.",
+    )
     .argument('<job>', 'its id, as `sealift jobs` shows it')
     .addHelpText('after', EXAMPLES);
   for (const add of [storeOptions, stateOptions, outputOptions]) add(command);
