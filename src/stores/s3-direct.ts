@@ -68,7 +68,9 @@ export class DirectCalls {
 
   async #attempt(request: DirectRequest, signal: AbortSignal | undefined): Promise<DirectAnswer> {
     const answer = await exchange(await this.#signed(request), request.body, signal);
-    if (answer.status < 300) return answer;
+    // S3 may find out after it has begun to answer: then the error stands in an answer of success.
+    const isError = answer.words?.includes('<Error>') === true;
+    if (answer.status < 300 && !isError) return answer;
     throw await refusalOf(answer, { clockSkewCorrected: this.#followClock(answer.headers) });
   }
 
@@ -153,7 +155,8 @@ async function refusalOf(
   const { Code, Message, ...more } = parser.parse(words ?? (await text(body))).Error ?? {};
   return Object.assign(new Error(Message ?? 'UnknownError'), more, {
     name: Code ?? 'Unknown',
-    $metadata: { ...metadata, httpStatusCode: status, requestId: headers['x-amz-request-id'] },
+    // The status that the SDK gives an error in an answer of success.
+    $metadata: { ...metadata, httpStatusCode: status < 300 ? 503 : status, requestId: headers['x-amz-request-id'] },
     $response: { statusCode: status, headers },
   });
 }

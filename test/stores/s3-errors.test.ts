@@ -248,6 +248,12 @@ describe('what may pass is tried again', () => {
       { code: 'store-unavailable', exit: 5 },
     ],
     ['a body that did not come', sendPart, s3Says(400, 'RequestTimeout'), { code: 'store-unavailable', exit: 5 }],
+    [
+      'an error inside the 200 for a part',
+      sendPart,
+      s3Says(200, 'InternalError'),
+      { code: 'store-unavailable', exit: 5 },
+    ],
     ['an error inside a 200', complete, s3Says(200, 'InternalError'), { code: 'store-unavailable', exit: 5 }],
     ['an empty 200', complete, bare(200), { code: 'store-unavailable', exit: 5 }],
   ])('%s', async (_, call, says, expected) => {
