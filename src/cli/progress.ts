@@ -1,9 +1,11 @@
 /**
  * What people and machines hear of a job while it runs. Machines get a line for every event, and one of progress on
- * every beat of a timer; people one line on a terminal that changes in place, and nothing elsewhere.
+ * every beat of a timer; people one line on a terminal that changes in place, and nothing elsewhere. Of a job of many objects,
+ * which may take days, they get two lines on a terminal, and elsewhere one now and then.
  */
 import type { JobEvent, ObjectsProgress } from '../index.ts';
 import { formatDuration, formatRate, formatSize } from '../units.ts';
+import { type ObjectsStanding, objectsLine, objectsLineWithin } from './objects-progress.ts';
 import type { Output } from './output.ts';
 
 /** `--json` promises progress at least every 250 ms, also from a busy machine. */
@@ -12,9 +14,12 @@ const BEAT_MS = 200;
 const RATE_WINDOW_MS = 5000;
 /** The line says so for as long as this after a request was turned away. */
 const THROTTLED_SHOWN_MS = 2000;
+/** How often a log hears of a job of many objects. */
+const LOG_MS = 30_000;
 const BAR_WIDTH = 24;
 
 type PartEvent = Extract<JobEvent, { type: 'part' }>;
+type ObjectEvent = Extract<JobEvent, { type: 'object' }>;
 type LanesEvent = Extract<JobEvent, { type: 'lanes' }>;
 
 /** Bytes that moved in this run, at a moment. */
@@ -43,7 +48,10 @@ export class ProgressReport implements Disposable {
   #openedBytes = 0;
   reusedBytes = 0;
   #objects: ObjectsProgress | undefined;
+  readonly #failures = new Map<string, number>();
+  #throttles = 0;
   #throttledMs = Number.NEGATIVE_INFINITY;
+  #loggedMs = this.#startedMs;
   /** Consecutive parts with one outcome, to be told in one line. */
   #alike: PartEvent[] = [];
 
@@ -78,10 +86,10 @@ export class ProgressReport implements Disposable {
         if (event.resumed) this.#output.say(`Going on with job ${event.job} (--fresh starts over).`);
         break;
       case 'object':
-        if (event.outcome === 'failed' && this.#tellsFailed) this.#output.say(`${event.message} (${event.code})`);
+        if (event.outcome === 'failed') this.#hearFailure(event);
         break;
       case 'retry':
-        if (event.throttled) this.#throttledMs = performance.now();
+        if (event.throttled) this.#hearThrottle();
         this.#output.detail(`${event.call} is tried again: ${event.reason}.`);
         break;
       case 'limiter':
@@ -120,11 +128,32 @@ export class ProgressReport implements Disposable {
 
     this.#samples.push({ ms, bytes: openedBytes + ackedBytes - reusedBytes });
     while (ms - this.#samples[0]!.ms > RATE_WINDOW_MS) this.#samples.shift();
-    if (this.#output.hasStatusLine && (totalBytes > 0 || ackedBytes > 0)) {
-      const throttled = ms - this.#throttledMs < THROTTLED_SHOWN_MS;
-      const now = { ackedBytes, totalBytes, reusedBytes, openedBytes, rate: rateOf(this.#samples), throttled };
-      this.#output.status(progressLine(now, this.#output.statusWidth));
+    const throttled = ms - this.#throttledMs < THROTTLED_SHOWN_MS;
+    const now = { ackedBytes, totalBytes, reusedBytes, openedBytes, rate: rateOf(this.#samples), throttled };
+    this.#show(now, objects && { ...objects, failures: this.#failures, throttles: this.#throttles });
+  }
+
+  #show(now: Standing, objects: ObjectsStanding | undefined): void {
+    const ms = performance.now();
+    if (this.#output.hasStatusLine) {
+      const width = this.#output.statusWidth;
+      const lines = now.totalBytes > 0 || now.ackedBytes > 0 ? [progressLine(now, width)] : [];
+      if (objects) lines.push(objectsLineWithin(objects, width));
+      if (lines.length > 0) this.#output.status(lines.join('\n'));
+    } else if (objects && ms - this.#loggedMs >= LOG_MS) {
+      this.#loggedMs = ms;
+      this.#output.say(`${factsOf(now).join(', ')}; ${objectsLine(objects)}`);
     }
+  }
+
+  #hearFailure({ code = 'internal', message }: ObjectEvent): void {
+    this.#failures.set(code, (this.#failures.get(code) ?? 0) + 1);
+    if (this.#tellsFailed) this.#output.say(`${message} (${code})`);
+  }
+
+  #hearThrottle(): void {
+    this.#throttles++;
+    this.#throttledMs = performance.now();
   }
 
   #explainPart(event: PartEvent): void {
