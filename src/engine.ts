@@ -21,6 +21,7 @@ import { type DamagedJob, type JobSummary, Ledger } from './ledger/ledger.ts';
 import { openStateDir } from './ledger/state-dir.ts';
 import { Bandwidth, limitBandwidth, type SharedBandwidth } from './limits/bandwidth.ts';
 import { type Listing, type ListOptions, list } from './list.ts';
+import { type Decision, preview } from './migrate/preview.ts';
 import { type ProofRequest, prove } from './migrate/proof.ts';
 import { type ReportRequest, type ReportSummary, report, reported } from './migrate/report.ts';
 import { migrate } from './migrate.ts';
@@ -135,6 +136,15 @@ class Workshop implements Engine {
         migrate({ ...request, source: filedPath(request.source) }, this.#tools, await this.#keys.fulfilForMany(opener)),
       ),
     );
+  }
+
+  async *preview(request: MigrateRequest): AsyncGenerator<Decision, void> {
+    try {
+      this.#requireOpen();
+      yield* preview({ ...request, source: filedPath(request.source) }, this.#tools);
+    } catch (error) {
+      throw SealiftError.from(error);
+    }
   }
 
   prove(request: ProofRequest): Promise<JobResult> {

@@ -42,6 +42,7 @@ export { type RawRsaKey, type RsaPadding, rawRsaKeyring } from './keys/raw-rsa.t
 export type { DamagedJob, JobSummary } from './ledger/types.ts';
 export type { Listing, ListingState, ListOptions } from './list.ts';
 export type { FilterRequest } from './migrate/filter.ts';
+export type { Decision } from './migrate/preview.ts';
 export type { ProofRequest } from './migrate/proof.ts';
 export type { ReportOptions, ReportRequest, ReportSummary } from './migrate/report.ts';
 export type { ReportFormat } from './migrate/report-format.ts';

@@ -10,12 +10,12 @@
  * An object that fails stops no other. What would fail them all (a key disabled, a bucket gone, a disk full) pauses the
  * job instead of failing a million times.
  */
-import { SealiftError } from './errors.ts';
 import type { JobResult, RunOptions, Tools } from './job.ts';
 import type { Keyring } from './keys/keyring.ts';
 import type { BulkLedger } from './ledger/bulk.ts';
 import { carryLarge, carrySmall } from './migrate/carry.ts';
-import { checkFilter, type Filter, type FilterRequest } from './migrate/filter.ts';
+import { openEnds } from './migrate/ends.ts';
+import type { Filter, FilterRequest } from './migrate/filter.ts';
 import { RestoreFolder } from './migrate/folder.ts';
 import { openMigrateJob } from './migrate/job.ts';
 import { moveLarge } from './migrate/large.ts';
@@ -25,18 +25,16 @@ import { Pause } from './migrate/pause.ts';
 import { Queue } from './migrate/queue.ts';
 import type { ReportOptions } from './migrate/report.ts';
 import { restoreLarge, restoreSmall } from './migrate/restore.ts';
-import { laneNeedsOf, moveSmall } from './migrate/small.ts';
+import { moveSmall } from './migrate/small.ts';
 import type { MigrateSource } from './migrate/source.ts';
 import type { NameList } from './migrate/sources/names.ts';
-import { openMigrateSource } from './migrate/sources/open.ts';
 import { sweepSources } from './migrate/sweep.ts';
-import { type MigrateTarget, Target } from './migrate/target.ts';
+import type { MigrateTarget, Target } from './migrate/target.ts';
 import { Progress } from './progress.ts';
-import { headersFor, type SealOptions } from './put/attempt.ts';
-import { isObjectUrl, type SourceOptions } from './put/find-source.ts';
+import type { SealOptions } from './put/attempt.ts';
+import type { SourceOptions } from './put/find-source.ts';
 import { formatFor, type PutFormat } from './put/format.ts';
 import { encryptionAsked } from './stores/encryption.ts';
-import { formatObjectUrl } from './stores/object-url.ts';
 
 /** What is to be moved, and where to. */
 export interface MigrateOptions extends Omit<SealOptions, 'instructionFile' | 'yes'>, RunOptions {
@@ -97,33 +95,13 @@ export async function migrate(
   tools: Tools,
   opener: Keyring = tools.keyring,
 ): Promise<JobResult> {
-  checkFilter(request.filter);
-  const source = await sourceOf(request, tools);
+  const { source, target } = await openEnds(request, tools);
   const means = { request, tools, opener, source };
-  const isCarried = 'prefix' in source.reads;
-  if (isCarried && !isObjectUrl(request.target)) {
-    if (request.deleteSource) throw keepsObjects();
-    const target = new RestoreFolder(request.target);
+  if (target instanceof RestoreFolder)
     return await moveInto({ target, small: restoreSmall, large: restoreLarge }, means);
-  }
-  const target = await Target.open(request, tools);
-  await checkOptions({ ...request, sse: encryptionAsked(request) }, target, tools);
+  const isCarried = 'prefix' in source.reads;
   const ways = isCarried ? { small: carrySmall, large: carryLarge } : { small: moveSmall, large: moveLarge };
   return await moveInto({ target, ...ways, ...(request.deleteSource ? { sweep: sweepSources } : {}) }, means);
-}
-
-function keepsObjects(): SealiftError {
-  return new SealiftError('usage', 'What is restored into a folder is not deleted from its store', {
-    hint: 'Leave --delete-source out.',
-  });
-}
-
-function sourceOf({ source, names, sourceOptions }: MigrateOptions, tools: Tools): Promise<MigrateSource> {
-  return openMigrateSource(source, {
-    names,
-    customerKey: sourceOptions?.customerKey,
-    storeOf: async (place) => (await tools.prefix(formatObjectUrl(place))).store,
-  });
 }
 
 /** A place for objects, and how they get there. */
@@ -172,13 +150,6 @@ async function moveInto<Goal extends MigrateTarget>(
   pause.check();
   ledger.finish('done');
   return resultOf(run);
-}
-
-/** What no object could be made with is told before there is a job. Throws usage errors. */
-async function checkOptions(request: MigrateOptions, target: Target, tools: Tools): Promise<void> {
-  const format = formatFor(request);
-  headersFor({ request, place: await tools.prefix(target.url) }, format);
-  tools.plan(laneNeedsOf(format));
 }
 
 /** The first failure of any of the three stops the others; all have ended when this does. */

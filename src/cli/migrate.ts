@@ -32,6 +32,7 @@ import {
   workOptions,
 } from './options.ts';
 import type { Output } from './output.ts';
+import { tellDecisions } from './preview.ts';
 import { readingOf } from './put.ts';
 import { type ReportFlags, reportOf, reportOptions } from './report.ts';
 import { runJob } from './run.ts';
@@ -44,7 +45,7 @@ type MigrateFlags = EngineFlags &
   ObjectFlags &
   SseFlags &
   CustomerKeyFlags &
-  ReportFlags & { fresh?: boolean; deleteSource?: boolean };
+  ReportFlags & { fresh?: boolean; dryRun?: boolean; deleteSource?: boolean };
 
 const EXAMPLES = `
 Examples:
@@ -69,6 +70,10 @@ this machine the sealed objects of SOURCE become files again, with their times a
 A file that fails stops no other: the command ends with 3 then, and tells the codes; \`sealift resume JOB --failed\` tries it
 again. What would fail all of them, as a KMS key that is disabled or a bucket that is gone, pauses the job instead. Links, sockets
 and devices are no files, and are told as failed.
+
+--dry-run tells for each object whether it would be sealed (or restored), replaced, skipped or refused, and why, and touches nothing. It
+lists SOURCE, and looks at DEST where something is there; what only moving an object shows, such as that it cannot be read, it does
+not know.
 
 --delete-source deletes what was moved, when all are through, and only with --yes: each file or object after what was made of it has
 been fetched and opened whole, and only if it is still what was sealed. What was skipped stays.
@@ -100,6 +105,7 @@ export function addMigrate(program: Command, output: Output): void {
     storeOptions,
     stateOptions,
     freshOption,
+    dryRunOption,
     outputOptions,
   ]) {
     add(command);
@@ -111,13 +117,18 @@ export function addMigrate(program: Command, output: Output): void {
   command.action(async (source: string, target: string) => {
     const flags = flagsOf<MigrateFlags>(command);
     requireYes(flags);
+    refuseReport(flags);
     const { customerKey } = await customerKeysOf(flags);
     const reading = await readingOf(source, flags);
     await using engine = await openEngine(flags, migrateUseOf(target));
     const signal = stopOnSignals(output);
     const names = namesOf(flags);
-    const { fresh } = flags;
+    const { fresh, dryRun } = flags;
     const request = { ...migrateOptions(flags), ...reading, customerKey, names, fresh, memo: memoOf(flags) };
+    if (dryRun) {
+      process.exitCode = await tellDecisions(output, engine.preview({ ...request, source, target, signal }));
+      return;
+    }
     process.exitCode = await runJob({ output, signal, from: source, to: target }, (run) =>
       engine.migrate({ ...request, source, target, ...run }),
     );
@@ -125,10 +136,21 @@ export function addMigrate(program: Command, output: Output): void {
 }
 
 /** Nobody is asked: a job may run for days with nobody there. */
-function requireYes({ deleteSource, yes }: MigrateFlags): void {
-  if (!deleteSource || yes) return;
+function requireYes({ deleteSource, yes, dryRun }: MigrateFlags): void {
+  if (!deleteSource || yes || dryRun) return;
   throw new SealiftError('usage', '--delete-source deletes files or objects, and asks nobody', {
     hint: 'Give --yes too.',
+  });
+}
+
+function dryRunOption(command: Command): Command {
+  return command.addOption(flag('--dry-run', 'tell what would be done with each object, and do nothing'));
+}
+
+function refuseReport({ dryRun, report }: MigrateFlags): void {
+  if (!dryRun || report === undefined) return;
+  throw new SealiftError('usage', '--report tells what was done, and with --dry-run nothing is', {
+    hint: 'Leave one of them out. --dry-run --json tells each decision as a line of JSON.',
   });
 }
 

@@ -9,6 +9,7 @@ import type { CacheStats } from '../keys/cache.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { DamagedJob, JobSummary } from '../ledger/ledger.ts';
 import type { Listing, ListOptions } from '../list.ts';
+import type { Decision } from '../migrate/preview.ts';
 import type { ProofRequest } from '../migrate/proof.ts';
 import type { ReportRequest, ReportSummary } from '../migrate/report.ts';
 import type { MigrateOptions } from '../migrate.ts';
@@ -170,6 +171,15 @@ export interface Engine extends AsyncDisposable {
    * console.log(objects, failed);
    */
   migrate(request: MigrateRequest): Promise<JobResult>;
+  /**
+   * What `migrate` would do with each object, as it is listed. Writes nothing, and asks for no key.
+   *
+   * @example
+   * for await (const { name, would } of engine.preview({ source: '/data/', target: 's3://backups/2026/data/' })) {
+   *   if (would !== 'skip') console.log(would, name);
+   * }
+   */
+  preview(request: MigrateRequest): AsyncGenerator<Decision, void>;
   /**
    * Opens what a migration has written, all of it or a sample, and compares it with what the ledger knows. `failed` and
    * `failures` of the result tell what is gone, damaged or another object than it wrote.

@@ -101,7 +101,7 @@ function wanted(
 }
 
 /** By what another run knows an object that was made of this one. */
-function sameAs(etag: string | undefined): Record<string, string> {
+export function sameAs(etag: string | undefined): Record<string, string> {
   return etag === undefined ? {} : { [SOURCE_ETAG_METADATA]: bareEtag(etag) };
 }
 

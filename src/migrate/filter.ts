@@ -31,11 +31,16 @@ export class Filter {
   readonly #rules: readonly Rule[];
   readonly #request: FilterRequest;
   readonly #nowMs: number;
+  readonly #leftOut: string | undefined;
 
-  /** Ages are those at `nowMs`. Throws `bad-option`. */
-  constructor(request: FilterRequest = {}, nowMs = Date.now()) {
+  /**
+   * Ages are those at `nowMs`. Whatever the rules say, nothing in the folder `leftOut` is taken, which is named with a slash at
+   * its end. Throws `bad-option`.
+   */
+  constructor(request: FilterRequest = {}, nowMs = Date.now(), leftOut?: string) {
     this.#request = request;
     this.#nowMs = nowMs;
+    this.#leftOut = leftOut;
     this.#rules = rulesOf(request);
   }
 
@@ -45,6 +50,7 @@ export class Filter {
   }
 
   takesName(name: string): boolean {
+    if (this.#isLeftOut(name)) return false;
     return this.#rules.find((rule) => rule.matches(name))?.takes ?? true;
   }
 
@@ -61,8 +67,13 @@ export class Filter {
 
   /** Whether anything in a folder may be taken. It is named with a slash at its end. */
   enters(folder: string): boolean {
+    if (this.#isLeftOut(folder)) return false;
     const decisive = this.#rules.find((rule) => (rule.takes ? rule.reaches(folder) : rule.covers(folder)));
     return decisive?.takes ?? true;
+  }
+
+  #isLeftOut(name: string): boolean {
+    return this.#leftOut !== undefined && name.startsWith(this.#leftOut);
   }
 }
 

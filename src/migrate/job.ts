@@ -10,6 +10,7 @@ import type { Progress } from '../progress.ts';
 import { type FixedOptions, fixedOptions, refuseOthers } from '../put/fixed-options.ts';
 import { Filter, type FilterRequest } from './filter.ts';
 import type { MigrateSource } from './source.ts';
+import { leftOutText, stateFolderIn } from './state-folder.ts';
 import type { MigrateTarget } from './target.ts';
 
 /** What the ledger keeps of a migration's options. */
@@ -44,16 +45,27 @@ export async function openMigrateJob(
   const fixed = fixedOptions(request, tools.keyring);
   const names = { command: 'migrate', source: source.url, target: target.url } as const;
   const id = jobIdOf(names);
-  if (request.retryFailed || (!request.fresh && isUnfinished(tools, id))) return goOn(request, fixed, { id, tools });
+  const leftOut = stateFolderIn(source, tools);
+  if (request.retryFailed || (!request.fresh && isUnfinished(tools, id))) {
+    return goOn(request, fixed, { id, tools, leftOut });
+  }
   await forgetJob(tools, id, progress.warn);
   const looksFirst = !(await target.isEmpty());
   const isListed = request.names !== undefined;
   const options: JobOptions = { fixed, looksFirst, filter: given(request), isListed, memo: request.memo ?? {} };
   const ledger = BulkLedger.create(tools.stateDir, { ...names, options: { ...options } }, source.firstSection);
-  return { ledger, request, filter: filterOf(ledger), looksFirst, isNew: true };
+  if (leftOut !== undefined && new Filter(request.filter).enters(leftOut)) progress.warn(leftOutText(leftOut));
+  return { ledger, request, filter: filterOf(ledger, leftOut), looksFirst, isNew: true };
 }
 
-function goOn(request: MigrateOptions, fixed: FixedOptions, { id, tools }: { id: string; tools: Tools }): Opened {
+interface Unfinished {
+  id: string;
+  tools: Tools;
+  /** A folder of the source. */
+  leftOut: string | undefined;
+}
+
+function goOn(request: MigrateOptions, fixed: FixedOptions, { id, tools, leftOut }: Unfinished): Opened {
   const ledger = BulkLedger.open(tools.stateDir, id);
   try {
     const options = ledger.job.options as unknown as JobOptions;
@@ -62,7 +74,7 @@ function goOn(request: MigrateOptions, fixed: FixedOptions, { id, tools }: { id:
     refuseOtherChoice(request, options);
     requireList(request, options, ledger);
     if (request.retryFailed) ledger.retryFailed();
-    return { ledger, request: { ...request, ...begun }, filter: filterOf(ledger), looksFirst, isNew: false };
+    return { ledger, request: { ...request, ...begun }, filter: filterOf(ledger, leftOut), looksFirst, isNew: false };
   } catch (error) {
     ledger.close();
     throw error;
@@ -75,8 +87,8 @@ function given({ filter = {} }: MigrateOptions): FilterRequest {
 }
 
 /** Ages are those when the job began, so that it takes the same objects whenever it goes on. */
-function filterOf({ job }: BulkLedger): Filter {
-  return new Filter((job.options as unknown as JobOptions).filter, job.createdMs);
+function filterOf({ job }: BulkLedger, leftOut: string | undefined): Filter {
+  return new Filter((job.options as unknown as JobOptions).filter, job.createdMs, leftOut);
 }
 
 /** A list that was not read to its end is needed again. */

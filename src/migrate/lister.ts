@@ -53,7 +53,7 @@ function addPage({ ledger, outcomes, queue }: Listing, page: Parameters<typeof l
 }
 
 /** What can never be an object, as too large a file, has failed before it is moved. */
-function asRow({ format, tools }: Listing, object: SourceObject): NewObject {
+export function asRow({ format, tools }: Pick<Listing, 'format' | 'tools'>, object: SourceObject): NewObject {
   const { name, size, mtimeNs, etag, versionId, refusal } = object;
   const source = { mtimeNs, etag, versionId };
   if (refusal) return { name, size, isLarge: false, source, refusal };

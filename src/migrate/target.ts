@@ -41,9 +41,9 @@ export class Target implements MigrateTarget {
     return new Target('bucket' in parsed ? whole : url, request, tools);
   }
 
-  /** Where the object of this name is to be. Throws `bad-name` where it can be nowhere. */
+  /** Where the object of this name is to be, and may be put: its folder is made. Throws `bad-name` where it can be nowhere. */
   async place(name: string): Promise<Place> {
-    const place = underKey(await this.#find(name), this.#request.customerKey);
+    const place = await this.find(name);
     const { settings } = place;
     if ('directory' in settings && settings.directory !== this.#made) {
       await this.#make(settings.directory, name);
@@ -63,14 +63,15 @@ export class Target implements MigrateTarget {
     }
   }
 
-  async #find(name: string): Promise<Place> {
+  /** As `place`, and makes nothing. */
+  async find(name: string): Promise<Place> {
     const isFile = this.url.startsWith('file:');
     // A file's path would be resolved: it would be another name's, or lie elsewhere.
     if (isFile && name.split('/').some((part) => ['', '.', '..'].includes(part))) {
       throw badName(name, 'there are no parts of a path that are empty, . or ..');
     }
     try {
-      return await this.#tools.place(urlIn(this.url, name));
+      return underKey(await this.#tools.place(urlIn(this.url, name)), this.#request.customerKey);
     } catch (thrown) {
       const error = SealiftError.from(thrown);
       if (error.code !== 'bad-url') throw error;

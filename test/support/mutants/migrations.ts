@@ -5,6 +5,7 @@ const FOLDERS = 'test/parts/folders.test.ts';
 const RESTORE = 'test/migrate/restore.test.ts';
 const MIGRATE = 'test/migrate/migrate.test.ts';
 const CARRY = 'test/migrate/carry.test.ts';
+const PREVIEW = 'test/migrate/preview.test.ts';
 
 export const migrations: Mutant[] = [
   {
@@ -96,5 +97,21 @@ export const migrations: Mutant[] = [
     replace: "if (now.size === -1 && source.mtimeNs === '' && size === 0) {",
     test: MIGRATE,
     only: 'sources are deleted',
+  },
+  {
+    breaks: 'a state folder in the source is not moved',
+    file: 'src/migrate/filter.ts',
+    find: 'return this.#leftOut !== undefined && name.startsWith(this.#leftOut);',
+    replace: 'return this.#leftOut === name;',
+    test: PREVIEW,
+    only: 'a state folder inside the source',
+  },
+  {
+    breaks: 'a dry run makes no folder',
+    file: 'src/migrate/preview.ts',
+    find: 'await target.find(object.name)',
+    replace: 'await target.place(object.name)',
+    test: PREVIEW,
+    only: 'no folder is made',
   },
 ];
