@@ -204,6 +204,7 @@ export interface SourceFacts {
   /** It is no object, but a section that could not be listed, and failed in its stead. */
   isSection?: true | undefined;
   mtimeNs?: string | undefined;
+  inode?: string | undefined;
   etag?: string | undefined;
   versionId?: string | undefined;
 }

@@ -54,8 +54,8 @@ function addPage({ ledger, outcomes, queue }: Listing, page: Parameters<typeof l
 
 /** What can never be an object, as too large a file, has failed before it is moved. */
 export function asRow({ format, tools }: Pick<Listing, 'format' | 'tools'>, object: SourceObject): NewObject {
-  const { name, size, mtimeNs, etag, versionId, refusal } = object;
-  const source = { mtimeNs, etag, versionId };
+  const { name, size, mtimeNs, inode, etag, versionId, refusal } = object;
+  const source = { mtimeNs, inode, etag, versionId };
   if (refusal) return { name, size, isLarge: false, source, refusal };
   try {
     return { name, size, isLarge: !goesWhole(format.cutFile(size), tools, undefined), source };

@@ -35,7 +35,7 @@ export function pathOf({ source }: Pick<MigrateRun, 'source'>, { name }: ObjectR
 export async function prepare(run: MigrateRun, row: ObjectRow): Promise<Prepared | undefined> {
   const place = await run.target.place(row.name);
   const file = await lookAtSource(pathOf(run, row));
-  const source = { ...row.source, mtimeNs: file.mtimeNs };
+  const source = { ...row.source, mtimeNs: file.mtimeNs, inode: file.inode };
   const prepared = await prepareAs(run, { ...row, source }, { place, source: file, sameAs: factsOf(file) });
   return prepared && { ...prepared, toSend: { ...prepared.toSend, source: file } };
 }

@@ -107,7 +107,7 @@ function isFolderGone(target: string, { code }: SealiftError): boolean {
 }
 
 /** Throws `object-changed` where the object is another than the migration wrote. */
-function checkSame(url: string, { target: wrote }: ObjectRow, object: FoundObject): void {
+export function checkSame(url: string, { target: wrote }: ObjectRow, object: FoundObject): void {
   const { info } = object;
   const messageId = object.format === 'plain' ? undefined : object.header.messageId.toString('hex');
   const facts: [string, unknown, unknown][] = [

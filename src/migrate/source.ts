@@ -44,6 +44,7 @@ export interface SourceObject {
   size: number;
   /** Of a file: nanoseconds since 1970. */
   mtimeNs?: string | undefined;
+  inode?: string | undefined;
   /** Of an object. */
   etag?: string | undefined;
   versionId?: string | undefined;

@@ -5,16 +5,19 @@
  */
 import { unlink } from 'node:fs/promises';
 import { SealiftError } from '../errors.ts';
+import type { FoundObject } from '../get/object.ts';
 import type { Place } from '../job.ts';
 import type { ObjectRow } from '../ledger/types.ts';
 import type { MigrateRun } from '../migrate.ts';
 import { runLanes } from '../parts/lanes.ts';
 import { lookAtSource } from '../parts/source.ts';
-import { ID_METADATA } from '../parts/written.ts';
-import { lookAtTarget } from '../put/look.ts';
+import { factsOf } from '../put/source.ts';
 import { verify } from '../verify.ts';
+import { sameAs } from './carry.ts';
+import { countCalls } from './large.ts';
 import { pathOf } from './message.ts';
 import { placeOf } from './object.ts';
+import { checkSame } from './proof.ts';
 
 /** Each holds what a verify does; the tickets say how much that may be. */
 const AT_ONCE_COUNT = 4;
@@ -47,26 +50,34 @@ export async function sweepSources(run: MigrateRun): Promise<void> {
 
 async function sweep(run: MigrateRun, object: ObjectRow): Promise<void> {
   const { source, target, tools, request, pause } = run;
-  const place = await target.place(object.name);
-  const versionId = await versionWritten(run, object, place);
-  await verify({ source: place.url, versionId, customerKey: request.customerKey, signal: pause.signal }, tools);
+  const { url } = await target.place(object.name);
+  const expects = (found: FoundObject) => {
+    checkSame(url, object, found);
+    checkMadeOf(url, object, found);
+  };
+  const seal = object.target?.format === 'plain' ? 'none' : undefined;
+  const { customerKey } = request;
+  countCalls(run, await verify({ source: url, seal, customerKey, signal: pause.signal, expects }, tools));
   if ('directory' in source.reads) await deleteFile(pathOf(run, object), object);
   else await deleteObject(await placeOf(run, object), object);
 }
 
-/** Throws `target-changed` where what is there is not what was written. */
-async function versionWritten({ pause }: MigrateRun, { target }: ObjectRow, place: Place): Promise<string | undefined> {
-  const there = await lookAtTarget(place, { signal: pause.signal });
-  if (there && there.etag === target?.etag && there.metadata[ID_METADATA] === target.sealiftId) return target.versionId;
-  throw new SealiftError('target-changed', `${place.url} is not what was written there`);
+/**
+ * After a crash the row tells of the source as it was looked at since, and the object may have been made of it before that. So
+ * the object itself has to name the source. Throws `source-changed`.
+ */
+function checkMadeOf(url: string, { size, source: { mtimeNs, etag } }: ObjectRow, { info }: FoundObject): void {
+  const facts = Object.entries(mtimeNs === undefined ? sameAs(etag) : factsOf({ size, mtimeNs }));
+  if (facts.length > 0 && facts.every(([name, value]) => info.metadata[name] === value)) return;
+  throw new SealiftError('source-changed', `${url} was not made of the source as it is now`);
 }
 
 /** By a fresh look. One that is gone was deleted before a crash. */
 async function deleteFile(path: string, { size, source }: ObjectRow): Promise<void> {
   try {
     const now = await lookAtSource(path);
-    if (now.size !== size || now.mtimeNs !== source.mtimeNs) {
-      throw new SealiftError('source-changed', `${path} was written to since it was sealed`);
+    if (now.size !== size || now.mtimeNs !== source.mtimeNs || now.inode !== source.inode) {
+      throw new SealiftError('source-changed', `${path} is not the file any more that was sealed`);
     }
     await unlink(path);
   } catch (thrown) {

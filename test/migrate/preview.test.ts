@@ -139,7 +139,7 @@ test('a state folder inside the source is left out, and that is said once', asyn
   const names = async function* () {
     yield Buffer.from('.state/sealift/a ledger\0a\0');
   };
-  expect(told(await preview({ ...quiet, names }, engine))).toEqual({ a: 'skip' });
+  expect(told(await preview({ source, target, names }, engine))).toEqual({ a: 'skip', '.state/sealift/': 'skip' });
   await expect(engine.migrate({ source: stateDir, target })).rejects.toMatchObject({ code: 'usage' });
 });
 

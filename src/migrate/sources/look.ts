@@ -17,7 +17,9 @@ export async function lookAtFile(directory: string, name: string): Promise<Sourc
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     return refused(name, new SealiftError('source-unreadable', `${path} cannot be looked at: ${message}`));
   }
-  if (stats.isFile()) return { name, size: Number(stats.size), mtimeNs: String(stats.mtimeNs) };
+  if (stats.isFile()) {
+    return { name, size: Number(stats.size), mtimeNs: String(stats.mtimeNs), inode: String(stats.ino) };
+  }
   return refused(name, new SealiftError('source-not-a-file', `${path} is ${kindOf(stats)}, and only files are moved`));
 }
 

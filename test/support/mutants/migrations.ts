@@ -5,6 +5,7 @@ const FOLDERS = 'test/parts/folders.test.ts';
 const RESTORE = 'test/migrate/restore.test.ts';
 const MIGRATE = 'test/migrate/migrate.test.ts';
 const CARRY = 'test/migrate/carry.test.ts';
+const SWEEP = 'test/migrate/sweep.test.ts';
 const PREVIEW = 'test/migrate/preview.test.ts';
 
 export const migrations: Mutant[] = [
@@ -85,15 +86,15 @@ export const migrations: Mutant[] = [
   {
     breaks: 'a source is deleted only after its object was opened',
     file: 'src/migrate/sweep.ts',
-    find: '  await verify({ source: place.url, versionId, customerKey: request.customerKey, signal: pause.signal }, tools);\n',
-    replace: '  void [verify, request, pause, tools, versionId];\n',
+    find: '  countCalls(run, await verify({ source: url, seal, customerKey, signal: pause.signal, expects }, tools));\n',
+    replace: '  void [countCalls, verify, seal, customerKey, pause, expects, tools];\n',
     test: MIGRATE,
     only: 'sources are deleted',
   },
   {
     breaks: 'and only if it is what was sealed',
     file: 'src/migrate/sweep.ts',
-    find: 'if (now.size !== size || now.mtimeNs !== source.mtimeNs) {',
+    find: 'if (now.size !== size || now.mtimeNs !== source.mtimeNs || now.inode !== source.inode) {',
     replace: "if (now.size === -1 && source.mtimeNs === '' && size === 0) {",
     test: MIGRATE,
     only: 'sources are deleted',
@@ -113,5 +114,29 @@ export const migrations: Mutant[] = [
     replace: 'await target.place(object.name)',
     test: PREVIEW,
     only: 'no folder is made',
+  },
+  {
+    breaks: 'nor is another file that has taken its name, with its size and time',
+    file: 'src/migrate/sweep.ts',
+    find: ' || now.inode !== source.inode',
+    replace: '',
+    test: SWEEP,
+    only: 'another file of the same name',
+  },
+  {
+    breaks: 'nor one that was written to after it was sent, unheard of',
+    file: 'src/migrate/sweep.ts',
+    find: '    checkMadeOf(url, object, found);\n',
+    replace: '    void checkMadeOf;\n',
+    test: SWEEP,
+    only: 'while nobody knew what had arrived',
+  },
+  {
+    breaks: 'nor where another object stands in the place of ours',
+    file: 'src/migrate/sweep.ts',
+    find: '    checkSame(url, object, found);\n',
+    replace: '    void checkSame;\n',
+    test: SWEEP,
+    only: 'another object has taken its place',
   },
 ];
