@@ -46,24 +46,32 @@ async function lookAt({ objectKey, overwrite }: ObjectToSend, { store, link }: D
   }
 }
 
-/** What is there may be what was to be sent: since before a crash, or since ever. */
+/**
+ * What is there may be what was to be sent: since before a crash, or since ever. What was made of a source that has changed
+ * since is neither, also where we made it: whoever deletes sources would delete what is nowhere else.
+ */
 export function settledBy(
   there: ObjectInfo,
   { earlierIds, sameAs }: Pick<ObjectToSend, 'earlierIds' | 'sameAs'>,
 ): SentObject | undefined {
   const { metadata, size, etag, versionId, crc32 } = there;
-  const sealiftId = metadata[ID_METADATA];
-  if (sealiftId !== undefined && earlierIds.includes(sealiftId)) {
-    return { outcome: 'done', sealiftId, size, etag, versionId, crc32 };
-  }
   const facts = Object.entries(sameAs);
-  const isSame = facts.length > 0 && facts.every(([name, value]) => metadata[name] === value);
-  return isSame ? { outcome: 'skipped' } : undefined;
+  if (!facts.every(([name, value]) => metadata[name] === value)) return undefined;
+  const sealiftId = metadata[ID_METADATA];
+  if (isEarlier(sealiftId, earlierIds)) return { outcome: 'done', sealiftId, size, etag, versionId, crc32 };
+  return facts.length > 0 ? { outcome: 'skipped' } : undefined;
+}
+
+/** This job has made it. */
+function isEarlier(sealiftId: string | undefined, earlierIds: readonly string[]): sealiftId is string {
+  return sealiftId !== undefined && earlierIds.includes(sealiftId);
 }
 
 function conditionFor(there: ObjectInfo | undefined, object: ObjectToSend, store: Store): WriteCondition {
   if (!there) return { ifNoneMatch: '*' };
-  if (!object.overwrite) throw targetExists(store.url(object.objectKey));
+  if (!object.overwrite && !isEarlier(there.metadata[ID_METADATA], object.earlierIds)) {
+    throw targetExists(store.url(object.objectKey));
+  }
   return { ifMatch: there.etag };
 }
 

@@ -284,3 +284,23 @@ test('sources are deleted after what was made of them has proven itself, and no 
   await stage.shared.get({ source: `${target}a`, target: back });
   expect(readFileSync(back, 'utf8')).toBe('one');
 });
+
+test('a source that has changed since we were killed is sealed as it is now, before it is deleted', async () => {
+  const tree = treeOf('rewritten', { a: 'one' });
+  await migrate(tree);
+  {
+    using ledger = BulkLedger.open(tree.stateDir, jobOf(tree));
+    ledger.reopen();
+    const [row] = ledger.inState('done');
+    await ledger.write([{ ...row!, state: 'sending' }]);
+  }
+  // What has arrived before the crash is of bytes that the file no longer has.
+  writeFileSync(join(tree.source, 'a'), 'another');
+  const { result } = await migrate(tree, { deleteSource: true });
+  expect(result).toMatchObject({ objects: 1, failed: 0, skipped: 0, warnings: [] });
+  expect(readdirSync(tree.source)).toEqual([]);
+  const back = join(stage.folder, 'back');
+  rmSync(back, { force: true });
+  await stage.shared.get({ source: `${tree.target}a`, target: back });
+  expect(readFileSync(back, 'utf8')).toBe('another');
+});

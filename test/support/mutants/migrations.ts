@@ -78,10 +78,18 @@ export const migrations: Mutant[] = [
   {
     breaks: 'a small object replaces nothing',
     file: 'src/parts/send-objects.ts',
-    find: '  if (!object.overwrite) throw targetExists(store.url(object.objectKey));\n',
-    replace: '',
+    find: 'if (!object.overwrite && !isEarlier(there.metadata[ID_METADATA], object.earlierIds)) {',
+    replace: 'if (!there) {',
     test: MIGRATE,
     only: 'what is there and the same is skipped',
+  },
+  {
+    breaks: 'what was made before its source changed is not taken for it',
+    file: 'src/parts/send-objects.ts',
+    find: '  if (!facts.every(([name, value]) => metadata[name] === value)) return undefined;\n',
+    replace: '',
+    test: MIGRATE,
+    only: 'that has changed since we were killed',
   },
   {
     breaks: 'a source is deleted only after its object was opened',
