@@ -93,7 +93,7 @@ class Bench {
   }
 
   async run(roundTripSeconds: number): Promise<BenchResult> {
-    const { isSandbox, onEvent } = this.#request;
+    const { isSandbox, bwlimit, fixed, onEvent } = this.#request;
     const { prefix } = this.#means.objects;
     const dataKeySeconds = await this.#timeDataKey();
     const { bavail, bsize } = await statfs(this.#folder);
@@ -122,8 +122,13 @@ class Bench {
       rounds: this.#rounds,
       put,
       get,
-      best: { ...best, flags: flagsFor(best), compared: scoresOf(this.#of(...AXES)).length },
-      limit: limitOf({ put, disk, lanesRounds, cores: this.#cores, isSandbox }),
+      best: {
+        ...best,
+        flags: flagsFor(best),
+        compared: scoresOf(this.#of(...AXES)).length,
+        allGiven: AXES.every((axis) => fixed[axis] !== undefined),
+      },
+      limit: limitOf({ put, disk, lanesRounds, cores: this.#cores, isSandbox, bwlimit }),
     };
   }
 

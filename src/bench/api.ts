@@ -13,6 +13,8 @@ export interface BenchRequest {
   /** What is decided already. */
   fixed: Partial<Settings>;
   maxMemory?: number | undefined;
+  /** Bytes a second that the engines allow, for the judgement. */
+  bwlimit?: number | undefined;
   /** The objects are in a sandbox on this machine. */
   isSandbox: boolean;
   signal?: AbortSignal | undefined;
@@ -47,7 +49,7 @@ export interface BenchResult {
   /** Under the best settings. */
   put: Profile;
   get: Profile;
-  /** Of so many settings. Where there was no time to compare any, those a job begins with. */
-  best: Settings & { flags: string; compared: number };
+  /** Of so many settings. Where none were compared, those that were given, and of the others those a job begins with. */
+  best: Settings & { flags: string; compared: number; allGiven: boolean };
   limit: Limitation;
 }

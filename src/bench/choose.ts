@@ -1,8 +1,9 @@
 /** Which settings are best, from rounds that were run in pairs. Arithmetic only. */
 import { SealiftError } from '../errors.ts';
+import { planLayout } from '../formats/plain/layout.ts';
 import { laneSizeOf, type MemoryPlan, type MemoryRequest, planMemory, THREAD_SIZE } from '../parts/memory.ts';
 import { formatSize, MiB } from '../units.ts';
-import type { Round, Settings } from './round.ts';
+import { type Round, type Settings, STARTER_PART_SIZE, STARTER_SIZE } from './round.ts';
 
 /** What is not this much faster is not worth its memory: rounds differ by as much from run to run. */
 const WORTH = 0.05;
@@ -21,6 +22,12 @@ export interface Bounds {
   size: number;
   /** What the user has decided already. */
   fixed: Partial<Settings>;
+}
+
+/** Throws `bad-size`, `memory-too-small` where a job would. What starts the threads has the least parts there are. */
+export function checkGiven({ maxMemory, fixed }: Pick<Bounds, 'maxMemory' | 'fixed'>): void {
+  planLayout({ plainSize: STARTER_SIZE, partSize: fixed.partSize });
+  planMemory({ maxMemory, threadCount: fixed.threads, laneCount: fixed.lanes }, laneSizeOf(STARTER_PART_SIZE));
 }
 
 /** Where it begins: small parts, on every core that there is memory for. */

@@ -3,10 +3,10 @@ import { STAGES, type Stage, type StageSeconds } from '../parts/stopwatch.ts';
 import { formatRate } from '../units.ts';
 import { scoresOf } from './choose.ts';
 import type { DiskSpeed } from './disk.ts';
-import type { Profile, Round } from './round.ts';
+import { ownShareOf, type Profile, type Round } from './round.ts';
 
 /** What can limit. */
-export type Bottleneck = 'disk' | 'cpu' | 'network' | 'latency' | 'ledger' | 'kms';
+export type Bottleneck = 'bwlimit' | 'disk' | 'cpu' | 'network' | 'latency' | 'ledger' | 'kms';
 
 /** What the judgement is made from. */
 export interface Evidence {
@@ -16,6 +16,8 @@ export interface Evidence {
   lanesRounds: readonly Round[];
   cores: number;
   isSandbox: boolean;
+  /** Bytes a second that the user allows. */
+  bwlimit: number | undefined;
 }
 
 /** What limits, in a word and in a sentence. */
@@ -24,8 +26,8 @@ export interface Limitation {
   sentence: string;
 }
 
-/** A put so near to what the disk reads alone waits for it. */
-const NEAR_DISK = 0.8;
+/** A put so near to what the disk reads alone, or to what the user allows, waits for it. */
+const NEAR = 0.8;
 /** The rest is idle between two things to do. */
 const BUSY = 0.85;
 const KMS_SHARE = 0.25;
@@ -44,37 +46,50 @@ export function limitOf(evidence: Evidence): Limitation {
   return { by, sentence: SENTENCES[by](evidence) };
 }
 
-function bottleneckOf({ put, disk, lanesRounds }: Evidence): Bottleneck {
+function bottleneckOf({ put, disk, lanesRounds, bwlimit }: Evidence): Bottleneck {
   const shares = sharesOf(put.stages);
+  if (bwlimit !== undefined && put.bytesPerSecond > NEAR * bwlimit) return 'bwlimit';
   if (put.stages.kms > KMS_SHARE * put.seconds) return 'kms';
-  if (put.bytesPerSecond > NEAR_DISK * disk.readBytesPerSecond) return 'disk';
+  if (put.bytesPerSecond > NEAR * disk.readBytesPerSecond) return 'disk';
   if (put.busy > BUSY) return 'cpu';
   if (shares.ledger > LEDGER_SHARE) return 'ledger';
   return moreLanesHelp(lanesRounds) ? 'latency' : 'network';
 }
 
-/** Whether the most lanes that were tried are still so much better than half of them. */
-function moreLanesHelp(rounds: readonly Round[]): boolean {
+/** Whether the most lanes that were tried are still so much better than half of them. Undefined where none were compared. */
+function moreLanesHelp(rounds: readonly Round[]): boolean | undefined {
   const scores = scoresOf(rounds).sort((one, other) => other.lanes - one.lanes);
   const [most] = scores;
   const half = scores.find(({ lanes }) => most && lanes <= most.lanes / 2);
-  return most !== undefined && half !== undefined && most.bytesPerSecond > LANES_HELP * half.bytesPerSecond;
+  return most && half && most.bytesPerSecond > LANES_HELP * half.bytesPerSecond;
 }
 
 const percent = (share: number) => `${Math.round(100 * share)} %`;
 
 const SENTENCES: Record<Bottleneck, (evidence: Evidence) => string> = {
+  bwlimit: ({ put, bwlimit }) =>
+    `Your --bwlimit limits your puts: it allows ${formatRate(bwlimit!)}, and they come to ${formatRate(put.bytesPerSecond)}.`,
   disk: ({ put, disk }) =>
-    `The disk limits you: it reads ${formatRate(disk.readBytesPerSecond)}, and ${formatRate(put.bytesPerSecond)} of that go up.`,
+    put.bytesPerSecond > disk.readBytesPerSecond
+      ? `The disk limits your puts: it reads ${formatRate(disk.readBytesPerSecond)}. This one came to ${formatRate(put.bytesPerSecond)} because its file was in memory, as large ones are not.`
+      : `The disk limits your puts: it reads ${formatRate(disk.readBytesPerSecond)}, and ${formatRate(put.bytesPerSecond)} of that go up.`,
   cpu: ({ put, cores, isSandbox }) =>
-    `The processor limits you: at ${formatRate(put.bytesPerSecond)} its ${cores === 1 ? 'one core is' : `${cores} cores are`} ${percent(put.busy)} busy${isSandbox ? ', with the sandbox beside Sealift' : ''}.`,
-  network: ({ put, isSandbox }) =>
-    isSandbox
-      ? `The sandbox limits you: it is one process on this machine, and takes ${formatRate(put.bytesPerSecond)}. Name a bucket to learn more.`
-      : `The line or the store limits you: parts wait for it ${percent(sharesOf(put.stages).network)} of their time, and more of them at once bring no more than ${formatRate(put.bytesPerSecond)}.`,
+    `The processor limits your puts: at ${formatRate(put.bytesPerSecond)} its ${cores === 1 ? 'one core is' : `${cores} cores are`} ${percent(put.busy)} busy, ${percent(ownShareOf(put, cores))} with Sealift itself${isSandbox ? ', which has the sandbox beside it' : ''}.`,
+  network: ({ put, lanesRounds, isSandbox }) => {
+    if (isSandbox) {
+      return `The sandbox limits your puts: it is one process on this machine, and takes ${formatRate(put.bytesPerSecond)}. Name a bucket to learn more.`;
+    }
+    const waiting = `parts wait for it ${percent(sharesOf(put.stages).network)} of their time`;
+    const more =
+      moreLanesHelp(lanesRounds) === undefined
+        ? ''
+        : `, and more of them at once bring no more than ${formatRate(put.bytesPerSecond)}`;
+    return `The line or the store limits your puts: ${waiting}${more}.`;
+  },
   latency: ({ put }) =>
-    `Latency limits you: every further part in flight still helps, and ${put.lanes} of them bring ${formatRate(put.bytesPerSecond)}.`,
+    `Latency limits your puts: every further part in flight still helps, and ${put.lanes} of them bring ${formatRate(put.bytesPerSecond)}.`,
   ledger: ({ put }) =>
-    `The ledger limits you: parts wait ${percent(sharesOf(put.stages).ledger)} of their time until it is on the disk what is about to be sent.`,
-  kms: ({ put }) => `KMS limits you: the data key took ${put.stages.kms.toFixed(1)} s of ${put.seconds.toFixed(1)} s.`,
+    `The ledger limits your puts: parts wait ${percent(sharesOf(put.stages).ledger)} of their time until it is on the disk what is about to be sent.`,
+  kms: ({ put }) =>
+    `KMS limits your puts: the data key took ${put.stages.kms.toFixed(1)} s of ${put.seconds.toFixed(1)} s.`,
 };

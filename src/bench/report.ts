@@ -50,11 +50,18 @@ function header({ limit, best, at, target, machine }: BenchResult): string {
 <h1>${escaped(what)}</h1>
 <p class="why">${escaped(why)}</p>
 <p class="facts">${facts.map(escaped).join(' · ')}</p>
-<p class="flags"><span>Best flags, of ${best.compared < 2 ? 'nothing compared for want of time' : `${best.compared} settings`}</span> <code>${best.flags.replace(/--\S+ \S+/g, (flag) => `<span>${escaped(flag)}</span>`)}</code></p>
+<p class="flags"><span>${flagsTitle(best)}</span> <code>${best.flags.replace(/--\S+ \S+/g, (flag) => `<span>${escaped(flag)}</span>`)}</code></p>
 </header>`;
 }
 
-/** `The disk limits you: it reads …` has its headline before the colon. */
+function flagsTitle({ compared, allGiven }: BenchResult['best']): string {
+  if (allGiven) return 'Flags, as they were given';
+  return compared < 2
+    ? 'Flags to begin with: for want of time nothing was compared'
+    : `Best flags, of ${compared} settings`;
+}
+
+/** `The disk limits your puts: it reads …` has its headline before the colon. */
 function split(sentence: string): [what: string, why: string] {
   const at = sentence.indexOf(': ');
   const why = sentence.slice(at + 2);
@@ -63,6 +70,7 @@ function split(sentence: string): [what: string, why: string] {
 
 /** Which tile is marked, so that what limits is seen at once. Of KMS there is none. */
 const TILE_OF: Record<Bottleneck, string> = {
+  bwlimit: 'put',
   disk: 'disk',
   cpu: 'processor',
   network: 'put',

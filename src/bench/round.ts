@@ -1,6 +1,6 @@
 /** One round: a put or a get of the bench's file, under some settings, and what was seen of it. */
 import { rm } from 'node:fs/promises';
-import { cpus } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { GetRequest } from '../get.ts';
@@ -31,7 +31,7 @@ export interface Round extends Settings {
   bytesPerSecond: number;
   /** Of this process: a sandbox has one of its own. */
   cpuSeconds: number;
-  /** Share of all this machine's processors that were busy, whoever kept them so. */
+  /** Share of all the processors there are for this process that were busy, whoever kept them so. */
   busy: number;
 }
 
@@ -53,7 +53,7 @@ export interface Lifter extends AsyncDisposable {
 }
 
 /** S3's least: two of them are enough to start threads. */
-const STARTER_PART_SIZE = 5 * MiB;
+export const STARTER_PART_SIZE = 5 * MiB;
 export const STARTER_SIZE = 2 * STARTER_PART_SIZE;
 
 /** Files that the engines share: what is put, what is got, what only starts their threads. */
@@ -102,8 +102,7 @@ export async function runRound(
     const after = processorMs();
     const round = { command, partSize, ...others, bytes: plainBytes, seconds, bytesPerSecond: plainBytes / seconds };
     const idle = (after.idle - before.idle) / (after.all - before.all || 1);
-    // The kernel's count of idle time may step back a little.
-    const busy = Math.min(1, Math.max(0, 1 - idle));
+    const busy = busyShare({ idle, ownShare: ownShareOf({ cpuSeconds, seconds }, availableParallelism()) });
     return { ...round, cpuSeconds, busy, stages: stages!, progress, partSeconds };
   } finally {
     for (const { id, state } of engine.jobs()) {
@@ -111,6 +110,19 @@ export async function runRound(
     }
     await rm(files.target, { force: true });
   }
+}
+
+/** Share of so many processors that this process had. */
+export function ownShareOf({ cpuSeconds, seconds }: Pick<Round, 'cpuSeconds' | 'seconds'>, cores: number): number {
+  return cpuSeconds / (seconds * cores);
+}
+
+/**
+ * The system tells how idle the whole machine was, of which a process may have a few processors only: they are at least
+ * as busy as the process itself. And its count of idle time may step back a little.
+ */
+export function busyShare({ idle, ownShare }: { idle: number; ownShare: number }): number {
+  return Math.min(1, Math.max(0, 1 - idle, ownShare));
 }
 
 function processorMs(): { idle: number; all: number } {

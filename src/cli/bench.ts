@@ -41,7 +41,8 @@ Examples:
 
 It writes random bytes into a file of its own (--dir) and puts and gets them, one object at a time, under a name that nobody
 else has: s3://BUCKET/prefix/sealift-bench-…/. Each is removed again, and uploads are aborted, also on Ctrl-C. S3 counts the
-requests and the traffic. Without a key flag a key is made that nobody keeps. --threads, --lanes and --part-size, where given, are not tried.`;
+requests and the traffic. Without a key flag a key is made that nobody keeps. --threads, --lanes and --part-size, where given, are not tried.
+Each put and get asks for a data key of its own, as a job does that comes alone, unless --key-reuse is on.`;
 
 export function addBench(program: Command, output: Output): void {
   const command = program
@@ -58,6 +59,7 @@ export function addBench(program: Command, output: Output): void {
   for (const add of [keyOptions, workOptions, storeOptions, stateOptions, outputOptions]) add(command);
   command.action(async (target: string | undefined) => {
     const flags = flagsOf<BenchFlags>(command);
+    await checkWork(flags);
     if (flags.report) await checkReport(flags.report);
     const signal = stopOnSignals(output);
     const { result, warnings } = await measure(target, flags, { output, signal });
@@ -95,16 +97,18 @@ async function measureAt(
   const { bench } = await import('../bench.ts');
   const { BenchObjects } = await import('../bench/objects.ts');
   const { openStateDir } = await import('../ledger/state-dir.ts');
-  const { threads, lanes, partSize, maxMemory, seconds = DEFAULT_SECONDS, dir } = flags;
+  const { maxMemory, bwlimit, seconds = DEFAULT_SECONDS, dir } = flags;
   const warnings: string[] = [];
   const own = await throwawayKey(flags, output);
   using objects = await BenchObjects.under(target, flags);
-  const engine: BenchMeans['engine'] = (work) => openEngine({ ...flags, ...work }, 'seal', own);
+  // What starts a round's threads asks for a data key too: it would spare the round the wait that a job of its own has.
+  const engine: BenchMeans['engine'] = (work) => openEngine({ keyReuse: 'off', ...flags, ...work }, 'seal', own);
   const request: BenchRequest = {
     seconds,
     folder: dir ?? openStateDir(flags.stateDir),
-    fixed: given({ threads, lanes, partSize }),
+    fixed: given(flags),
     maxMemory,
+    bwlimit,
     isSandbox,
     signal,
     onEvent(event) {
@@ -116,8 +120,8 @@ async function measureAt(
   return { result, warnings };
 }
 
-function given(settings: { [Name in keyof BenchRequest['fixed']]: BenchRequest['fixed'][Name] | undefined }) {
-  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+function given({ threads, lanes, partSize }: BenchFlags): BenchRequest['fixed'] {
+  return Object.fromEntries(Object.entries({ threads, lanes, partSize }).filter(([, value]) => value !== undefined));
 }
 
 /** A key for objects that nobody is to open later. */
@@ -180,8 +184,15 @@ function resultText({ disk, cipher, checksumBytesPerSecond, target, put, get, be
   ]);
 }
 
-function comparedText({ compared }: BenchResult['best']): string {
+function comparedText({ compared, allGiven }: BenchResult['best']): string {
+  if (allGiven) return 'nothing: --threads, --lanes and --part-size were given';
   return compared < 2 ? 'nothing, for want of time: give it more --seconds' : `${compared} settings`;
+}
+
+/** Settings that no job can have are told before a sandbox is started. */
+async function checkWork(flags: BenchFlags): Promise<void> {
+  const { checkGiven } = await import('../bench/choose.ts');
+  checkGiven({ maxMemory: flags.maxMemory, fixed: given(flags) });
 }
 
 /** What a report cannot be written to is told before a minute is spent. */

@@ -64,7 +64,7 @@ describe('a bench', () => {
     const [first] = events;
     expect(first).toMatchObject({ type: 'bench', prefix: result.target.prefix });
     expect(result.target.prefix).toMatch(new RegExp(`^s3://${BUCKET}/some/place/sealift-bench-[0-9a-f]{8}/$`));
-    expect(result.best).toMatchObject({ threads: 1, lanes: 2, partSize: PART_SIZE });
+    expect(result.best).toMatchObject({ threads: 1, lanes: 2, partSize: PART_SIZE, allGiven: true });
     expect(result.best.flags).toBe('--part-size 5MiB --threads 1 --lanes 2');
     expect(events.filter(({ type }) => type === 'round').length).toBe(result.rounds.length);
     for (const { bytes, seconds, bytesPerSecond, busy } of result.rounds) {
@@ -110,6 +110,8 @@ describe('a bench', () => {
     const command = (file: string) =>
       programFor(new Output({})).parseAsync(['bench', '--report', file], { from: 'user' });
     await expect(command(report)).rejects.toMatchObject({ code: 'target-exists' });
+    const settings = programFor(new Output({})).parseAsync(['bench', '--part-size', '1MiB'], { from: 'user' });
+    await expect(settings).rejects.toMatchObject({ code: 'bad-size' });
     await expect(command(join(stage.folder, 'no', 'report.html'))).rejects.toMatchObject({ code: 'target-unwritable' });
   });
 });

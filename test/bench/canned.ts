@@ -60,8 +60,8 @@ export function cannedResult(changes: Partial<BenchResult> = {}): BenchResult {
     rounds: threads,
     put: profileOf('put', 250 * MiB, { disk: 1, cipher: 2, checksum: 0.5, ledger: 1.5, network: 14, kms: 1 }),
     get: profileOf('get', 300 * MiB, { disk: 5, cipher: 2, checksum: 0.5, ledger: 0.5, network: 12, kms: 0 }),
-    best: { ...SETTINGS, flags: flagsFor(SETTINGS), compared: 9 },
-    limit: { by: 'latency', sentence: 'Latency limits you: every further part in flight still helps.' },
+    best: { ...SETTINGS, flags: flagsFor(SETTINGS), compared: 9, allGiven: false },
+    limit: { by: 'latency', sentence: 'Latency limits your puts: every further part in flight still helps.' },
     ...changes,
   };
 }

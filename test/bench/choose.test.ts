@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import {
   type Bounds,
   bestOf,
+  checkGiven,
   firstSettings,
   flagsFor,
   threadCounts,
@@ -11,6 +12,7 @@ import {
 } from '../../src/bench/choose.ts';
 import { gainsOf, latenciesOf, PERCENTILES, ratesOf } from '../../src/bench/figures.ts';
 import { type Evidence, limitOf } from '../../src/bench/limit.ts';
+import { busyShare, ownShareOf } from '../../src/bench/round.ts';
 import { laneSizeOf, planMemory } from '../../src/parts/memory.ts';
 import { GiB, MiB } from '../../src/units.ts';
 import { cannedResult, roundOf } from './canned.ts';
@@ -78,6 +80,28 @@ describe('settings to try', () => {
   });
 });
 
+test.each([
+  ['bad-size', { partSize: MiB }],
+  ['bad-size', { partSize: 6 * GiB }],
+  ['memory-too-small', { threads: 999 }],
+  ['memory-too-small', { lanes: 999 }],
+])('%s is told of settings that no job can have', (code, fixed) => {
+  const maxMemory = 512 * MiB;
+  expect(() => checkGiven({ maxMemory, fixed })).toThrow(expect.objectContaining({ code }));
+  // Parts that memory cannot hold are sealed twice.
+  for (const one of [{}, { partSize: GiB }, { threads: 2, lanes: 8, partSize: 5 * MiB }]) {
+    checkGiven({ maxMemory, fixed: one });
+  }
+});
+
+test('processors are as busy as the machine, and at least as busy as the process itself', () => {
+  expect(ownShareOf({ cpuSeconds: 6, seconds: 4 }, 2)).toBe(0.75);
+  expect(busyShare({ idle: 0.1, ownShare: 0.75 })).toBeCloseTo(0.9, 9);
+  expect(busyShare({ idle: 0.9, ownShare: 0.75 })).toBe(0.75);
+  expect(busyShare({ idle: 1.01, ownShare: 0 })).toBe(0);
+  expect(busyShare({ idle: 0, ownShare: 1.02 })).toBe(1);
+});
+
 test('the best are the cheapest of those that are as good as the fastest', () => {
   const rounds = [
     roundOf({ lanes: 2, bytesPerSecond: 100 * MiB }),
@@ -93,24 +117,50 @@ test('the best are the cheapest of those that are as good as the fastest', () =>
 
 describe('what limits', () => {
   const { put, disk } = cannedResult();
-  const evidence: Evidence = { put, disk, lanesRounds: [], cores: 2, isSandbox: false };
+  const evidence: Evidence = { put, disk, lanesRounds: [], cores: 2, isSandbox: false, bwlimit: undefined };
   const stages = { disk: 1, cipher: 1, checksum: 1, ledger: 1, network: 6, kms: 0 };
   const calm = { ...put, stages };
   const climbing = [2, 4, 8].map((lanes) => roundOf({ lanes, bytesPerSecond: lanes * 10 * MiB }));
   const flat = [2, 4, 8].map((lanes) => roundOf({ lanes, bytesPerSecond: 10 * MiB }));
 
   test.each<[string, Partial<Evidence>]>([
+    ['bwlimit', { put: { ...calm, busy: 0.97 }, bwlimit: 1.2 * put.bytesPerSecond, isSandbox: true }],
     ['kms', { put: { ...calm, stages: { ...stages, kms: 0.3 * put.seconds } } }],
     ['disk', { put: calm, disk: { ...disk, readBytesPerSecond: 1.1 * put.bytesPerSecond } }],
     ['cpu', { put: { ...calm, busy: 0.97 } }],
     ['ledger', { put: { ...calm, stages: { ...stages, ledger: 8 } } }],
-    ['latency', { put: calm, lanesRounds: climbing }],
+    ['latency', { put: calm, bwlimit: 2 * put.bytesPerSecond, lanesRounds: climbing }],
     ['network', { put: calm, lanesRounds: flat }],
     ['network', { put: calm, isSandbox: true }],
   ])('is %s, in one sentence', (by, change) => {
     const { sentence, ...limit } = limitOf({ ...evidence, ...change });
     expect(limit).toEqual({ by });
-    expect(sentence).toMatch(/^[A-Z][^:]* limits you: .*\.$/);
+    expect(sentence).toMatch(/^[A-Z][^:]* limits your puts: .*\.$/);
+  });
+
+  const sentenceOf = (change: Partial<Evidence>) => limitOf({ ...evidence, ...change }).sentence;
+
+  test('is not said of more parts in flight where they were not compared', () => {
+    expect(sentenceOf({ put: calm, lanesRounds: flat })).toContain(
+      '60 % of their time, and more of them at once bring',
+    );
+    for (const lanesRounds of [[], flat.slice(0, 1)]) {
+      expect(sentenceOf({ put: calm, lanesRounds })).toMatch(/: parts wait for it 60 % of their time\.$/);
+    }
+  });
+
+  test('is the processor with the share of it that Sealift has', () => {
+    const busy = { ...calm, busy: 0.97, seconds: 4, cpuSeconds: 1 };
+    expect(sentenceOf({ put: busy })).toMatch(/its 2 cores are 97 % busy, 13 % with Sealift itself\.$/);
+    expect(sentenceOf({ put: busy, cores: 1 })).toContain('its one core is 97 % busy, 25 % with');
+    expect(sentenceOf({ put: busy, isSandbox: true })).toContain('the sandbox beside it');
+  });
+
+  test('is a disk that a put was faster than, because its file was in memory', () => {
+    const of = (factor: number) =>
+      sentenceOf({ put: calm, disk: { ...disk, readBytesPerSecond: factor * put.bytesPerSecond } });
+    expect(of(1.1)).toMatch(/of that go up\.$/);
+    expect(of(0.5)).toContain('it reads 125 MiB/s. This one came to 250 MiB/s because its file was in memory');
   });
 });
 

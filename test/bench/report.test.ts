@@ -22,12 +22,21 @@ function tableUnder(title: string): string[][] {
 
 describe('the page', () => {
   test('says what limits in its headline, and which flags are best', () => {
-    expect(page).toContain('<h1>Latency limits you.</h1>');
+    expect(page).toContain('<h1>Latency limits your puts.</h1>');
     expect(page).toContain('Every further part in flight still helps.');
     expect(page).toContain('Best flags, of 9 settings');
     const [, code = ''] = /<code>(.*?)<\/code>/.exec(page)!;
     expect(code.replace(/<[^>]+>/g, '')).toBe(result.best.flags);
     expect(page.match(/<li class="limits">/g)?.length).toBe(1);
+  });
+
+  test('does not call best what was compared with nothing', () => {
+    const flagsOf = (compared: number, allGiven: boolean) =>
+      /<p class="flags"><span>(.*?)<\/span>/.exec(
+        reportPage({ ...result, best: { ...result.best, compared, allGiven } }),
+      )![1];
+    expect(flagsOf(1, true)).toBe('Flags, as they were given');
+    expect(flagsOf(1, false)).toBe('Flags to begin with: for want of time nothing was compared');
   });
 
   test('needs nothing from anywhere, and runs nothing', () => {
