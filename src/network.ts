@@ -129,11 +129,12 @@ interface SdkFields {
 
 /**
  * An error of the SDK as it may be kept for a cause, and printed: its names, its words, where it came from, how often it
- * was tried, and so for what caused it. The rest may lead to its request, whose headers have the signature, a session's token, a customer's key
- * (SSE-C), or to what a provider of credentials was told.
+ * was tried, and so for what caused it. The rest may lead to its request, whose headers have the signature, a session's
+ * token, a customer's key (SSE-C), or to what a provider of credentials was told. What is no error is put into words.
  */
 export function bareError(thrown: unknown): Error {
-  const { name, message, stack, code, cause, $metadata } = thrown as Error & SdkFields;
+  if (!(thrown instanceof Error)) return new Error(String(thrown));
+  const { name, message, stack, code, cause, $metadata }: Error & SdkFields = thrown;
   const attempts = $metadata?.attempts;
   const bare = new Error(message, cause instanceof Error ? { cause: bareError(cause) } : {});
   return Object.assign(

@@ -214,6 +214,6 @@ async function confirmed(request: CopyRequest): Promise<{ answer: WriteAnswer; p
 
 function cannotRewrap({ url }: Place, why: string): SealiftError {
   return new SealiftError('cannot-rewrap', `${url} ${why}: its data key cannot be wrapped anew`, {
-    hint: '`sealift reseal` seals it again, under a new data key. A message of the AWS Encryption SDK would need a second header tag under the same key and IV, and two such tags give its authentication key away.',
+    hint: 'If it is sealed, `sealift reseal` seals it again, under a new data key: a message of the AWS Encryption SDK would need a second header tag under the same key and IV, and two such tags give its authentication key away. If it is not, `sealift put` seals it, to another name.',
   });
 }

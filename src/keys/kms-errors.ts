@@ -75,7 +75,7 @@ export function isTransient(thrown: unknown): boolean {
 /** Any error of a call to KMS. One that is ours already passes as it is. */
 export function kmsError(thrown: unknown, { operation, keyId }: KmsQuestion): SealiftError {
   if (thrown instanceof SealiftError) return thrown;
-  const failure = thrown as Failure;
+  const failure: Failure = thrown instanceof Error ? thrown : bareError(thrown);
   const verdict = judge(failure, operation);
   if (verdict === undefined) return SealiftError.from(bareError(thrown));
   const [code, hint] = verdict;

@@ -239,7 +239,7 @@ export function headersFor(
 
 function noServer({ url }: Place): SealiftError {
   return new SealiftError('bad-option', `--sse asks a server to encrypt, and ${url} has none`, {
-    hint: 'Leave it out: what is sealed needs no further encryption on a disk of yours.',
+    hint: 'Leave --sse away: Sealift does not encrypt a disk. What it seals is encrypted already.',
   });
 }
 

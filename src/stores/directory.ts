@@ -63,7 +63,7 @@ export class DirectoryStore implements Store {
   withCustomerKey(key: KeyObject | undefined): Store {
     if (key === undefined) return this;
     throw new SealiftError('bad-option', `A key for SSE-C is for a server, and ${this.#directory} has none`, {
-      hint: 'Leave --sse-c away: what is sealed needs no further encryption on a disk of yours.',
+      hint: 'Leave --sse-c away: Sealift does not encrypt a disk. What it seals is encrypted already.',
     });
   }
 

@@ -119,7 +119,7 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
 /** Any error of a call to S3. One that is ours already passes as it is. */
 export function s3Error(thrown: unknown, context: CallContext): SealiftError {
   if (thrown instanceof SealiftError) return thrown;
-  const failure = thrown as Failure;
+  const failure: Failure = thrown instanceof Error ? thrown : bareError(thrown);
   const verdict = judge(failure, context);
   if (verdict === undefined) return SealiftError.from(bareError(thrown));
   const [code, hint] = verdict;
@@ -133,8 +133,8 @@ export function s3Error(thrown: unknown, context: CallContext): SealiftError {
 
 /** An error of the credential chain. */
 export function credentialsError(thrown: unknown): SealiftError {
-  const { message } = thrown as Error;
   const cause = bareError(thrown);
+  const { message } = cause;
   if (/expired/i.test(message)) {
     const hint = 'Renew them, for example with: aws sso login.';
     return new SealiftError('credentials-expired', `The AWS credentials have expired: ${message}`, { hint, cause });
@@ -220,10 +220,10 @@ function judgeCustomerKey({ name, message }: Failure, { url }: CallContext): Ver
     name === 'AccessDenied' &&
     /blocked upload requests that specify Server Side Encryption with Customer/.test(message)
   ) {
-    const bucket = shellWord(/^s3:\/\/([^/]*)/.exec(url)?.[1] ?? '');
+    const [bucket] = /^s3:\/\/[^/]*/.exec(url) ?? [];
     return [
       'sse-c-blocked',
-      `Buckets made since April 2026 block SSE-C. To allow it: \`aws s3api put-bucket-encryption --bucket ${bucket} --server-side-encryption-configuration '{"Rules":[{"BlockedEncryptionTypes":{"EncryptionType":["NONE"]}}]}'\`. Or use --sse kms.`,
+      `Buckets made since April 2026 block SSE-C. \`sealift doctor ${bucket} --allow-sse-c --fix\` allows it and keeps the bucket's default encryption: it shows all that it would change, and asks first. Or use --sse kms.`,
     ];
   }
   if (/was stored using a form of Server Side Encryption/.test(message)) return ['sse-c-missing-key', GIVE_KEY];

@@ -131,6 +131,13 @@ describe('refused, with the object as it was', () => {
     await stage.expectEqual(plot);
   });
 
+  test('what is not sealed: there is nothing to seal again', async () => {
+    const plot = stage.plot('unsealed', 1000);
+    await stage.put(plot, { seal: 'none' });
+    const hint = expect.stringContaining('`sealift put` seals it');
+    await expect(rewrap(plot)).rejects.toMatchObject({ code: 'cannot-rewrap', hint });
+  });
+
   test('another key than the object has', async () => {
     const plot = await sealed('wrong');
     await expect(rewrap(plot, { opener: other })).rejects.toMatchObject({ code: 'wrong-key' });

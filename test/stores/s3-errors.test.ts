@@ -412,6 +412,12 @@ it.each([
   expect(error).toMatchObject({ code: 'internal', cause: { name: cause.name, message: cause.message } });
 });
 
+it.each([undefined, null, 'a text'])('what is thrown and is no error is internal, in words: %s', (thrown) => {
+  const error = s3Error(thrown, { call: 'PutObject', url: 's3://backups/k', region: 'us-east-1' });
+  expect(error).toMatchObject({ code: 'internal', message: expect.stringContaining(String(thrown)) });
+  expect(credentialsError(thrown).message).toContain(String(thrown));
+});
+
 it('what a provider of credentials was told stands in no error', () => {
   const refused = Object.assign(new Error('The token is not valid'), { $response: { body: 'secret' } });
   const thrown = Object.assign(new Error('Could not assume the role', { cause: refused }), { credentials: 'secret' });
