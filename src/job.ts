@@ -49,6 +49,8 @@ export type JobEvent =
       ackedBytes: number;
       totalBytes: number;
       reusedBytes: number;
+      /** So far, in this run. */
+      kmsCalls: number;
       seconds: number;
       /** Of a migration, whose `totalBytes` are those that are listed so far. */
       objects?: ObjectsProgress;

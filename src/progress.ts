@@ -62,7 +62,8 @@ export class Progress {
     const { ackedBytes, totalBytes, reusedBytes } = this;
     const seconds = (performance.now() - this.#started) / 1000;
     const objects = this.objects?.();
-    this.emit({ type: 'progress', ackedBytes, totalBytes, reusedBytes, seconds, ...(objects ? { objects } : {}) });
+    const bytes = { ackedBytes, totalBytes, reusedBytes };
+    this.emit({ type: 'progress', ...bytes, kmsCalls: this.#kmsCalls, seconds, ...(objects ? { objects } : {}) });
   }
 
   /** Where a part's time went, if it tells. */

@@ -1,6 +1,7 @@
 /** What the text behind a flag means: each reads one kind, and says what it expected where it got another. */
 import { resolve } from 'node:path';
 import { SealiftError } from '../errors.ts';
+import { isLoopback } from '../network.ts';
 import { parseRate, parseSize } from '../units.ts';
 
 export function path(text: string): string {
@@ -10,6 +11,11 @@ export function path(text: string): string {
 /** An object's URL as it stands, else a file's path. */
 export function fileOrObject(text: string): string {
   return text.startsWith('s3://') ? text : path(text);
+}
+
+/** `-` as it stands, else a file's path. */
+export function pathOrDash(text: string): string {
+  return text === '-' ? text : path(text);
 }
 
 /** As `list`, of files. */
@@ -79,6 +85,19 @@ export function range(text: string, name: string): { first: number; last: number
   throw new SealiftError('bad-range', `${name}: not a range of bytes: ${JSON.stringify(text)}`, {
     hint: 'Write it as FIRST-LAST. Both count from 0 and belong to the range: 0-99 is the first hundred bytes.',
   });
+}
+
+export interface Address {
+  host: string;
+  port: number;
+}
+
+/** `127.0.0.1:9400`, `[::1]:9400`: an address of this machine that no other can reach. Port 0 is any that is free. */
+export function loopback(text: string, name: string): Address {
+  const [, host = '', digits] = /^(.+):(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (isLoopback(host) && port <= 65535) return { host: host.replace(/^\[|\]$/g, ''), port };
+  throw badOption(text, name, 'a loopback address and a port, as 127.0.0.1:9400 or [::1]:9400');
 }
 
 /** `all`, `1%` or a number. */

@@ -29,6 +29,7 @@ import {
   ruleOptions,
   stateOptions,
   storeOptions,
+  type WatchFlags,
   workOptions,
 } from './options.ts';
 import type { Output } from './output.ts';
@@ -37,6 +38,7 @@ import { readingOf } from './put.ts';
 import { type ReportFlags, reportOf, reportOptions } from './report.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
+import { watchOptions } from './watchers.ts';
 
 type MigrateFlags = EngineFlags &
   ChoiceFlags &
@@ -45,6 +47,7 @@ type MigrateFlags = EngineFlags &
   ObjectFlags &
   SseFlags &
   CustomerKeyFlags &
+  WatchFlags &
   ReportFlags & { fresh?: boolean; dryRun?: boolean; deleteSource?: boolean };
 
 const EXAMPLES = `
@@ -79,7 +82,10 @@ not know.
 been fetched and opened whole, and only if it is still what was sealed. What was skipped stays.
 
 --report tells of every object, when all are through: JSON lines, CSV where the name ends in .csv, or a folder as S3 Batch
-Operations leaves one. It takes the place of an older one. \`sealift jobs JOB --report\` writes one at any time.`;
+Operations leaves one. It takes the place of an older one. \`sealift jobs JOB --report\` writes one at any time.
+
+--metrics serves counts to a Prometheus on this machine, at http://ADDRESS:PORT/metrics, until the job ends; port 0 takes any that is
+free. --log-json writes objects' names, and so its file is for its owner alone.`;
 
 export function addMigrate(program: Command, output: Output): void {
   const command = program
@@ -107,6 +113,7 @@ export function addMigrate(program: Command, output: Output): void {
     freshOption,
     dryRunOption,
     outputOptions,
+    watchOptions,
   ]) {
     add(command);
   }
@@ -129,7 +136,7 @@ export function addMigrate(program: Command, output: Output): void {
       process.exitCode = await tellDecisions(output, engine.preview({ ...request, source, target, signal }));
       return;
     }
-    process.exitCode = await runJob({ output, signal, from: source, to: target }, (run) =>
+    process.exitCode = await runJob({ output, signal, from: source, to: target, watch: flags }, (run) =>
       engine.migrate({ ...request, source, target, ...run }),
     );
   });

@@ -6,7 +6,7 @@
 import { type Command, Option } from 'commander';
 import { FORMATS, type Format } from '../formats/names.ts';
 import { COMMITMENT_POLICIES, type CommitmentPolicy } from '../formats/policy.ts';
-import { byteRate, count, list, pairs, path, paths, rate, share, size } from './flag-values.ts';
+import { type Address, byteRate, count, list, pairs, path, paths, rate, share, size } from './flag-values.ts';
 import type { OutputFlags } from './output.ts';
 
 export interface KeyFlags {
@@ -36,6 +36,11 @@ export interface WorkFlags {
 
 export interface ProfileFlags {
   profileStages?: boolean | undefined;
+}
+
+export interface WatchFlags {
+  metrics?: Address | undefined;
+  logJson?: string | undefined;
 }
 
 export interface StoreFlags {
@@ -268,8 +273,8 @@ export function flag<T>(flags: string, description: string, parse?: Parse<T>): O
 export type Memo = { flags: Record<string, unknown> };
 
 /** All flags but those that belong to one run, that say where the job itself is kept, or that may hold a password. */
-export function memoOf(flags: EngineFlags & ProfileFlags & { fresh?: boolean }): Memo {
-  const { json, quiet, verbose, profileStages, fresh, stateDir, limiter, ...kept } = flags;
+export function memoOf(flags: EngineFlags & ProfileFlags & WatchFlags & { fresh?: boolean }): Memo {
+  const { json, quiet, verbose, metrics, logJson, profileStages, fresh, stateDir, limiter, ...kept } = flags;
   return { flags: kept };
 }
 

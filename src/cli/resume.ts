@@ -22,6 +22,7 @@ import {
   outputOptions,
   stateOptions,
   storeOptions,
+  type WatchFlags,
   workOptions,
 } from './options.ts';
 import type { Output } from './output.ts';
@@ -30,8 +31,9 @@ import type { ReportFlags } from './report.ts';
 import { type ResealFlags, resealOptions } from './reseal.ts';
 import { runJob } from './run.ts';
 import { stopOnSignals } from './signals.ts';
+import { watchOptions } from './watchers.ts';
 
-type ResumeFlags = EngineFlags & CustomerKeyFlags & ReportFlags & { explain?: boolean; failed?: boolean };
+type ResumeFlags = EngineFlags & CustomerKeyFlags & ReportFlags & WatchFlags & { explain?: boolean; failed?: boolean };
 
 /** Of several jobs' exit statuses the first of these is the command's. */
 const WORST_FIRST = [
@@ -70,6 +72,7 @@ export function addResume(program: Command, output: Output): void {
     customerKeyOptions,
     stateOptions,
     outputOptions,
+    watchOptions,
   ])
     add(command);
 
@@ -134,7 +137,8 @@ async function resumeJob(
   const reading = await readingOf(source, flags);
   const reseal = does === 'reseal' ? await resealOptions(flags) : undefined;
   // Awaited here: the engine is closed as soon as this returns.
-  return await runJob({ output, signal, from: source, to: target, explain: flags.explain }, (run) => {
+  const { explain } = flags;
+  return await runJob({ output, signal, from: source, to: target, explain, watch: flags }, (run) => {
     if (does === 'migrate') {
       return engine.migrate({
         ...migrateOptions(flags),

@@ -1,11 +1,13 @@
 /** One job, from its first event to its result: what `put`, `get`, `verify` and `resume` have in common. */
 import { CODES, type ErrorCode, EXIT } from '../errors.ts';
-import type { JobResult, RunOptions, Stage, StageSeconds } from '../index.ts';
+import type { JobEvent, JobResult, RunOptions, Stage, StageSeconds } from '../index.ts';
 import { encryptionText } from '../stores/encryption.ts';
 import { formatDuration, formatRate, formatSize, MiB } from '../units.ts';
+import type { WatchFlags } from './options.ts';
 import { columns, counted, type Output } from './output.ts';
 import { ProgressReport } from './progress.ts';
 import { reportText } from './report.ts';
+import { Watchers } from './watchers.ts';
 
 export interface JobReport {
   output: Output;
@@ -18,16 +20,29 @@ export interface JobReport {
   explain?: boolean | undefined;
   /** Tell each object that fails. */
   tellsFailed?: boolean | undefined;
+  /** Who else follows it. */
+  watch?: WatchFlags | undefined;
 }
 
 /** Runs a job and reports it. Resolves to the exit status; rejects with the job's error. */
 export async function runJob(report: JobReport, job: (options: RunOptions) => Promise<JobResult>): Promise<number> {
-  const { output, signal, explain, tellsFailed } = report;
+  const { output, signal, explain, tellsFailed, watch = {} } = report;
+  await using watchers = await Watchers.open(watch, output);
   let result: JobResult;
   let reusedBytes: number;
   {
     using progress = new ProgressReport(output, { explain, tellsFailed });
-    result = await job({ signal, onEvent: progress.hear });
+    const onEvent = (event: JobEvent) => {
+      progress.hear(event);
+      watchers.hear(event);
+    };
+    try {
+      result = await job({ signal, onEvent });
+    } catch (thrown) {
+      watchers.failed(thrown);
+      throw thrown;
+    }
+    watchers.result(result);
     reusedBytes = progress.reusedBytes;
   }
   output.json({ type: 'result', ...result });

@@ -74,8 +74,9 @@ export class Outcomes {
     await this.#ledger.write(rows);
     for (const row of rows) {
       if (row.state === 'skipped') this.#progress.reusedBytes += row.size;
-      if (row.state === 'skipped' || (row.state === 'done' && !areCounted)) this.#progress.acked(row.size);
+      // Told first, so that what is counted then has it.
       this.#tell(row);
+      if (row.state === 'skipped' || (row.state === 'done' && !areCounted)) this.#progress.acked(row.size);
     }
   }
 

@@ -36,7 +36,7 @@ test('where there is no terminal a line comes every 30 seconds, and none of a jo
   vi.spyOn(process.stderr, 'write').mockImplementation((text) => lines.push(String(text)) > 0);
   const output = new Output({});
   vi.spyOn(output, 'hasStatusLine', 'get').mockReturnValue(false);
-  const moved = { ackedBytes: 64 * MiB, totalBytes: 256 * MiB, reusedBytes: 16 * MiB, seconds: 1 };
+  const moved = { ackedBytes: 64 * MiB, totalBytes: 256 * MiB, reusedBytes: 16 * MiB, kmsCalls: 1, seconds: 1 };
   {
     using one = new ProgressReport(output);
     one.hear({ type: 'progress', ...moved });
