@@ -12,6 +12,7 @@ import type { BufferPool } from './buffers.ts';
 import { eachOf } from './each-of.ts';
 import { ended } from './footer.ts';
 import { sealInto } from './seal-once.ts';
+import { SmallFiles } from './small-files.ts';
 import type { Link, ObjectToSend, PartSource, SendReceipt, SendTask, SentObject } from './task.ts';
 import { ID_METADATA, isOurs, otherChecksum, targetChanged, targetExists, type Written } from './written.ts';
 
@@ -19,13 +20,16 @@ interface Desk {
   store: Store;
   /** Where an object is that is sealed. */
   sourceStore: (source: PartSource) => Promise<Store>;
+  /** Where they are files. */
+  files?: SmallFiles | undefined;
   buffers: BufferPool;
   link: Link;
 }
 
 /** Sends all of them. Each is answered for itself; what rejects is an error of ours. */
-export async function sendObjects({ objects }: SendTask, desk: Desk): Promise<SendReceipt> {
-  return { sent: await eachOf(objects, (object) => sendObject(object, desk)) };
+export async function sendObjects({ objects }: SendTask, desk: Omit<Desk, 'files'>): Promise<SendReceipt> {
+  const files = new SmallFiles();
+  return { sent: await eachOf(objects, (object) => sendObject(object, { ...desk, files })) };
 }
 
 /** Looks, seals, sends, and hears the witnesses. */
@@ -78,9 +82,12 @@ function conditionFor(there: ObjectInfo | undefined, object: ObjectToSend, store
 async function sealAndSend(
   object: ObjectToSend,
   condition: WriteCondition,
-  { store, sourceStore, buffers, link: { cut, watch } }: Desk,
+  { store, sourceStore, files, buffers, link: { cut, watch } }: Desk,
 ): Promise<SentObject> {
-  const { message, source, header, objectKey, headers, sealiftId } = object;
+  const { message, header, objectKey, headers, sealiftId } = object;
+  watch.enter('disk');
+  const plain = 'path' in object.source ? files?.read(object.source) : undefined;
+  const source = plain ? { plain } : object.source;
   const buffer = buffers.take(roomFor(message, 1) + MAX_FOOTER_SIZE);
   try {
     const at = { store: await sourceStore(source), buffers, cut };

@@ -11,6 +11,8 @@ import type { ObjectIdentity, SourceIdentity } from '../ledger/types.ts';
 
 /** Who may read, write and run it: neither setuid, setgid nor sticky. */
 const PERMISSIONS = 0o777;
+/** Non-blocking, so that a FIFO is refused instead of hanging. It changes nothing for a regular file. */
+export const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 
 export type SourceVerdict = 'same' | 'doubtful' | 'changed';
 
@@ -30,16 +32,12 @@ export function compareSource(
 export async function openSource(path: string): Promise<{ file: FileHandle; identity: SourceIdentity }> {
   let file: FileHandle;
   try {
-    // Non-blocking, so that a FIFO is refused below instead of hanging here. It changes nothing for a regular file.
-    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    file = await open(path, READ_FLAGS);
   } catch (error) {
     throw sourceError(path, error as NodeJS.ErrnoException);
   }
   try {
-    const stats = await file.stat({ bigint: true });
-    if (stats.isDirectory()) throw directoryError(path);
-    if (!stats.isFile()) throw notAFile(path);
-    return { file, identity: identityOf(path, stats) };
+    return { file, identity: regularFile(path, await file.stat({ bigint: true })) };
   } catch (error) {
     await file.close();
     throw error;
@@ -54,25 +52,29 @@ export async function lookAtSource(path: string): Promise<SourceIdentity> {
   } catch (error) {
     throw sourceError(path, error as NodeJS.ErrnoException);
   }
-  if (stats.isDirectory()) throw directoryError(path);
-  if (!stats.isFile()) throw notAFile(path);
-  return identityOf(path, stats);
+  return regularFile(path, stats);
 }
 
 /** Opens the source as planned, for one part. Throws `source-changed` unless it is the planned file. */
 export async function openPlannedSource(planned: SourceIdentity): Promise<FileHandle> {
   const { file, identity } = await openSource(planned.path);
-  if (compareSource(planned, identity) === 'changed') {
+  try {
+    refuseChanged(planned, identity);
+    return file;
+  } catch (error) {
     await file.close();
-    throw sourceChanged(planned, identity);
+    throw error;
   }
-  return file;
 }
 
 /** Throws `source-changed` unless the open file is still the planned one. To be called after reading. */
 export async function checkStillPlanned(planned: SourceIdentity, file: FileHandle): Promise<void> {
-  const identity = identityOf(planned.path, await file.stat({ bigint: true }));
-  if (compareSource(planned, identity) === 'changed') throw sourceChanged(planned, identity);
+  refuseChanged(planned, regularFile(planned.path, await file.stat({ bigint: true })));
+}
+
+/** Throws `source-changed` unless what is there now is the planned file. */
+export function refuseChanged(planned: SourceIdentity, now: SourceIdentity): void {
+  if (compareSource(planned, now) === 'changed') throw sourceChanged(planned, now);
 }
 
 function isSameVersion(planned: SourceIdentity | ObjectIdentity, now: SourceIdentity | ObjectIdentity): boolean {
@@ -104,7 +106,10 @@ export function nameOf(source: SourceIdentity | ObjectIdentity): string {
   return 'etag' in source ? source.url : source.path;
 }
 
-function identityOf(path: string, stats: BigIntStats): SourceIdentity {
+/** What it is. Throws `source-is-directory` and `source-not-a-file`. */
+export function regularFile(path: string, stats: BigIntStats): SourceIdentity {
+  if (stats.isDirectory()) throw directoryError(path);
+  if (!stats.isFile()) throw notAFile(path);
   return {
     path,
     size: Number(stats.size),
@@ -129,7 +134,8 @@ function notAFile(path: string, cause?: unknown): SealiftError {
   });
 }
 
-function sourceError(path: string, error: NodeJS.ErrnoException): SealiftError {
+/** What keeps it from being opened. */
+export function sourceError(path: string, error: NodeJS.ErrnoException): SealiftError {
   switch (error.code) {
     case 'ENOENT':
     case 'ENOTDIR':

@@ -49,24 +49,26 @@ export function deriveMessageKeys(input: {
   if (messageId.length !== suite.messageIdSize) {
     throw new RangeError(`messageId: expected ${suite.messageIdSize} bytes, got ${messageId.length}`);
   }
-  const derive = (label: Buffer) => Buffer.from(hkdfSync('sha512', dataKey, messageId, label, DERIVED_SIZE));
+  // From bytes each derivation would make such a key again, which takes Node longer than to derive.
+  const root = createSecretKey(dataKey);
+  const derive = (label: Buffer) => Buffer.from(hkdfSync('sha512', root, messageId, label, DERIVED_SIZE));
   return {
-    frameKey: intoKeyObject(frameKeyBytes(suite, dataKey, messageId)),
+    frameKey: intoKeyObject(frameKeyBytes(suite, root, messageId)),
     commitment: derive(COMMITMENT_LABEL).subarray(0, suite.commitmentSize),
     ledgerKey: intoKeyObject(derive(LEDGER_KEY_LABEL)),
   };
 }
 
 /** The message id is the salt in suites that commit, and part of the label in older ones. */
-function frameKeyBytes(suite: Suite, dataKey: Uint8Array, messageId: Uint8Array): Buffer {
+function frameKeyBytes(suite: Suite, root: KeyObject, messageId: Uint8Array): Buffer {
   const { derivation, keySize, commitmentSize } = suite;
-  if (derivation === undefined) return Buffer.from(dataKey);
+  if (derivation === undefined) return root.export();
   const id = suiteIdBytes(suite);
   const [salt, label] =
     commitmentSize > 0
       ? [messageId, Buffer.concat([id, FRAME_KEY_LABEL])]
       : [Buffer.alloc(0), Buffer.concat([id, messageId])];
-  return Buffer.from(hkdfSync(derivation, dataKey, salt, label, keySize));
+  return Buffer.from(hkdfSync(derivation, root, salt, label, keySize));
 }
 
 /** Moves key bytes into a KeyObject: they live on there alone. */

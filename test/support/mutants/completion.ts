@@ -62,8 +62,8 @@ export const completion: Mutant[] = [
   {
     breaks: 'the source is the planned one as opened by each thread',
     file: 'src/parts/source.ts',
-    find: "  if (compareSource(planned, identity) === 'changed') {\n    await file.close();",
-    replace: "  if (compareSource(planned, identity) === 'changed' && planned.path === '') {\n    await file.close();",
+    find: '    refuseChanged(planned, identity);\n    return file;\n',
+    replace: '    return file;\n',
     test: STORIES,
     only: 'before a part is read',
   },
@@ -138,6 +138,14 @@ export const completion: Mutant[] = [
     replace: '',
     test: STORIES,
     only: 'while a part is read',
+  },
+  {
+    breaks: 'and after a small file is read whole',
+    file: 'src/parts/small-files.ts',
+    find: '    refuseChanged(planned, regularFile(path, fstatSync(file, { bigint: true })));\n    return plain;\n',
+    replace: '    return plain;\n',
+    test: 'test/parts/small-files.test.ts',
+    only: 'while it is read',
   },
   {
     breaks: 'and once more before Complete',
