@@ -4,15 +4,17 @@ import { SealiftError } from '../errors.ts';
 import type { DamagedJob, Engine, JobSummary, ReportOptions } from '../index.ts';
 import { formatDuration, formatSize } from '../units.ts';
 import { openEngine } from './keys.ts';
-import { type EngineFlags, flagsOf, outputOptions, stateOptions, storeOptions } from './options.ts';
+import { type EngineFlags, flag, flagsOf, outputOptions, stateOptions, storeOptions } from './options.ts';
 import { columns, type Output, visible } from './output.ts';
 import { type ReportFlags, reportOf, reportOptions, reportText } from './report.ts';
 import { stopOnSignals } from './signals.ts';
+import { watchJob } from './watch-job.ts';
 
 const EXAMPLES = `
 Examples:
   $ sealift jobs
   $ sealift jobs put-k3n5qxw7ta
+  $ sealift jobs migrate-k3n5qxw7ta --watch                # from another terminal, until it has ended
   $ sealift jobs migrate-k3n5qxw7ta --report photos.csv    # what became of every object so far
   $ sealift jobs --json | jq -r 'select(.state == "interrupted") | .job'`;
 
@@ -25,18 +27,33 @@ export function addJobs(program: Command, output: Output): void {
     .summary('list jobs, unfinished ones first')
     .description('Lists the jobs of the state folder, unfinished ones first, or shows one in detail.')
     .argument('[job]', 'the id of one job')
-    .addHelpText('after', EXAMPLES);
+    .addHelpText('after', EXAMPLES)
+    .addOption(flag('--watch', 'show the job until nobody is at work on it any more'));
   for (const add of [reportOptions, storeOptions, stateOptions, outputOptions]) add(command);
   command.action(async (id: string | undefined) => {
-    const flags = flagsOf<EngineFlags & ReportFlags>(command);
+    const flags = flagsOf<EngineFlags & ReportFlags & { watch?: boolean }>(command);
     const asked = reportOf(flags);
+    if (flags.watch) requireOne(id, flags);
     await using engine = await openEngine(flags, 'none');
     if (asked) return await writeReport(engine, id, asked, output);
+    if (flags.watch) return await watch(engine, id!, output);
     const jobs = id === undefined ? unfinishedFirst(engine.jobs()) : [engine.job(id)];
     for (const job of jobs) output.json(jobLine(job));
     if (jobs.length === 0) output.say('There are no jobs.');
     else output.print(jobs.map(id === undefined ? briefly : inDetail).join('\n'));
   });
+}
+
+function requireOne(job: string | undefined, { report }: ReportFlags): void {
+  if (job !== undefined && report === undefined) return;
+  throw new SealiftError('usage', '--watch shows one job as it goes on, and does nothing else', {
+    hint: 'Name the job, and leave --report out. `sealift jobs` lists the jobs there are.',
+  });
+}
+
+async function watch(engine: Engine, id: string, output: Output): Promise<void> {
+  const tell = (job: JobSummary) => output.json(jobLine(job));
+  output.print(inDetail(await watchJob({ read: () => engine.job(id), tell, output })));
 }
 
 async function writeReport(
@@ -82,7 +99,7 @@ function jobLine(job: Job): Record<string, unknown> {
     bytesTotal,
     partsDone,
     partsTotal,
-    ...(job.objects ? { objects: countsOf(job.objects), failures: job.failures } : {}),
+    ...(job.objects ? { objects: countsOf(job.objects), failures: job.failures, listing: job.listing } : {}),
     created: timeText(job.createdMs),
     finished: job.finishedMs === undefined ? null : timeText(job.finishedMs),
     pid,

@@ -7,10 +7,11 @@ import type { JobEvent, ObjectsProgress } from '../index.ts';
 import { formatDuration, formatRate, formatSize } from '../units.ts';
 import { type ObjectsStanding, objectsLine, objectsLineWithin } from './objects-progress.ts';
 import type { Output } from './output.ts';
+import { Rate } from './rate.ts';
 
 /** `--json` promises progress at least every 250 ms, also from a busy machine. */
 const BEAT_MS = 200;
-/** The rate shown is that of the last seconds: older ones say nothing about the time left. */
+/** The rate shown is that of the last seconds. */
 const RATE_WINDOW_MS = 5000;
 /** The line says so for as long as this after a request was turned away. */
 const THROTTLED_SHOWN_MS = 2000;
@@ -21,12 +22,6 @@ const BAR_WIDTH = 24;
 type PartEvent = Extract<JobEvent, { type: 'part' }>;
 type ObjectEvent = Extract<JobEvent, { type: 'object' }>;
 type LanesEvent = Extract<JobEvent, { type: 'lanes' }>;
-
-/** Bytes that moved in this run, at a moment. */
-interface Sample {
-  ms: number;
-  bytes: number;
-}
 
 export interface ProgressOptions {
   /** Tell for each part whether it is kept, and why. */
@@ -41,7 +36,8 @@ export class ProgressReport implements Disposable {
   readonly #tellsFailed: boolean;
   readonly #startedMs = performance.now();
   readonly #timer: NodeJS.Timeout;
-  readonly #samples: Sample[] = [];
+  /** Of what moved in this run. */
+  readonly #rate = new Rate(RATE_WINDOW_MS);
   #ackedBytes = 0;
   #totalBytes = 0;
   /** Opened to prove the object, before anything is handed on. */
@@ -100,7 +96,7 @@ export class ProgressReport implements Disposable {
         break;
       case 'restart':
         this.#ackedBytes = this.reusedBytes = this.#openedBytes = 0;
-        this.#samples.length = 0;
+        this.#rate.clear();
         this.#tellAlike();
         this.#output.say(`${event.reason}: starting over.`);
         break;
@@ -126,10 +122,10 @@ export class ProgressReport implements Disposable {
     const objects = this.#objects;
     this.#output.json({ type: 'progress', ackedBytes, totalBytes, reusedBytes, seconds, ...(objects && { objects }) });
 
-    this.#samples.push({ ms, bytes: openedBytes + ackedBytes - reusedBytes });
-    while (ms - this.#samples[0]!.ms > RATE_WINDOW_MS) this.#samples.shift();
+    this.#rate.add(openedBytes + ackedBytes - reusedBytes, ms);
     const throttled = ms - this.#throttledMs < THROTTLED_SHOWN_MS;
-    const now = { ackedBytes, totalBytes, reusedBytes, openedBytes, rate: rateOf(this.#samples), throttled };
+    const rate = this.#rate.bytesPerSecond;
+    const now = { ackedBytes, totalBytes, reusedBytes, openedBytes, rate, throttled };
     this.#show(now, objects && { ...objects, failures: this.#failures, throttles: this.#throttles });
   }
 
@@ -142,7 +138,7 @@ export class ProgressReport implements Disposable {
       if (lines.length > 0) this.#output.status(lines.join('\n'));
     } else if (objects && ms - this.#loggedMs >= LOG_MS) {
       this.#loggedMs = ms;
-      this.#output.say(`${factsOf(now).join(', ')}; ${objectsLine(objects)}`);
+      this.#output.say(`${progressText(now)}; ${objectsLine(objects)}`);
     }
   }
 
@@ -185,13 +181,6 @@ function lanesText({ from, to, reason }: LanesEvent): string {
   return `${why[reason]}: ${from} → ${to} parts at once.`;
 }
 
-/** Bytes a second over the window, 0 where there is nothing to tell yet. */
-function rateOf(samples: readonly Sample[]): number {
-  const [first, last] = [samples[0], samples.at(-1)];
-  if (!first || !last || first.ms === last.ms) return 0;
-  return ((last.bytes - first.bytes) / (last.ms - first.ms)) * 1000;
-}
-
 /** What there is to tell of a job at a moment. */
 export interface Standing {
   ackedBytes: number;
@@ -222,6 +211,11 @@ export function progressLine(now: Standing, width: number): string {
     lines = [`${barOf(done)} ${percent}  ${fewer[0]}`, ...fewer.map((line) => `${percent}  ${line}`), percent];
   }
   return lines.find((line) => line.length <= width) ?? '';
+}
+
+/** As `progressLine`, for a log: no bar, and nothing left away. */
+export function progressText(now: Standing): string {
+  return factsOf(now).join(', ');
 }
 
 function isProving({ ackedBytes, openedBytes }: Standing): boolean {

@@ -9,6 +9,7 @@ import { readAttempt, readLost, type StoredAttempt } from './attempt-rows.ts';
 import { guarded, openToRead } from './database.ts';
 import { type JobFiles, jobFiles, jobIdOfFile, noSuchJob, removeLedgerFiles, syncFolder } from './files.ts';
 import { readJob } from './job-row.ts';
+import { ListingRows } from './listing-rows.ts';
 import { JobLock } from './lock.ts';
 import { countFailures, countObjects } from './object-rows.ts';
 import { checkSchema } from './schema.ts';
@@ -175,11 +176,11 @@ function holderOf(files: JobFiles): number | undefined {
 
 type Progress = Pick<
   JobSummary,
-  'bytesDone' | 'bytesTotal' | 'partsDone' | 'partsTotal' | 'answer' | 'objects' | 'failures'
+  'bytesDone' | 'bytesTotal' | 'partsDone' | 'partsTotal' | 'answer' | 'objects' | 'failures' | 'listing'
 >;
 
 function progressOf(db: DatabaseSync, files: JobFiles, job: JobRow): Progress {
-  if (job.command === 'migrate') return progressOfMigrate(db);
+  if (job.command === 'migrate') return progressOfMigrate(db, files);
   const attempt = readAttempt(db, files);
   if (!attempt) return { bytesDone: 0, bytesTotal: 0, partsDone: 0, partsTotal: 0 };
   const progress = job.command === 'get' ? progressOfGet(db, attempt.plan) : progressOfPut(db, attempt);
@@ -212,7 +213,7 @@ function progressOfGet(db: DatabaseSync, plan: string): Progress {
 }
 
 /** Totals are those of what is listed so far. */
-function progressOfMigrate(db: DatabaseSync): Progress {
+function progressOfMigrate(db: DatabaseSync, files: JobFiles): Progress {
   const objects = countObjects(db);
   const { done, skipped } = objects;
   const all = Object.values(objects);
@@ -223,5 +224,6 @@ function progressOfMigrate(db: DatabaseSync): Progress {
     partsTotal: 0,
     objects,
     failures: countFailures(db),
+    listing: new ListingRows(db, files).next() !== undefined,
   };
 }

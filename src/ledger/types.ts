@@ -136,6 +136,8 @@ export interface JobSummary extends JobRow {
   objects?: ObjectCounts;
   /** How many of those have failed, by the code of each, most first. */
   failures?: Readonly<Record<string, number>>;
+  /** Of a migration: more objects may be found. */
+  listing?: boolean;
 }
 
 /** A ledger that cannot be read: listed all the same, so that it can be seen and removed. */

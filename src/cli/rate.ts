@@ -1,0 +1,34 @@
+/** How fast bytes move: over the last seconds, because older ones say nothing about the time left. */
+
+/** Bytes that have moved, at a moment. */
+interface Sample {
+  ms: number;
+  bytes: number;
+}
+
+export class Rate {
+  readonly #windowMs: number;
+  readonly #samples: Sample[] = [];
+
+  constructor(windowMs: number) {
+    this.#windowMs = windowMs;
+  }
+
+  /** So many bytes have moved by now. */
+  add(bytes: number, ms = performance.now()): void {
+    this.#samples.push({ ms, bytes });
+    while (ms - this.#samples[0]!.ms > this.#windowMs) this.#samples.shift();
+  }
+
+  /** What has moved is done again. */
+  clear(): void {
+    this.#samples.length = 0;
+  }
+
+  /** 0 where there is nothing to tell yet. */
+  get bytesPerSecond(): number {
+    const [first, last] = [this.#samples[0], this.#samples.at(-1)];
+    if (!first || !last || first.ms === last.ms) return 0;
+    return ((last.bytes - first.bytes) / (last.ms - first.ms)) * 1000;
+  }
+}
