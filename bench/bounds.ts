@@ -3,7 +3,7 @@
  * others do on it, cancel out. A ratio is formed in every round, and the median of these is judged. The names are those
  * of cases; where one was not run, nothing is said of what it stands in.
  */
-import { MiB } from '../src/units.ts';
+import { GiB, MiB } from '../src/units.ts';
 import type { Figure, Measured } from './harness/case.ts';
 import { type Summary, summaryOf } from './harness/statistics.ts';
 
@@ -25,6 +25,10 @@ export interface Verdict {
   value: Summary;
   holds: boolean;
 }
+
+/** What they are made for; of less, what starts and ends a run is too much of it. */
+export const LEAST_SIZE = GiB;
+export const LEAST_OBJECT_COUNT = 10_000;
 
 const FORMATS = ['esdk', 's3ec'];
 /** `--max-memory` where nobody says otherwise. */

@@ -21,3 +21,10 @@ export const GROUPS: readonly ((setting: Setting) => Group)[] = [
   memoryGroup,
   oldGroup,
 ];
+
+/** Whether any case has a name that matches. */
+export function isNamed(pattern: RegExp): boolean {
+  const setting: Setting = { size: 0, objectCount: 0, folder: '', peers: '' };
+  const groups = GROUPS.map((groupOf) => groupOf(setting));
+  return groups.some((group) => group.cases.some(({ name }) => pattern.test(`${group.name}/${name}`)));
+}

@@ -9,8 +9,8 @@ import { runRounds } from './rounds.ts';
 
 export interface MeasureOptions extends Omit<Setting, 'folder'> {
   rounds: number;
-  /** A regular expression of names, `put/sealift`. Default: of every group but the seldom ones, all. */
-  only?: string | undefined;
+  /** Of names, `put/sealift`. Default: of every group but the seldom ones, all. */
+  only?: RegExp | undefined;
 }
 
 /** Groups of which something is wanted, as soon as each is measured. Says on stderr what runs. */
@@ -18,12 +18,11 @@ export async function* measureGroups(
   groups: readonly ((setting: Setting) => Group)[],
   { rounds, only, ...setting }: MeasureOptions,
 ): AsyncGenerator<MeasuredGroup, void> {
-  const pattern = only === undefined ? undefined : new RegExp(only);
   const onRun = (what: string) => process.stderr.write(`${what}\n`);
   using folder = new TemporaryFolder();
   for (const groupOf of groups) {
     const group = groupOf({ ...setting, folder: folder.path });
-    const isWanted = (name: string) => (pattern ? pattern.test(name) : !group.isSeldom);
+    const isWanted = (name: string) => (only ? only.test(name) : !group.isSeldom);
     try {
       const noise = listen();
       const cases = await runRounds(group, isWanted, { count: rounds, onRun });

@@ -3,7 +3,7 @@
  * a group, whether what is promised holds, and what changed since another run.
  */
 import { formatSize } from '../../src/units.ts';
-import type { Verdict } from '../bounds.ts';
+import { LEAST_OBJECT_COUNT, LEAST_SIZE, type Verdict } from '../bounds.ts';
 import { FIGURES, type Figure } from './case.ts';
 import { type Change, valuesOf } from './compare.ts';
 import type { MeasuredGroup, Record } from './record.ts';
@@ -56,14 +56,20 @@ function tableText([head, ...rows]: [string[], ...string[][]]): string {
   return [head, widths.map((width) => '-'.repeat(width)), ...rows].map(line).join('\n');
 }
 
-export function verdictsText(verdicts: readonly Verdict[]): string {
+export function verdictsText(verdicts: readonly Verdict[], amounts: Pick<Record, 'size' | 'objectCount'>): string {
   const rows = verdicts.map(({ says, limit, value, holds }) => [
     says,
     limit,
     summaryText(value),
     holds ? 'holds' : 'BROKEN',
   ]);
-  return `## What is promised\n\n${tableText([['', 'limit', 'measured', ''], ...rows])}`;
+  return `## What is promised\n\n${tooSmallText(amounts)}${tableText([['', 'limit', 'measured', ''], ...rows])}`;
+}
+
+/** Nothing where the run was as large as what is promised. */
+function tooSmallText({ size, objectCount }: Pick<Record, 'size' | 'objectCount'>): string {
+  if (size >= LEAST_SIZE && objectCount >= LEAST_OBJECT_COUNT) return '';
+  return `Promised of ${formatSize(LEAST_SIZE)} and ${LEAST_OBJECT_COUNT} small objects or more; here it was ${formatSize(size)} and ${objectCount}.\n\n`;
 }
 
 export function changesText(before: Record, differences: readonly string[], changes: readonly Change[]): string {

@@ -1,10 +1,15 @@
 /** What the benchmarks make of their samples: which rounds they run, what they call a change, and what they hold to be kept. */
-import { describe, expect, test } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
 import { BOUNDS, type Bound, judge } from '../../bench/bounds.ts';
-import { GROUPS } from '../../bench/groups.ts';
+import { GROUPS, isNamed } from '../../bench/groups.ts';
 import type { Case, Figure, Measured } from '../../bench/harness/case.ts';
 import { changesBetween } from '../../bench/harness/compare.ts';
+import { readOptions } from '../../bench/harness/options.ts';
 import { groupText, verdictsText } from '../../bench/harness/print.ts';
+import { type Record, writeRecord } from '../../bench/harness/record.ts';
 import { runRounds } from '../../bench/harness/rounds.ts';
 import { summaryOf } from '../../bench/harness/statistics.ts';
 import { GiB } from '../../src/units.ts';
@@ -89,7 +94,16 @@ describe('bounds', () => {
     const [verdict] = judge([a, measured('b', 'cpu', [4, 4, 4])], [half]);
     expect(verdict).toMatchObject({ holds: true, value: { median: 0.5, count: 3 } });
     const broken = judge([a, measured('b', 'cpu', [3, 3, 3])], [half]);
-    expect(verdictsText(broken)).toContain('| half | at most 0.50 | 0.667 [0.500 0.833] | BROKEN |');
+    expect(verdictsText(broken, { size: GiB, objectCount: 10_000 })).toContain(
+      '| half | at most 0.50 | 0.667 [0.500 0.833] | BROKEN |',
+    );
+  });
+
+  test('are said not to be made for less', () => {
+    const told = (size: number, objectCount: number) => verdictsText([], { size, objectCount });
+    expect(told(2 * GiB, 10_000)).not.toContain('Promised of');
+    expect(told(GiB / 2, 10_000)).toContain('1 GiB and 10000 small objects or more; here it was 512 MiB and 10000.');
+    expect(told(GiB, 9999)).toContain('here it was 1 GiB and 9999.');
   });
 
   test('for every round are judged by the worst of them', () => {
@@ -142,5 +156,66 @@ describe('what is printed', () => {
       '| put/a   | 2 [1.50 2.50] |            |',
       '| put/bcd |               | 1234       |',
     ]);
+  });
+});
+
+describe('what is asked', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sealift-bench-options-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  const record: Record = {
+    machine: { cpu: 'Canned', cores: 2, memoryBytes: GiB, system: 'linux', node: 'v24', openssl: '3' },
+    commit: 'abc',
+    date: '2026-11-24T15:00:00.000Z',
+    size: GiB,
+    objectCount: 10,
+    rounds: 3,
+    groups: [{ name: 'put', about: '', noise: { stealShare: null, load: 1 }, cases: [measured('put/a', 'cpu', [1])] }],
+  };
+
+  test('is read with the records it names', () => {
+    const path = join(folder, 'record.json');
+    writeRecord(path, record);
+    const options = readOptions(['--show', path, '--compare', path, '--size', '32MiB', '--rounds', '3']);
+    expect(options).toMatchObject({ show: record, compare: record, size: GiB / 32, rounds: 3, objectCount: 10_000 });
+  });
+
+  test.each([
+    [['--rounds', 'many'], '--rounds: expected a whole number above 0, got "many"'],
+    [['--rounds', '0'], '--rounds: expected a whole number above 0, got "0"'],
+    [['--objects', '1.5'], '--objects: expected a whole number above 0, got "1.5"'],
+    [['--size', '17MiB'], '--size: expected a multiple of 16 MiB, got 17MiB'],
+    [['--size', 'large'], '--size is not a size in whole bytes: "large"'],
+    [['--only', '('], '--only: Invalid regular expression'],
+    [['--colour'], "Unknown option '--colour'"],
+    [['put/'], "Unexpected argument 'put/'"],
+    [['--show', '/nowhere/record'], '/nowhere/record cannot be read: ENOENT'],
+  ])('%j is refused in one line', (args, message) => {
+    expect(() => readOptions(args)).toThrow(
+      expect.objectContaining({ exit: 2, message: expect.stringMatching(/^.+$/) }),
+    );
+    expect(() => readOptions(args)).toThrow(message);
+  });
+
+  test('is refused where a record is none', () => {
+    const path = join(folder, 'other.json');
+    const [group] = record.groups;
+    const others: unknown[] = [
+      ...[null, [], {}, { ...record, machine: undefined }, { ...record, rounds: '3' }, { ...record, groups: {} }],
+      { ...record, groups: [{ ...group, noise: {} }] },
+      { ...record, groups: [{ ...group, cases: [{ name: 'put/a' }] }] },
+      { ...record, groups: [{ ...group, cases: [{ name: 'put/a', samples: [{ cpu: '1' }] }] }] },
+    ];
+    for (const text of ['', '{', 'no\nJSON', ...others.map((other) => JSON.stringify(other))]) {
+      writeFileSync(path, text);
+      for (const name of ['--show', '--compare']) {
+        expect(() => readOptions([name, path]), text).toThrow(/ is not what a run of the benchmarks keeps$/);
+      }
+    }
+  });
+
+  test('is known by name before anything is run', () => {
+    expect(isNamed(/^put\/sealift$/)).toBe(true);
+    expect(isNamed(/no such case/)).toBe(false);
   });
 });

@@ -59,9 +59,13 @@ test('what cannot be run is said before anything is', async () => {
     ['--size', '17MiB'],
     ['--rounds', '0'],
     ['--objects', 'many'],
+    ['--compare', program],
   ]) {
-    await expect(run(process.execPath, [program, ...flags, '--json', join(folder, 'none')])).rejects.toThrow(
-      /No name matches|expected a multiple/,
-    );
+    const refused = run(process.execPath, [program, ...flags, '--json', join(folder, 'none')]);
+    await expect(refused).rejects.toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringMatching(/^bench: .+\n$/),
+    });
   }
 });
