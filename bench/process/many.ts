@@ -1,4 +1,4 @@
-/** Many small objects: through one engine of the library, which keeps its connections and its data key, and by rclone crypt. */
+/** A folder of many small files: moved by one `migrate`, which sends them many to a task, and by rclone crypt. */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,12 +6,12 @@ import { formatSize, KiB, MiB } from '../../src/units.ts';
 import type { SandboxProcess } from '../../test/support/cli.ts';
 import type { Case, Group, Sample, Setting } from '../harness/case.ts';
 import { once } from '../harness/once.ts';
-import { type Program, rclone, url } from './programs.ts';
+import { type Program, rclone, sealift } from './programs.ts';
 import { Stage } from './stage.ts';
 
 const OBJECT_SIZE = 10 * KiB;
-/** Of both at once. rclone has 4 unless told otherwise. */
-const LANE_COUNT = 16;
+/** Of rclone, which has 4 unless told otherwise. Sealift finds out by itself how many are best. */
+const TRANSFER_COUNT = 16;
 
 export function manyGroup(setting: Setting): Group {
   const { folder, objectCount } = setting;
@@ -31,26 +31,21 @@ export function manyGroup(setting: Setting): Group {
   }
 
   const crypt = rclone(setting, { crypt: true });
-  const library = [
-    process.execPath,
-    join(import.meta.dirname, 'put-many.ts'),
-    String(LANE_COUNT),
-    join(folder, 'jobs'),
-  ];
+  const ours = sealift(setting);
   const cases: Case[] = [
     {
-      name: 'sealift',
-      run: (round) => put([...library, sources(), url(`many/${round}`)], (sandbox) => sandbox),
+      name: 'sealift migrate',
+      run: (round) => put(ours.putAll(sources(), `many/${round}`), ours.env),
     },
     {
       name: crypt.name,
       isThere: crypt.isThere,
-      run: (round) => put(crypt.putAll(sources(), `many/${round}`, LANE_COUNT), crypt.env),
+      run: (round) => put(crypt.putAll(sources(), `many/${round}`, TRANSFER_COUNT), crypt.env),
     },
   ];
   return {
     name: 'many',
-    about: `${objectCount} files of ${formatSize(OBJECT_SIZE)} over HTTPS, ${LANE_COUNT} at a time, from start to exit`,
+    about: `${objectCount} files of ${formatSize(OBJECT_SIZE)} over HTTPS, rclone with ${TRANSFER_COUNT} transfers, from start to exit`,
     cases: cases.map((one) => ({ ...one, prepare: async () => void sources() })),
     close: () => stage[Symbol.asyncDispose](),
   };

@@ -20,8 +20,10 @@ export interface Program {
   env: (sandbox: Readonly<Record<string, string>>) => Record<string, string | undefined>;
 }
 
+type OwnProgram = Program & { putAll: (folder: string, key: string) => string[] };
+
 /** Sealift with a key of KMS, and with other flags where it puts. */
-export function sealift(setting: Setting, ...flags: string[]): Program {
+export function sealift(setting: Setting, ...flags: string[]): OwnProgram {
   const name = ['sealift', ...flags].join(' ');
   return ours(setting, name, { putting: ['--kms-key', 'alias/sandbox', ...flags], getting: [] });
 }
@@ -32,13 +34,14 @@ export function unsealed(setting: Setting): Program {
   return ours(setting, 'sealift --seal none', { putting: none, getting: none });
 }
 
-function ours({ folder }: Setting, name: string, flags: { putting: string[]; getting: string[] }): Program {
+function ours({ folder }: Setting, name: string, flags: { putting: string[]; getting: string[] }): OwnProgram {
   const command = (...words: string[]) => [process.execPath, bin, ...words, '--state-dir', join(folder, 'jobs')];
   return {
     name,
     isThere: () => true,
     put: (source, key) => command('put', source, url(key), ...flags.putting),
     get: (key, target) => command('get', url(key), target, ...flags.getting),
+    putAll: (source, key) => command('migrate', source, url(key), ...flags.putting),
     env: (sandbox) => sandbox,
   };
 }
