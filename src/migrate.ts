@@ -20,6 +20,7 @@ import { RestoreFolder } from './migrate/folder.ts';
 import { openMigrateJob } from './migrate/job.ts';
 import { moveLarge } from './migrate/large.ts';
 import { listSource } from './migrate/lister.ts';
+import { openerOfMany } from './migrate/opener.ts';
 import { MAX_ATTEMPTS, Outcomes } from './migrate/outcomes.ts';
 import { Pause } from './migrate/pause.ts';
 import { Queue } from './migrate/queue.ts';
@@ -96,7 +97,7 @@ export async function migrate(
   opener: Keyring = tools.keyring,
 ): Promise<JobResult> {
   const { source, target } = await openEnds(request, tools);
-  const means = { request, tools, opener, source };
+  const means = { request, tools, opener: openerOfMany(opener), source };
   if (target instanceof RestoreFolder)
     return await moveInto({ target, small: restoreSmall, large: restoreLarge }, means);
   const isCarried = 'prefix' in source.reads;

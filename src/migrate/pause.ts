@@ -23,7 +23,6 @@ const OF_ALL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'memory-too-small',
   'encryption-mismatch',
   'sse-c-blocked',
-  'metadata-too-large',
   'bad-context',
   'ledger-corrupt',
   'state-dir-unsafe',

@@ -17,6 +17,7 @@ import { sameAs } from './carry.ts';
 import { countCalls } from './large.ts';
 import { pathOf } from './message.ts';
 import { placeOf } from './object.ts';
+import { failsAll } from './pause.ts';
 import { checkSame } from './proof.ts';
 
 /** Each holds what a verify does; the tickets say how much that may be. */
@@ -37,7 +38,10 @@ export async function sweepSources(run: MigrateRun): Promise<void> {
         await ledger.write([{ ...object, target: { ...object.target!, isSourceDeleted: true } }]);
       } catch (thrown) {
         if (pause.signal.aborted) return;
-        const { code, message } = SealiftError.from(thrown);
+        const error = SealiftError.from(thrown);
+        // The job waits: once it were over, nothing would ever delete what it has moved.
+        if (failsAll(error)) throw error;
+        const { code, message } = error;
         const before = kept.get(code) ?? { count: 0, first: `${object.name}: ${message}` };
         kept.set(code, { ...before, count: before.count + 1 });
       }

@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import {
   CreateBucketCommand,
   DeleteObjectsCommand,
+  GetObjectCommand,
   GetObjectTaggingCommand,
   HeadObjectCommand,
   PutObjectCommand,
@@ -107,6 +108,36 @@ test('one that cannot be opened stops no other', async () => {
   expect(result).toMatchObject({ objects: 5, failed: 1, skipped: 1 });
   for (const key of ['frames', 's3ec', 'beside', 'signed']) expect(await opened(`mixed/${key}`)).toBe('sealed');
   expect(await opened('mixed/plain')).toBe('plain');
+});
+
+test('one under a key of somebody else, or with more metadata than go over, stops no other', async () => {
+  const source = join(stage.folder, 'file');
+  writeFileSync(source, 'sealed');
+  const { kmsKeyId } = stage.sandbox;
+  await using engine = stage.engine(
+    { stateDir: join(stage.folder, 'foreign state') },
+    { keyring: kmsKeyring({ keyIds: [kmsKeyId] }) },
+  );
+  for (const key of ['ours', 'theirs']) await engine.put({ source, target: `s3://${OLD}/foreign/${key}` });
+  const theirs = await stage.s3.send(new GetObjectCommand({ Bucket: OLD, Key: 'foreign/theirs' }));
+  const other = kmsKeyId.replace(/.{12}$/, '0'.repeat(12));
+  const bytes = Buffer.from(await theirs.Body!.transformToByteArray())
+    .toString('latin1')
+    .replace(kmsKeyId, other);
+  await store('foreign/theirs', Buffer.from(bytes, 'latin1'), { Metadata: theirs.Metadata });
+  // All that S3 takes.
+  await store('foreign/full', 'full', { Metadata: { note: 'x'.repeat(2040) } });
+  for (const target of [`s3://${BUCKET}/foreign/`, join(stage.folder, 'foreign back')]) {
+    const failures: Record<string, string> = {};
+    const onEvent = (event: JobEvent) => {
+      if (event.type === 'object' && event.outcome === 'failed') failures[event.name] = event.code!;
+    };
+    const ends = { source: `s3://${OLD}/foreign/`, target };
+    const result = await engine.migrate({ ...ends, onEvent, opener: kmsKeyring({ keyIds: [] }) });
+    expect(result).toMatchObject({ objects: 1, failed: 2 });
+    const full = target.startsWith('s3:') ? 'metadata-too-large' : 'not-sealed';
+    expect(failures).toEqual({ theirs: 'wrong-key', full });
+  }
 });
 
 test('one that is replaced after it was listed is sealed as it is now, once all the rest is through', async () => {

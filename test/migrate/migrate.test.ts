@@ -304,3 +304,15 @@ test('a source that has changed since we were killed is sealed as it is now, bef
   await stage.shared.get({ source: `${tree.target}a`, target: back });
   expect(readFileSync(back, 'utf8')).toBe('another');
 });
+
+test('what keeps every object from being opened pauses the deletion, which goes on when it is mended', async () => {
+  const tree = treeOf('unswept', { a: 'one', b: 'two' });
+  stage.sandbox.setFaults('GetObject(key=unswept/a):*=NoSuchBucket');
+  await expect(migrate(tree, { deleteSource: true })).rejects.toMatchObject({ code: 'bucket-not-found' });
+  stage.sandbox.setFaults('');
+  expect(readdirSync(tree.source)).toContain('a');
+  const { result } = await migrate(tree, { deleteSource: true });
+  expect(result).toMatchObject({ objects: 2, failed: 0, warnings: [] });
+  expect(readdirSync(tree.source)).toEqual([]);
+  expect(namesIn('PutObject', tree)).toEqual(['a', 'b']);
+});

@@ -100,6 +100,22 @@ export const migrations: Mutant[] = [
     only: 'sources are deleted',
   },
   {
+    breaks: 'what keeps all from being opened pauses the deletion',
+    file: 'src/migrate/sweep.ts',
+    find: '        if (failsAll(error)) throw error;\n',
+    replace: '        void failsAll;\n',
+    test: MIGRATE,
+    only: 'pauses the deletion',
+  },
+  {
+    breaks: "an object under somebody else's key stops no other",
+    file: 'src/migrate.ts',
+    find: 'opener: openerOfMany(opener), source }',
+    replace: 'opener: openerOfMany && opener, source }',
+    test: CARRY,
+    only: 'a key of somebody else',
+  },
+  {
     breaks: 'and only if it is what was sealed',
     file: 'src/migrate/sweep.ts',
     find: 'if (now.size !== size || now.mtimeNs !== source.mtimeNs || now.inode !== source.inode) {',
