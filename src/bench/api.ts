@@ -31,7 +31,7 @@ export type BenchEvent =
 /** What it is done with. */
 export interface BenchMeans {
   objects: BenchObjects;
-  engine: (work: { threads: number; lanes: number; stateDir: string }) => Promise<Lifter>;
+  engine: (work: { threads: number; lanes: number; stateDir: string; keyReuse: 'off' }) => Promise<Lifter>;
 }
 
 /** What came of it. */

@@ -101,8 +101,9 @@ async function measureAt(
   const warnings: string[] = [];
   const own = await throwawayKey(flags, output);
   using objects = await BenchObjects.under(target, flags);
-  // What starts a round's threads asks for a data key too: it would spare the round the wait that a job of its own has.
-  const engine: BenchMeans['engine'] = (work) => openEngine({ keyReuse: 'off', ...flags, ...work }, 'seal', own);
+  const { keyReuse } = flags;
+  const engine: BenchMeans['engine'] = (work) =>
+    openEngine({ ...flags, ...work, keyReuse: keyReuse ?? work.keyReuse }, 'seal', own);
   const request: BenchRequest = {
     seconds,
     folder: dir ?? openStateDir(flags.stateDir),

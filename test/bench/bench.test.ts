@@ -12,7 +12,7 @@ import type { EngineOptions } from '../../src/engine/api.ts';
 import { SealiftError } from '../../src/errors.ts';
 import type { Keyring } from '../../src/keys/keyring.ts';
 import { MiB } from '../../src/units.ts';
-import { BUCKET, openStage, PART_SIZE, type Stage } from '../support/stage.ts';
+import { BUCKET, keyring, openStage, PART_SIZE, type Stage } from '../support/stage.ts';
 
 let stage: Stage;
 let folder: string;
@@ -49,6 +49,18 @@ function rejectingKeyring(error: SealiftError): Keyring {
   return { id: 'refused', makeDataKey: refuse, openDataKey: refuse };
 }
 
+/** The stage's, that tells of each data key it is to make. */
+function keyringThat(onKey: () => void): Keyring {
+  return {
+    id: keyring.id,
+    makeDataKey(request) {
+      onKey();
+      return keyring.makeDataKey(request);
+    },
+    openDataKey: (request) => keyring.openDataKey(request),
+  };
+}
+
 async function expectNothingLeft() {
   const listed = await stage.s3.send(new ListObjectVersionsCommand({ Bucket: BUCKET }));
   const { Versions = [], DeleteMarkers = [] } = listed;
@@ -60,7 +72,9 @@ async function expectNothingLeft() {
 
 describe('a bench', () => {
   test('says what it will write before it does, and has measured what it tells', async () => {
-    const result = await run(`s3://${BUCKET}/some/place`);
+    let keyCount = 0;
+    const counting = keyringThat(() => keyCount++);
+    const result = await run(`s3://${BUCKET}/some/place`, {}, { keyring: counting });
     const [first] = events;
     expect(first).toMatchObject({ type: 'bench', prefix: result.target.prefix });
     expect(result.target.prefix).toMatch(new RegExp(`^s3://${BUCKET}/some/place/sealift-bench-[0-9a-f]{8}/$`));
@@ -72,6 +86,8 @@ describe('a bench', () => {
       expect(bytesPerSecond).toBe(bytes / seconds);
       expect(busy >= 0 && busy <= 1).toBe(true);
     }
+    // The byte, what starts each round's threads, and each put have a data key of their own.
+    expect(keyCount).toBe(1 + result.rounds.length + result.rounds.filter(({ command }) => command === 'put').length);
     for (const profile of [result.put, result.get]) {
       expect(profile.progress.at(-1)!.bytes).toBe(profile.bytes);
       expect(profile.partSeconds.length).toBe(profile.progress.length - 1);
