@@ -80,6 +80,8 @@ export async function retry<Answer>(
     } catch (thrown) {
       const error = thrown as SdkError;
       error.$metadata = { ...error.$metadata, attempts };
+      // An interrupted connection breaks as any other does, and an attempt after it would wait for its turn.
+      if (signal?.aborted) throw error;
       const retryAfterHint = getRetryAfterHint(error.$response);
       const info = { error, errorType: typeOf(error), ...(retryAfterHint ? { retryAfterHint } : {}) };
       const next = retries.refreshRetryTokenForRetry(token, info);

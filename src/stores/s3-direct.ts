@@ -67,14 +67,15 @@ export class DirectCalls {
   }
 
   async #attempt(request: DirectRequest, signal: AbortSignal | undefined): Promise<DirectAnswer> {
-    const answer = await exchange(await this.#signed(request), request.body, signal);
+    const clockOffsetMs = this.#clockOffsetMs;
+    const answer = await exchange(await this.#signed(request, clockOffsetMs), request.body, signal);
     // S3 may find out after it has begun to answer: then the error stands in an answer of success.
     const isError = answer.words?.includes('<Error>') === true;
     if (answer.status < 300 && !isError) return answer;
-    throw await refusalOf(answer, { clockSkewCorrected: this.#followClock(answer.headers) });
+    throw await refusalOf(answer, { clockSkewCorrected: this.#followClock(answer.headers, clockOffsetMs) });
   }
 
-  async #signed({ method, key, query, headers, body }: DirectRequest): Promise<RequestOptions> {
+  async #signed({ method, key, query, headers, body }: DirectRequest, clockOffsetMs: number): Promise<RequestOptions> {
     const { protocol, hostname, host, port, pathname } = this.#url;
     const path = `${pathname.replace(/\/$/, '')}/${key.split('/').map(encode).join('/')}`;
     const fixed = { host, 'user-agent': 'sealift', 'x-amz-content-sha256': payloadHash(protocol, body) };
@@ -87,7 +88,7 @@ export class DirectCalls {
       query: given(query),
       headers: given({ ...headers, ...fixed, ...size }),
     };
-    const signingDate = new Date(Date.now() + this.#clockOffsetMs);
+    const signingDate = new Date(Date.now() + clockOffsetMs);
     const signed = await this.#signer.sign(request, { signingDate });
     const pairs = Object.entries(request.query).map((pair) => pair.map(encode).join('='));
     const target = pairs.length === 0 ? path : `${path}?${pairs.join('&')}`;
@@ -95,10 +96,13 @@ export class DirectCalls {
     return { ...address, method, path: target, headers: signed.headers };
   }
 
-  /** Signs by the server's clock from now on where ours is wrong. Returns whether it was. */
-  #followClock({ date = '' }: IncomingHttpHeaders): boolean {
+  /**
+   * Signs by the server's clock from now on where the one that a request was signed by is wrong. Returns whether it was: for
+   * every request that was under way with it, not only for the first that hears so.
+   */
+  #followClock({ date = '' }: IncomingHttpHeaders, signedOffsetMs: number): boolean {
     const offsetMs = Date.parse(date) - Date.now();
-    const isWrong = Math.abs(offsetMs - this.#clockOffsetMs) >= CLOCK_TOLERANCE_MS;
+    const isWrong = Math.abs(offsetMs - signedOffsetMs) >= CLOCK_TOLERANCE_MS;
     if (isWrong) this.#clockOffsetMs = offsetMs;
     return isWrong;
   }
@@ -150,15 +154,23 @@ async function refusalOf(
   { status, headers, body, words }: DirectAnswer,
   metadata: { clockSkewCorrected: boolean },
 ): Promise<Error> {
-  const { XMLParser } = await import('fast-xml-parser');
-  const parser = new XMLParser({ parseTagValue: false, htmlEntities: true });
-  const { Code, Message, ...more } = parser.parse(words ?? (await text(body))).Error ?? {};
+  const { Code, Message, ...more } = await errorIn(words ?? (await text(body)));
   return Object.assign(new Error(Message ?? 'UnknownError'), more, {
     name: Code ?? 'Unknown',
     // The status that the SDK gives an error in an answer of success.
     $metadata: { ...metadata, httpStatusCode: status < 300 ? 503 : status, requestId: headers['x-amz-request-id'] },
     $response: { statusCode: status, headers },
   });
+}
+
+/** The fields of S3's error. None of words that are not S3's: a proxy may say anything, and cut it off. */
+async function errorIn(words: string): Promise<{ Code?: string; Message?: string }> {
+  const { XMLParser } = await import('fast-xml-parser');
+  try {
+    return new XMLParser({ parseTagValue: false, htmlEntities: true }).parse(words).Error ?? {};
+  } catch {
+    return {};
+  }
 }
 
 /** TLS already protects the body, and the checksum and Sealift's own seal outlast it: no SHA-256 over every part. */

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SealiftError } from '../../src/errors.ts';
 import type { Retry } from '../../src/network.ts';
 import type { S3Settings } from '../../src/stores/aws-settings.ts';
+import { retry } from '../../src/stores/retries.ts';
 import { S3Store } from '../../src/stores/s3.ts';
 import { credentialsError, s3Error } from '../../src/stores/s3-errors.ts';
 import { collect } from './contract.ts';
@@ -238,6 +239,12 @@ describe('what may pass is tried again', () => {
       (_, response) => response.writeHead(502).end('<html>'),
       { code: 'store-unavailable', exit: 5 },
     ],
+    [
+      'a gateway whose words are cut off',
+      put,
+      (_, response) => response.writeHead(502).end('<html><!-- sorry'),
+      { code: 'store-unavailable', exit: 5 },
+    ],
     ['a head told to come later', head, bare(503), { code: 'store-throttled', exit: 5 }],
     ['a connection cut', put, (request) => request.socket.destroy(), { code: 'store-unavailable', exit: 5 }],
     ['bytes damaged on the way', sendPart, s3Says(400, 'BadDigest'), { code: 'checksum-mismatch', exit: 6 }],
@@ -283,6 +290,19 @@ describe('what may pass is tried again', () => {
   });
 });
 
+it('what was interrupted is not tried again, whatever it failed of', async () => {
+  const interruption = new AbortController();
+  const failure = Object.assign(new Error('aborted'), { code: 'ECONNRESET' });
+  let attempts = 0;
+  const attempt = async () => {
+    attempts++;
+    interruption.abort();
+    throw failure;
+  };
+  await expect(retry(attempt, { maxAttempts: 3, signal: interruption.signal })).rejects.toBe(failure);
+  expect(attempts).toBe(1);
+});
+
 describe('a clock that is wrong', () => {
   const HOUR_MS = 3_600_000;
   /** As a signature has it: 20260131T120000Z. */
@@ -302,6 +322,25 @@ describe('a clock that is wrong', () => {
     await fresh.sendPart('k', { uploadId: 'u', number: 2, offset: 1, body, crc32: 0 });
     const hours = signed.map((ms) => Math.round(ms / HOUR_MS));
     expect(hours.join()).toBe('0,1,1');
+    fresh.close();
+  });
+
+  it('is put right for all requests that were under way', async () => {
+    const fresh = makeStore();
+    const date = new Date(Date.now() + HOUR_MS).toUTCString();
+    const refusals: (() => void)[] = [];
+    answer = (request, response) => {
+      if (toMs(request.headers['x-amz-date']) - Date.now() > HOUR_MS / 2) {
+        bare(200, { date, etag: '"e"' })(request, response);
+        return;
+      }
+      refusals.push(() => s3Says(403, 'RequestTimeTooSkewed', { headers: { date } })(request, response));
+      if (refusals.length === 2) for (const refuse of refusals) refuse();
+    };
+    const send = (number: number) =>
+      fresh.sendPart('k', { uploadId: 'u', number, offset: 0, body: Buffer.from('x'), crc32: 0 });
+    const outcomes = await Promise.allSettled([send(1), send(2)]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled']);
     fresh.close();
   });
 });
