@@ -17,9 +17,10 @@ import { type Inspection, type InspectOptions, inspect } from './inspect.ts';
 import type { JobEvent, JobResult, Place, RunOptions, Tools } from './job.ts';
 import { type Cancelled, cancelJob } from './jobs.ts';
 import type { CacheStats } from './keys/cache.ts';
+import { changeJob, type JobChanges } from './ledger/control.ts';
 import { type DamagedJob, type JobSummary, Ledger } from './ledger/ledger.ts';
 import { openStateDir } from './ledger/state-dir.ts';
-import { Bandwidth, limitBandwidth, type SharedBandwidth } from './limits/bandwidth.ts';
+import { Bandwidth, changeBandwidth, limitBandwidth, type SharedBandwidth } from './limits/bandwidth.ts';
 import { type Listing, type ListOptions, list } from './list.ts';
 import { type Decision, preview } from './migrate/preview.ts';
 import { type ProofRequest, prove } from './migrate/proof.ts';
@@ -92,6 +93,7 @@ class Workshop implements Engine {
       plan: (needs) => this.#crews.plan(needs),
       crew: async (needs, onChange) => this.#crews.crew(needs, onChange),
       budget: this.#crews.budget,
+      change: (changes) => this.#change(changes),
     };
   }
 
@@ -186,6 +188,20 @@ class Workshop implements Engine {
 
   job(id: string): JobSummary {
     return Ledger.summary(this.#stateDir(), id);
+  }
+
+  change(id: string, changes: JobChanges): Promise<void> {
+    return this.#coded(() => changeJob(this.#stateDir(), id, changes));
+  }
+
+  /** Stores and threads that were opened without a cap have none to change. */
+  #change({ bwlimit }: JobChanges): void {
+    if (!this.#limit) {
+      throw new SealiftError('usage', 'The job was begun without a limit to its bandwidth, and cannot be given one', {
+        hint: 'Interrupt it, and resume it with --bwlimit.',
+      });
+    }
+    changeBandwidth(this.#limit, bwlimit);
   }
 
   cancel(id: string, { onEvent }: Pick<RunOptions, 'onEvent'> = {}): Promise<Cancelled> {

@@ -39,6 +39,7 @@ export type {
 export type { DiscoveryFilter } from './keys/kms-arn.ts';
 export { type RawAesKey, rawAesKeyring } from './keys/raw-aes.ts';
 export { type RawRsaKey, type RsaPadding, rawRsaKeyring } from './keys/raw-rsa.ts';
+export type { JobChanges } from './ledger/control.ts';
 export type { DamagedJob, JobSummary } from './ledger/types.ts';
 export type { Listing, ListingState, ListOptions } from './list.ts';
 export type { FilterRequest } from './migrate/filter.ts';

@@ -4,6 +4,7 @@
  */
 import type { KeyObject } from 'node:crypto';
 import type { Keyring } from './keys/keyring.ts';
+import type { JobChanges } from './ledger/control.ts';
 import type { Allowance, LaneChange } from './limits/allowance.ts';
 import type { ReportSummary } from './migrate/report.ts';
 import type { Retry } from './network.ts';
@@ -198,6 +199,8 @@ export interface Tools {
   plan: (needs: LaneNeeds) => CrewPlan;
   /** Tickets for parts handled on the main thread. */
   budget: MemoryBudget;
+  /** Takes what a running job is told to change. Throws what it refuses. */
+  change: (changes: JobChanges) => void;
 }
 
 export interface LaneNeeds {

@@ -13,6 +13,7 @@
 import type { JobResult, RunOptions, Tools } from './job.ts';
 import type { Keyring } from './keys/keyring.ts';
 import type { BulkLedger } from './ledger/bulk.ts';
+import { JobControl } from './ledger/control.ts';
 import { carryLarge, carrySmall } from './migrate/carry.ts';
 import { openEnds } from './migrate/ends.ts';
 import type { Filter, FilterRequest } from './migrate/filter.ts';
@@ -123,6 +124,7 @@ async function moveInto<Goal extends MigrateTarget>(
   const sealed = { ...request, sse: encryptionAsked(request) };
   const job = await openMigrateJob(sealed, { source, target, tools, progress });
   using ledger = job.ledger;
+  using _control = await JobControl.open(tools.stateDir, ledger.job.id, tools.change);
   const pause = new Pause(request.signal, ledger.job.id);
   const queue = new Queue(ledger, pause.signal);
   const outcomes = new Outcomes({ ledger, progress, pause, queue });

@@ -1,8 +1,9 @@
 /** `sealift jobs [JOB]`: what is unfinished, and what was done. */
 import type { Command } from 'commander';
 import { SealiftError } from '../errors.ts';
-import type { DamagedJob, Engine, JobSummary, ReportOptions } from '../index.ts';
-import { formatDuration, formatSize } from '../units.ts';
+import type { DamagedJob, Engine, JobChanges, JobSummary, ReportOptions } from '../index.ts';
+import { formatDuration, formatRate, formatSize } from '../units.ts';
+import { byteRate, pairs } from './flag-values.ts';
 import { openEngine } from './keys.ts';
 import { type EngineFlags, flag, flagsOf, outputOptions, stateOptions, storeOptions } from './options.ts';
 import { columns, type Output, visible } from './output.ts';
@@ -15,6 +16,7 @@ Examples:
   $ sealift jobs
   $ sealift jobs put-k3n5qxw7ta
   $ sealift jobs migrate-k3n5qxw7ta --watch                # from another terminal, until it has ended
+  $ sealift jobs migrate-k3n5qxw7ta --set bwlimit=20MiB/s  # from now on
   $ sealift jobs migrate-k3n5qxw7ta --report photos.csv    # what became of every object so far
   $ sealift jobs --json | jq -r 'select(.state == "interrupted") | .job'`;
 
@@ -28,14 +30,20 @@ export function addJobs(program: Command, output: Output): void {
     .description('Lists the jobs of the state folder, unfinished ones first, or shows one in detail.')
     .argument('[job]', 'the id of one job')
     .addHelpText('after', EXAMPLES)
+    .addOption(flag('--set <name=value>', 'change a running migration: bwlimit=10MiB/s', pairs))
     .addOption(flag('--watch', 'show the job until nobody is at work on it any more'));
   for (const add of [reportOptions, storeOptions, stateOptions, outputOptions]) add(command);
   command.action(async (id: string | undefined) => {
-    const flags = flagsOf<EngineFlags & ReportFlags & { watch?: boolean }>(command);
+    const flags = flagsOf<EngineFlags & ReportFlags & { watch?: boolean; set?: Record<string, string> }>(command);
     const asked = reportOf(flags);
     if (flags.watch) requireOne(id, flags);
+    const changes = flags.set && changesOf(id, flags.set);
     await using engine = await openEngine(flags, 'none');
     if (asked) return await writeReport(engine, id, asked, output);
+    if (changes) {
+      await engine.change(id!, changes);
+      output.say(`Job ${id} moves ${formatRate(changes.bwlimit)} at most from now on.`);
+    }
     if (flags.watch) return await watch(engine, id!, output);
     const jobs = id === undefined ? unfinishedFirst(engine.jobs()) : [engine.job(id)];
     for (const job of jobs) output.json(jobLine(job));
@@ -48,6 +56,16 @@ function requireOne(job: string | undefined, { report }: ReportFlags): void {
   if (job !== undefined && report === undefined) return;
   throw new SealiftError('usage', '--watch shows one job as it goes on, and does nothing else', {
     hint: 'Name the job, and leave --report out. `sealift jobs` lists the jobs there are.',
+  });
+}
+
+/** Read before anything is changed. */
+function changesOf(job: string | undefined, { bwlimit, ...others }: Record<string, string>): JobChanges {
+  if (job !== undefined && bwlimit !== undefined && Object.keys(others).length === 0) {
+    return { bwlimit: byteRate(bwlimit, '--set bwlimit') };
+  }
+  throw new SealiftError('usage', '--set changes the bandwidth of one running migration, and nothing else', {
+    hint: 'Write it as `sealift jobs JOB --set bwlimit=10MiB/s`.',
   });
 }
 

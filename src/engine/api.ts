@@ -7,6 +7,7 @@ import type { JobResult, RunOptions } from '../job.ts';
 import type { Cancelled } from '../jobs.ts';
 import type { CacheStats } from '../keys/cache.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import type { JobChanges } from '../ledger/control.ts';
 import type { DamagedJob, JobSummary } from '../ledger/ledger.ts';
 import type { Listing, ListOptions } from '../list.ts';
 import type { Decision } from '../migrate/preview.ts';
@@ -256,6 +257,14 @@ export interface Engine extends AsyncDisposable {
    * console.log(engine.job(job).answer?.etag);
    */
   job(id: string): JobSummary;
+  /**
+   * Changes a migration that another engine or process runs with these jobs, and which was begun with `bwlimit`. What is changed
+   * is not kept: who resumes the job says it anew. Throws `usage` where there is none to change, `bad-option`.
+   *
+   * @example
+   * for (const { id, running } of engine.jobs()) if (running) await engine.change(id, { bwlimit: 10 * 1024 ** 2 });
+   */
+  change(id: string, changes: JobChanges): Promise<void>;
   /**
    * Aborts a job's upload, or removes its half-written file, and ends it. What the store may still hold is told as
    * warnings. Throws `no-such-job`, `job-busy`.

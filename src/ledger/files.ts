@@ -1,6 +1,6 @@
 /**
  * The files of a job: `JOB.db` is its ledger (with `JOB.db-wal` and `JOB.db-shm` while in use), `JOB.lock` says who
- * runs it. An id follows from what the job does, so the same command finds its own unfinished job, and two processes
+ * runs it, `JOB.sock` is where it takes orders. An id follows from what the job does, so the same command finds its own unfinished job, and two processes
  * that do the same thing meet on the same lock.
  */
 import { createHash } from 'node:crypto';
@@ -14,6 +14,8 @@ export interface JobFiles {
   readonly stateDir: string;
   readonly db: string;
   readonly lock: string;
+  /** Where a running migration takes orders. */
+  readonly socket: string;
   /** Of a migration: the folder with the ledgers of its large objects. */
   readonly objects: string;
 }
@@ -32,7 +34,7 @@ export function jobIdOf(job: Pick<NewJob, 'command' | 'source' | 'target'>): str
 export function jobFiles(stateDir: string, id: string): JobFiles {
   if (!ID.test(id)) throw noSuchJob(id);
   const named = (suffix: string) => join(stateDir, `${id}.${suffix}`);
-  return { id, stateDir, db: named('db'), lock: named('lock'), objects: named('objects') };
+  return { id, stateDir, db: named('db'), lock: named('lock'), socket: named('sock'), objects: named('objects') };
 }
 
 /** The id in a ledger's file name, or undefined for a file that is no ledger. */
@@ -62,6 +64,7 @@ export function createPrivateFile(path: string): void {
 /** Removes a ledger, the database first: without it there is no job, whatever a crash leaves of the rest. */
 export function removeLedgerFiles(files: JobFiles): void {
   for (const suffix of ['', '-wal', '-shm']) rmSync(`${files.db}${suffix}`, { force: true });
+  rmSync(files.socket, { force: true });
   rmSync(files.objects, { recursive: true, force: true });
 }
 

@@ -14,10 +14,12 @@ import { formatRate, KiB } from '../units.ts';
 
 /** What crosses to other threads; the memory is the same there. */
 export interface SharedBandwidth {
-  bytesPerSecond: number;
-  /** One signed 64-bit integer: nanoseconds on the machine's monotonic clock. */
-  due: SharedArrayBuffer;
+  /** Two signed 64-bit integers: nanoseconds on the machine's monotonic clock, and bytes a second, which may change. */
+  state: SharedArrayBuffer;
 }
+
+const DUE = 0;
+const RATE = 1;
 
 export interface Clock {
   /** The same in all threads, and never going back. */
@@ -43,6 +45,13 @@ const SYSTEM_CLOCK: Clock = {
 
 /** Makes the cap that all threads then share. Throws `bad-option` for a rate below 1 KiB/s. */
 export function limitBandwidth(bytesPerSecond: number): SharedBandwidth {
+  const shared = { state: new SharedArrayBuffer(2 * BigInt64Array.BYTES_PER_ELEMENT) };
+  changeBandwidth(shared, bytesPerSecond);
+  return shared;
+}
+
+/** From the next slice on all threads keep to this rate. Throws as `limitBandwidth` does. */
+export function changeBandwidth({ state }: SharedBandwidth, bytesPerSecond: number): void {
   if (!(bytesPerSecond >= LEAST_RATE) || !Number.isFinite(bytesPerSecond)) {
     throw new SealiftError(
       'bad-option',
@@ -50,22 +59,26 @@ export function limitBandwidth(bytesPerSecond: number): SharedBandwidth {
       { hint: 'Give --bwlimit with a unit, for example --bwlimit 10MiB/s. A bare number is bytes.' },
     );
   }
-  return { bytesPerSecond, due: new SharedArrayBuffer(BigInt64Array.BYTES_PER_ELEMENT) };
+  Atomics.store(new BigInt64Array(state), RATE, BigInt(Math.round(bytesPerSecond)));
 }
 
 /** One thread's hold on the cap. */
 export class Bandwidth {
-  readonly #nsPerByte: number;
-  readonly #due: BigInt64Array;
+  readonly #state: BigInt64Array;
   readonly #clock: Clock;
-  /** How many bytes to take at once, at most, where one can choose. */
-  readonly sliceSize: number;
 
-  constructor({ bytesPerSecond, due }: SharedBandwidth, clock: Clock = SYSTEM_CLOCK) {
-    this.#nsPerByte = 1e9 / bytesPerSecond;
-    this.#due = new BigInt64Array(due);
+  constructor({ state }: SharedBandwidth, clock: Clock = SYSTEM_CLOCK) {
+    this.#state = new BigInt64Array(state);
     this.#clock = clock;
-    this.sliceSize = Math.min(LARGEST_SLICE, Math.floor(bytesPerSecond / SLICES_PER_SECOND));
+  }
+
+  /** How many bytes to take at once, at most, where one can choose. */
+  get sliceSize(): number {
+    return Math.min(LARGEST_SLICE, Math.floor(this.#bytesPerSecond / SLICES_PER_SECOND));
+  }
+
+  get #bytesPerSecond(): number {
+    return Number(Atomics.load(this.#state, RATE));
   }
 
   /** Resolves when `size` bytes may move. Rejects once the signal aborts; the bytes are then spent all the same. */
@@ -78,12 +91,12 @@ export class Bandwidth {
 
   /** Moves the due moment on by what `size` bytes cost; returns where it was, and so when they may move. */
   #reserve(size: number, nowNs: bigint): bigint {
-    const costNs = BigInt(Math.ceil(size * this.#nsPerByte));
+    const costNs = BigInt(Math.ceil(size * (1e9 / this.#bytesPerSecond)));
     const earliest = nowNs - CATCH_UP_NS;
     for (;;) {
-      const found = Atomics.load(this.#due, 0);
+      const found = Atomics.load(this.#state, DUE);
       const due = found > earliest ? found : earliest;
-      if (Atomics.compareExchange(this.#due, 0, found, due + costNs) === found) return due;
+      if (Atomics.compareExchange(this.#state, DUE, found, due + costNs) === found) return due;
     }
   }
 }

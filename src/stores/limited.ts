@@ -57,12 +57,13 @@ export class LimitedParts implements PartStore {
   }
 
   async *#pacedSlices(body: Uint8Array | PartBody, options: CallOptions): AsyncGenerator<Uint8Array> {
-    const { sliceSize } = this.bandwidth;
     for await (const whole of isPartBody(body) ? body.slices() : [body]) {
-      for (let offset = 0; offset < whole.length; offset += sliceSize) {
-        const slice = whole.subarray(offset, offset + sliceSize);
+      for (let offset = 0; offset < whole.length; ) {
+        // Asked for each time: the rate may have changed.
+        const slice = whole.subarray(offset, offset + this.bandwidth.sliceSize);
         await this.#take(slice, options);
         yield slice;
+        offset += slice.length;
       }
     }
   }

@@ -2,7 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Bandwidth, type Clock, limitBandwidth } from '../../src/limits/bandwidth.ts';
+import { Bandwidth, type Clock, changeBandwidth, limitBandwidth } from '../../src/limits/bandwidth.ts';
 import { KiB, MiB } from '../../src/units.ts';
 import { errorOf } from '../formats/message.ts';
 
@@ -148,4 +148,21 @@ test.each([10, 1023, 0, -1, Number.NaN, Number.POSITIVE_INFINITY])('a rate of %d
   const { code, hint } = errorOf(() => limitBandwidth(rate));
   expect(code).toBe('bad-option');
   expect(hint).toContain('--bwlimit 10MiB/s');
+});
+
+test('a rate that is changed holds from the next slice on, for all who share it', async () => {
+  const clock = new VirtualClock();
+  const shared = limitBandwidth(MiB);
+  const [one, other] = [new Bandwidth(shared, clock), new Bandwidth(shared, clock)];
+  changeBandwidth(shared, 64 * KiB);
+  expect([one.sliceSize, other.sliceSize]).toEqual([KiB, KiB]);
+  const startNs = clock.nowNs();
+  void one
+    .take(64 * KiB)
+    .then(() => other.take(64 * KiB))
+    .then(() => one.take(1));
+  await clock.run();
+  // 128 KiB at 64 KiB/s, less what may be caught up at the start.
+  expect(Number(clock.nowNs() - startNs) / 1e9).toBeCloseTo(1.9, 1);
+  expect(() => changeBandwidth(shared, 1)).toThrow(/1 KiB\/s or more/);
 });
