@@ -4,6 +4,8 @@ import { corrupt } from './database.ts';
 import type { JobFiles } from './files.ts';
 import { checksumOf, type Row, sameBytes } from './row-tags.ts';
 
+export const NEXT_SECTION = 'SELECT * FROM listing WHERE is_listed = 0 ORDER BY row LIMIT 1';
+
 interface Columns {
   section: string;
   cursor: string | null;
@@ -31,7 +33,7 @@ export class ListingRows {
 
   /** A section that is not listed to its end. Throws `ledger-corrupt` where a row is not as it was written. */
   next(): { section: string; cursor: string | undefined } | undefined {
-    const found = this.#db.prepare('SELECT * FROM listing WHERE is_listed = 0 ORDER BY row LIMIT 1').get();
+    const found = this.#db.prepare(NEXT_SECTION).get();
     if (!found) return undefined;
     const columns = found as unknown as Columns;
     const { section, cursor, checksum } = columns;

@@ -45,6 +45,8 @@ const STEPS: readonly string[] = [
    CREATE TABLE listing (
      row INTEGER PRIMARY KEY, section TEXT NOT NULL UNIQUE, cursor TEXT, is_listed INTEGER NOT NULL, checksum BLOB NOT NULL
    ) STRICT;`,
+  // Else the next section would be looked for among all that are listed, every time.
+  'CREATE INDEX listing_by_state ON listing (is_listed);',
 ];
 
 /**

@@ -66,10 +66,7 @@ async function sweep(run: MigrateRun, object: ObjectRow): Promise<void> {
   else await deleteObject(await placeOf(run, object), object);
 }
 
-/**
- * After a crash the row tells of the source as it was looked at since, and the object may have been made of it before that. So
- * the object itself has to name the source. Throws `source-changed`.
- */
+/** The row alone is not believed: the object itself has to name the source as it is now. Throws `source-changed`. */
 function checkMadeOf(url: string, { size, source: { mtimeNs, etag } }: ObjectRow, { info }: FoundObject): void {
   const facts = Object.entries(mtimeNs === undefined ? sameAs(etag) : factsOf({ size, mtimeNs }));
   if (facts.length > 0 && facts.every(([name, value]) => info.metadata[name] === value)) return;

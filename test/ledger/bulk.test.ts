@@ -7,6 +7,7 @@ import { expect, test } from 'vitest';
 import { BulkLedger } from '../../src/ledger/bulk.ts';
 import { listUploads } from '../../src/ledger/jobs.ts';
 import { jobIdOf, Ledger, type NewJob, type NewObject, type ObjectRow } from '../../src/ledger/ledger.ts';
+import { NEXT_SECTION } from '../../src/ledger/listing-rows.ts';
 import { ATTEMPT, JOB as CHILD, codeOf, KEY, StateDir } from './fixture.ts';
 
 const JOB: NewJob = { command: 'migrate', source: '/data', target: 's3://vault/data/', options: {} };
@@ -42,6 +43,14 @@ test('what was listed is known when the ledger is opened again: rows, sections, 
   expect(names(again.pending(SMALL))).toEqual(['a', 'c']);
   expect([...again.inState('failed')]).toMatchObject([{ name: 'b', ...refusal }]);
   again.close();
+});
+
+test('the next of a million folders is found without a look at those that are listed', () => {
+  using dir = new StateDir();
+  using ledger = BulkLedger.create(dir.path, JOB, '');
+  using db = new DatabaseSync(join(dir.path, `${ledger.job.id}.db`), { readOnly: true });
+  const plan = db.prepare(`EXPLAIN QUERY PLAN ${NEXT_SECTION}`).all();
+  expect(plan).toMatchObject([{ detail: 'SEARCH listing USING INDEX listing_by_state (is_listed=?)' }]);
 });
 
 test('objects wait by kind and attempts, in the order of the listing', async () => {

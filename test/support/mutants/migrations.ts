@@ -148,12 +148,12 @@ export const migrations: Mutant[] = [
     only: 'another file of the same name',
   },
   {
-    breaks: 'nor one that was written to after it was sent, unheard of',
+    breaks: 'nor one that its object was not made of',
     file: 'src/migrate/sweep.ts',
     find: '    checkMadeOf(url, object, found);\n',
     replace: '    void checkMadeOf;\n',
     test: SWEEP,
-    only: 'while nobody knew what had arrived',
+    only: 'its object was not made of',
   },
   {
     breaks: 'nor where another object stands in the place of ours',
