@@ -16,8 +16,10 @@ import { checkRecords } from '../support/records.ts';
 const KILL_COUNT = Number(process.env.SEALIFT_KILLS ?? 20);
 const SMALL_COUNT = 3000;
 const LARGE_COUNT = 3;
-/** A run is killed when it has told of so many objects, or fewer. */
-const MOST_TOLD = (1.5 * SMALL_COUNT) / KILL_COUNT;
+/** A run is killed when it has told of so many objects, or fewer. Until it dies it moves a batch or two more. */
+const MOST_TOLD = (0.5 * SMALL_COUNT) / KILL_COUNT;
+/** When so many are done no run is killed any more: it might have come to its end, and the next be another migration. */
+const MOST_DONE = 0.6 * SMALL_COUNT;
 
 let folder: string;
 let sandbox: SandboxProcess;
@@ -64,7 +66,7 @@ test('killed again and again, a migration ends with equal trees, and sends nothi
   const options = { env: sandbox.env, records: join(folder, 'records') };
   /** When an object was first seen as done, on the sandbox's clock, which is ours. */
   const doneAt = new Map<string, number>();
-  for (let count = 0; count < KILL_COUNT; count++) {
+  for (let count = 0; count < KILL_COUNT && doneAt.size < MOST_DONE; count++) {
     const running = start([...args, ...flags], options);
     let left = Math.random() * MOST_TOLD;
     await running.until(({ type }) => type === 'object' && --left < 0).catch(() => undefined);
