@@ -46,9 +46,9 @@ export class JobLog implements Disposable {
   hear(event: JobEvent): void {
     switch (event.type) {
       case 'start': {
-        const { job, command, object, resumed, totalBytes } = event;
+        const { job, command, object, resumed } = event;
         this.#command = command;
-        this.#log.info({ event: 'start', job, command, object, resumed, totalBytes });
+        this.#log.info({ event: 'start', job, command, object, resumed });
         return;
       }
       case 'object': {

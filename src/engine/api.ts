@@ -259,7 +259,7 @@ export interface Engine extends AsyncDisposable {
   job(id: string): JobSummary;
   /**
    * Changes a migration that another engine or process runs with these jobs, and which was begun with `bwlimit`. What is changed
-   * is not kept: who resumes the job says it anew. Throws `usage` where there is none to change, `bad-option`.
+   * is not kept: who resumes the job says it anew. Throws `no-such-job`, `bad-option`, `usage`.
    *
    * @example
    * for (const { id, running } of engine.jobs()) if (running) await engine.change(id, { bwlimit: 10 * 1024 ** 2 });

@@ -3,11 +3,11 @@
  * one comes back. Whoever holds the job's lock listens; what a killed process left of a socket is removed by the next one.
  */
 import { once } from 'node:events';
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { SealiftError } from '../errors.ts';
-import { jobFiles } from './files.ts';
+import { jobFiles, noSuchJob } from './files.ts';
 
 /** What of a running job can be changed. */
 export interface JobChanges {
@@ -80,9 +80,11 @@ async function answer(client: Socket, change: (changes: JobChanges) => void): Pr
   }
 }
 
-/** Changes a job that another process runs. Throws what that refuses, and `usage` where it cannot be reached. */
+/** Changes a job that another process runs. Throws what that refuses, `no-such-job`, and `usage` where it cannot be reached. */
 export async function changeJob(stateDir: string, id: string, changes: JobChanges): Promise<void> {
-  const client = connect({ path: jobFiles(stateDir, id).socket, allowHalfOpen: true });
+  const { db, socket } = jobFiles(stateDir, id);
+  if (!existsSync(db)) throw noSuchJob(id);
+  const client = connect({ path: socket, allowHalfOpen: true });
   let answered: string;
   try {
     await once(client, 'connect');

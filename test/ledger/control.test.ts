@@ -49,6 +49,8 @@ test('a running migration takes another bandwidth from its owner, refuses nonsen
   });
   await using other = stage.engine({ stateDir });
   await expect(other.change(id, { bwlimit: MiB })).rejects.toMatchObject({ code: 'usage' });
+  const none = other.change('migrate-aaaaaaaaaa', { bwlimit: MiB });
+  await expect(none).rejects.toMatchObject({ code: 'no-such-job' });
 });
 
 test('one that was begun without a limit says so', async () => {
