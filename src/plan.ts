@@ -1,9 +1,9 @@
 /**
- * `plan`: what putting a file, every file of a directory or every object of a bucket will need, before anything of it happens. Parts, requests and
- * KMS calls are counted by the code that a put itself cuts by, and so exact; time is an estimate from what was measured
- * here (plan/rehearsal.ts); cost follows from a table of prices.
+ * `plan`: what a `put` of a file or an object, or a `migrate` of a directory or a prefix will need, before anything of it
+ * happens. Parts, requests and KMS calls are counted by the code that these cut by, and so exact; time is an estimate from
+ * what was measured here (plan/rehearsal.ts), for one object after the other; cost follows from a table of prices.
  */
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { SealiftError } from './errors.ts';
 import type { RunOptions, Tools } from './job.ts';
 import type { KmsQuota } from './limits/service-quotas.ts';
@@ -22,8 +22,8 @@ import type { Store } from './stores/store.ts';
 /** What is to be put where. */
 export interface PlanRequest extends SealOptions, Pick<RunOptions, 'signal'> {
   /**
-   * A file's path; or a directory's: every file under it is an object; or `s3://bucket/prefix`: so is every object whose
-   * key begins so, as it is, fetched from there.
+   * A file's path or an object's URL, as `put` takes it; or, as `migrate` takes them, a directory's, every file under it;
+   * or `s3://bucket/prefix`, every object whose key begins so, fetched from there.
    */
   source: string;
   /** `s3://bucket/key` or `file:///path`; of several what the objects' names begin with. */
@@ -99,7 +99,8 @@ export async function plan(request: PlanRequest, tools: Tools, { bwlimit, kmsUse
   const { largest, smallest } = tally;
   if (first === undefined || !largest || !smallest) throw nothingThere(source);
 
-  const place = await tools.place(first === '' ? target : beneath(target, first));
+  const isNamed = first === '' && !target.endsWith('/');
+  const place = await tools.place(isNamed ? target : beneath(target, first || basename(source)));
   // As a put does before it sends anything, for what it throws.
   const asked = encryptionAsked(options);
   headersFor({ request: { ...options, sse: asked }, place }, formatFor(options));
@@ -109,19 +110,29 @@ export async function plan(request: PlanRequest, tools: Tools, { bwlimit, kmsUse
   const speeds = await rehearse({ largest, whole, areFiles: !reading, place, options, tools });
   const use = options.seal === 'none' ? undefined : await kmsUse();
   const requests = isRemote ? tally.requests : undefined;
-  const atRest = requests && (await atRestOf({ place, asked, requests }, signal));
+  const atRest = requests && (await atRestOf({ place, asked, requests, confirmations: tally.confirmations }, signal));
   const callsOfS3 = atRest?.encryption ? atRest.kmsCalls : 0;
   const crew = largest.crew?.plan;
   const timeWith = (kmsCalls: number) =>
-    estimate({ ...tally, ...(requests ? turnsOf(requests) : { writes: 0, reads: 0 }), kmsCalls, callsOfS3 }, speeds, {
-      threads: crew?.threadCount ?? 1,
-      lanes: crew?.lanes.start ?? 1,
-      isRemote,
-      comesFromBucket: reading !== undefined,
-      bytesPerSecond: slowest(bwlimit, request.bandwidth),
-      kmsPerSecond: use?.ratePerSecond,
-      kmsQuota: use?.quota.perSecond,
-    });
+    estimate(
+      {
+        ...tally,
+        turns: tally.turns,
+        ...(requests ? turnsOf(requests) : { writes: 0, reads: 0 }),
+        kmsCalls,
+        callsOfS3,
+      },
+      speeds,
+      {
+        threads: crew?.threadCount ?? 1,
+        lanes: crew?.lanes.start ?? 1,
+        isRemote,
+        comesFromBucket: reading !== undefined,
+        bytesPerSecond: slowest(bwlimit, request.bandwidth),
+        kmsPerSecond: use?.ratePerSecond,
+        kmsQuota: use?.quota.perSecond,
+      },
+    );
   const kms = use && kmsPlanOf(use, tally, timeWith(0).seconds);
   return {
     source,

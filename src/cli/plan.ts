@@ -1,4 +1,4 @@
-/** `sealift plan SOURCE DEST`: what a put will need, before anything of it happens. */
+/** `sealift plan SOURCE DEST`: what a put or a migration will need, before anything of it happens. */
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Plan } from '../index.ts';
@@ -36,18 +36,19 @@ Examples:
   $ sealift plan db.tar s3://backups/db.tar --kms-key alias/backups --json | jq .time.seconds
 
 Nothing is sealed or sent. It reads some of SOURCE, or lists it where it is a bucket's and reads none of it; asks S3 for HEAD of
-DEST and the bucket's default encryption, Service Quotas for the KMS quota; and measures this machine for two seconds. Objects,
-parts, requests and KMS calls are exact where nothing fails and none of the objects is there yet; the time is an estimate, for one
-object after the other; the cost is of list prices, or of --prices.`;
+DEST and the bucket's default encryption, Service Quotas for the KMS quota; and measures this machine for two seconds. Of one file or
+object it is the plan of a put, of a directory or a prefix that of a migrate. Objects, parts, requests and KMS calls are exact where
+nothing fails and DEST is empty, and of a bucket's objects where these are plain; the time is an estimate, for one object after the
+other; the cost is of list prices, or of --prices.`;
 
 export function addPlan(program: Command, output: Output): void {
   const command = program
     .command('plan')
-    .summary('what a put will need: parts, requests, KMS calls, time, cost')
+    .summary('what a put or a migrate will need: parts, requests, KMS calls, time, cost')
     .description(
-      'Tells what putting a file, every file of a directory or every object of a bucket will need. Touches nothing.',
+      'Tells what a put of a file or an object, or a migrate of a directory or a prefix, will need. Touches nothing.',
     )
-    .argument('<source>', 'a file, a directory, or s3://bucket/prefix')
+    .argument('<source>', 'a file, a directory, s3://bucket/key or s3://bucket/prefix')
     .argument('<dest>', 's3://bucket/key, s3://bucket/prefix/ or file:///path')
     .addHelpText('after', EXAMPLES)
     .optionsGroup('Plan:')
@@ -112,14 +113,17 @@ function memoryText({ maxMemory, largest: { crew } }: Plan): string {
 
 function requestsText(requests: NonNullable<Plan['requests']>): string {
   const all = Object.values(requests).reduce((sum, count) => sum + count, 0);
+  return `${all} to S3: ${namesOf(requests)}`;
+}
+
+function namesOf(requests: Readonly<Record<string, number>>): string {
   const named = Object.entries(requests).filter(([, count]) => count > 0);
-  return `${all} to S3: ${named.map(([name, count]) => `${count} ${name}`).join(', ')}`;
+  return named.map(([name, count]) => `${count} ${name}`).join(', ');
 }
 
 function readingRows({ reading }: Plan): (readonly [string, string])[] {
   if (!reading) return [];
-  const { ListObjectsV2, GetObject } = reading.requests;
-  return [['reading', `${formatSize(reading.bytes)} by ${ListObjectsV2} ListObjectsV2, ${GetObject} GetObject`]];
+  return [['reading', `${formatSize(reading.bytes)} by ${namesOf(reading.requests)}`]];
 }
 
 function kmsRows({ kms }: Plan): (readonly [string, string])[] {

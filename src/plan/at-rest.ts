@@ -20,9 +20,15 @@ export interface AtRest {
   kmsCalls: number;
 }
 
+export interface AtRestWork {
+  requests: Requests;
+  /** HEADs that ask for the checksum of what was written. */
+  confirmations: number;
+}
+
 /** `asked` is what every request says. Throws what makes every call of the bucket fail. */
 export async function atRestOf(
-  { place, asked, requests }: { place: Place; asked: ServerEncryption | undefined; requests: Requests },
+  { place, asked, ...work }: { place: Place; asked: ServerEncryption | undefined } & AtRestWork,
   signal: AbortSignal | undefined,
 ): Promise<AtRest> {
   // Of SSE-KMS that is asked for, the bucket still decides whether a bucket key is used.
@@ -33,7 +39,7 @@ export async function atRestOf(
     encryption,
     by: asked ? 'request' : 'bucket',
     unknown: found.unknown,
-    kmsCalls: callsOfS3(encryption ?? { algorithm: 'aws:kms' }, requests),
+    kmsCalls: callsOfS3(encryption ?? { algorithm: 'aws:kms' }, work),
   };
 }
 
@@ -57,12 +63,11 @@ async function defaultOf(
 
 /**
  * userguide/bucket-key.html: without a bucket key there is a call "every time a request is made against a KMS-encrypted
- * object". API_HeadObject.html has the checksum decrypted too, which every object is asked for once it is written.
+ * object". API_HeadObject.html has the checksum decrypted too, which an object is asked for once it is written by a `put`.
  */
-function callsOfS3({ algorithm, bucketKey }: ServerEncryption, requests: Requests): number {
+function callsOfS3({ algorithm, bucketKey }: ServerEncryption, { requests, confirmations }: AtRestWork): number {
   if (!algorithm.startsWith('aws:kms')) return 0;
   if (algorithm === 'aws:kms' && bucketKey) return 1;
   const { PutObject, CreateMultipartUpload, UploadPart, CompleteMultipartUpload } = requests;
-  const confirmations = PutObject + CompleteMultipartUpload;
   return PutObject + CreateMultipartUpload + UploadPart + CompleteMultipartUpload + confirmations;
 }

@@ -81,7 +81,9 @@ export function costOf(
 
 /** Listing is billed as writing is. */
 function costOfReading({ requests, gets }: Reading, { storageClasses }: PriceTable): number | undefined {
-  let cost = (requests.ListObjectsV2 * (storageClasses.STANDARD?.writes ?? Number.NaN)) / 1000;
+  const { writes, reads } = storageClasses.STANDARD ?? { writes: Number.NaN, reads: Number.NaN };
+  const { ListObjectsV2, HeadObject, GetObjectTagging } = requests;
+  let cost = (ListObjectsV2 * writes + (HeadObject + GetObjectTagging) * reads) / 1000;
   for (const [name, count] of Object.entries(gets))
     cost += (count * (storageClasses[name]?.reads ?? Number.NaN)) / 1000;
   return Number.isNaN(cost) ? undefined : cost;

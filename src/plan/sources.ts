@@ -11,7 +11,7 @@ import type { CallOptions, Store } from '../stores/store.ts';
 export interface PlannedObject {
   /** A file's path, or an object's URL. */
   path: string;
-  /** Behind the directory or the prefix, with slashes. Of a single file ''. */
+  /** Behind the directory or the prefix, with slashes. Of a single file or object '': a `put` takes it, others a `migrate`. */
   name: string;
   size: number;
   /** Of an object in a bucket: how it is kept there. */
@@ -30,7 +30,17 @@ export async function* objectsUnder(
 ): AsyncGenerator<PlannedObject, void> {
   if (!isInBucket(source)) return yield* filesAt(source);
   const prefix = parsePrefixUrl(source);
-  yield* objectsIn(await storeOf(prefix), prefix.key, { signal });
+  const store = await storeOf(prefix);
+  const one = await objectAt(store, prefix.key, { signal });
+  if (one) yield one;
+  else yield* objectsIn(store, prefix.key, { signal });
+}
+
+/** The object of exactly this key. Whoever may not look at it, or cannot, is told so by the listing, or sees it there. */
+async function objectAt(store: Store, key: string, options: CallOptions): Promise<PlannedObject | undefined> {
+  if (key === '' || key.endsWith('/')) return undefined;
+  const info = await store.head(key, options).catch(() => undefined);
+  return info && { path: store.url(key), name: '', size: info.size, storageClass: info.storageClass ?? 'STANDARD' };
 }
 
 async function* filesAt(path: string): AsyncGenerator<PlannedObject, void> {

@@ -13,14 +13,19 @@ import type { PlannedObject } from './sources.ts';
 
 /** By the name that S3 has for it. */
 export type Requests = Record<
-  'HeadBucket' | 'HeadObject' | 'PutObject' | 'CreateMultipartUpload' | 'UploadPart' | 'CompleteMultipartUpload',
+  | 'HeadBucket'
+  | 'HeadObject'
+  | 'ListObjectsV2'
+  | 'PutObject'
+  | 'CreateMultipartUpload'
+  | 'UploadPart'
+  | 'CompleteMultipartUpload',
   number
 >;
 
-/** What reading objects out of a bucket takes. */
+/** What reading objects out of a bucket takes, where they are plain. */
 export interface Reading {
-  /** One GET an object that goes whole, else one a part. */
-  requests: Record<'ListObjectsV2' | 'GetObject', number>;
+  requests: Record<'ListObjectsV2' | 'HeadObject' | 'GetObjectTagging' | 'GetObject', number>;
   /** Of these GETs, how many there are for each storage class. */
   gets: Record<string, number>;
   bytes: number;
@@ -29,7 +34,7 @@ export interface Reading {
 /** Keys that one answer has at most (API_ListObjectsV2.html). */
 const PAGE_SIZE = 1000;
 
-/** As S3 counts and bills them: those that write, and those that only look. */
+/** As S3 counts and bills them: those that write, listings among them, and those that only look. */
 export function turnsOf({ HeadBucket, HeadObject, ...others }: Requests): { writes: number; reads: number } {
   return { writes: Object.values(others).reduce((sum, count) => sum + count, 0), reads: HeadBucket + HeadObject };
 }
@@ -45,11 +50,17 @@ export interface LargestObject {
   crew: CrewPlan | undefined;
 }
 
-/** What one object takes beside its parts: HEAD before and after it, and for an upload Create, a look and Complete. */
-const WHOLE_REQUESTS = { HeadObject: 2, PutObject: 1 };
+/**
+ * What one object takes beside its parts: HEAD before and after it, and for an upload Create, a look and Complete. A
+ * migration has found DEST empty by one listing, and the answer to what goes whole is its witness.
+ */
+const PUT_WHOLE_REQUESTS = { HeadObject: 2, PutObject: 1 };
+const MIGRATE_WHOLE_REQUESTS = { PutObject: 1 };
 const UPLOAD_REQUESTS = { HeadObject: 3, CreateMultipartUpload: 1, CompleteMultipartUpload: 1 };
 /** The file beside the object is looked for, written and looked at. */
 const INSTRUCTION_REQUESTS = { HeadObject: 2, PutObject: 1 };
+/** An object that is a source: its headers; and of a plain one a look beforehand, or for a file of instructions beside it. */
+const SOURCE_HEADS = 2;
 
 export class Tally {
   readonly #options: SealOptions;
@@ -64,8 +75,13 @@ export class Tally {
   /** But for what keys and a context make of the header. */
   sealedBytes = 0;
   parts = 0;
+  /** Of these, those of the objects that go up in several. */
+  #uploadParts = 0;
+  /** HEADs that ask for the checksum of what was written. */
+  confirmations = 0;
   /** GETs that read the objects, by how these are kept in their bucket. Empty of files. */
-  readonly gets: Record<string, number> = {};
+  readonly #gets: Record<string, number> = {};
+  #listed = 0;
   largest: LargestObject | undefined;
   smallest: PlannedObject | undefined;
 
@@ -76,9 +92,9 @@ export class Tally {
     this.#format = formatFor(options);
     this.dataKeys = new DataKeyTally({ cacheable: this.#format.keyNeeds?.cacheable !== false });
     this.requests = {
-      // Where the first object is not there yet, the bucket might not be either.
-      HeadBucket: 1,
+      HeadBucket: 0,
       HeadObject: 0,
+      ListObjectsV2: 0,
       PutObject: 0,
       CreateMultipartUpload: 0,
       UploadPart: 0,
@@ -88,7 +104,8 @@ export class Tally {
 
   /** Throws as `put` would: `too-many-parts`, `memory-too-small` and their like. */
   add(object: PlannedObject): void {
-    const { path, size, storageClass } = object;
+    const { path, name, size, storageClass } = object;
+    const isPut = name === '';
     const cut = this.#format.cutFile(size);
     const { sealedSize, partCount } = cut.layout;
     const isWhole = goesWhole(cut, this.#tools, undefined);
@@ -98,20 +115,52 @@ export class Tally {
     this.parts += partCount;
     if (this.#format.keyNeeds) this.dataKeys.add(size);
     if (isWhole) this.wholeObjects++;
-    this.#count(isWhole ? WHOLE_REQUESTS : { ...UPLOAD_REQUESTS, UploadPart: partCount });
-    if (storageClass !== undefined)
-      this.gets[storageClass] = (this.gets[storageClass] ?? 0) + (isWhole ? 1 : partCount);
-    if (this.#options.instructionFile) this.#count(INSTRUCTION_REQUESTS);
+    else this.#uploadParts += partCount;
+    const wholeRequests = isPut ? PUT_WHOLE_REQUESTS : MIGRATE_WHOLE_REQUESTS;
+    this.#count(isWhole ? wholeRequests : { ...UPLOAD_REQUESTS, UploadPart: partCount });
+    if (isPut || !isWhole) this.confirmations++;
+    if (!isPut) this.requests.ListObjectsV2 = 1;
+    if (storageClass !== undefined) this.#read(object, { storageClass, partCount, isLookedAt: isPut || !isWhole });
+    if (this.#options.instructionFile) {
+      this.#count(INSTRUCTION_REQUESTS);
+      this.confirmations++;
+    }
+    // Where the first object that is looked for is not there yet, the bucket might not be either.
+    if (this.requests.HeadObject > 0) this.requests.HeadBucket = 1;
     if (!this.largest || size > this.largest.plainBytes) this.largest = this.#describe(path, cut, isWhole);
     if (!this.smallest || size < this.smallest.size) this.smallest = object;
   }
 
   /** Undefined where the objects are files. */
   get reading(): Reading | undefined {
-    const { gets, objects, plainBytes: bytes } = this;
-    const GetObject = Object.values(gets).reduce((sum, count) => sum + count, 0);
-    if (GetObject === 0) return undefined;
-    return { requests: { ListObjectsV2: Math.ceil(objects / PAGE_SIZE), GetObject }, gets, bytes };
+    const { objects, plainBytes: bytes } = this;
+    const gets = this.#gets;
+    if (Object.keys(gets).length === 0) return undefined;
+    const requests = {
+      ListObjectsV2: Math.ceil(this.#listed / PAGE_SIZE),
+      HeadObject: SOURCE_HEADS * objects,
+      GetObjectTagging: objects,
+      GetObject: Object.values(gets).reduce((sum, count) => sum + count, 0),
+    };
+    return { requests, gets, bytes };
+  }
+
+  /** Requests one after the other: all but those of parts, many of which are under way at once. */
+  get turns(): number {
+    const { HeadBucket: _, UploadPart, ...others } = this.requests;
+    const sum = (requests: Record<string, number>) => Object.values(requests).reduce((all, count) => all + count, 0);
+    return sum(others) + (this.reading ? sum(this.reading.requests) - this.#uploadParts : 0);
+  }
+
+  /** What is looked at first is asked for its first bytes, and for a file beside it that says how it is sealed. */
+  #read(
+    { name, size }: PlannedObject,
+    { storageClass, partCount, isLookedAt }: { storageClass: string; partCount: number; isLookedAt: boolean },
+  ): void {
+    const bytes = size > 0 ? partCount : 0;
+    const looks = isLookedAt ? (size > 0 ? 2 : 1) : 0;
+    this.#gets[storageClass] = (this.#gets[storageClass] ?? 0) + bytes + looks;
+    if (name !== '') this.#listed++;
   }
 
   #count(requests: Partial<Requests>): void {

@@ -21,6 +21,8 @@ export interface Work {
   parts: number;
   plainBytes: number;
   sealedBytes: number;
+  /** Requests one after the other, beside those of parts. */
+  turns: number;
   /** PUT, POST and their like; GET and HEAD. */
   writes: number;
   reads: number;
@@ -61,35 +63,30 @@ const LOCAL_CPU_FACTOR = 1.5;
 const RECEIVE_CPU_FACTOR = REMOTE_CPU_FACTOR - 1;
 /** A second core gives so much of the first: they share caches, memory, often an ALU. Measured: 0 to 1.2. */
 const NEXT_CORE_GAIN = 0.5;
-/** Requests in a row beside the parts: of an object that goes whole, and of an upload. */
-const WHOLE_ROUND_TRIPS = 3;
-const UPLOAD_ROUND_TRIPS = 5;
 /** What S3 takes a second for each prefix at least (S3 User Guide, "Best practices design patterns"). */
 export const PREFIX_WRITES_PER_SECOND = 3_500;
 export const PREFIX_READS_PER_SECOND = 5_500;
 
 export function estimate(work: Work, speeds: Speeds, means: Means): Estimate {
-  const { objects, wholeObjects, parts, plainBytes, sealedBytes, writes, reads, kmsCalls, callsOfS3 } = work;
+  const { objects, wholeObjects, parts, turns, plainBytes, sealedBytes, writes, reads, kmsCalls, callsOfS3 } = work;
   const { sealSecondsPerByte, readBytesPerSecond, secondsPerObject, roundTripSeconds } = speeds;
   const { threads, lanes, isRemote, comesFromBucket, bytesPerSecond, kmsPerSecond, kmsQuota } = means;
   const cpuFactor = (isRemote ? REMOTE_CPU_FACTOR : LOCAL_CPU_FACTOR) + (comesFromBucket ? RECEIVE_CPU_FACTOR : 0);
   // Before whatever is sent there is a GET.
   const fetches = comesFromBucket ? 1 : 0;
-  const uploads = objects - wholeObjects;
-  const rounds = wholeObjects * (WHOLE_ROUND_TRIPS + fetches) + uploads * UPLOAD_ROUND_TRIPS;
   const each = {
     cpu: (plainBytes * sealSecondsPerByte * cpuFactor) / (1 + NEXT_CORE_GAIN * (threads - 1)),
     disk: (isRemote ? plainBytes : plainBytes + sealedBytes) / readBytesPerSecond,
     bandwidth: timeFor(sealedBytes + fetches * plainBytes, bytesPerSecond),
     latency: ((parts - wholeObjects) * (1 + fetches) * roundTripSeconds) / lanes,
-    objects: objects * secondsPerObject + rounds * roundTripSeconds,
+    objects: objects * secondsPerObject + turns * roundTripSeconds,
     kms: Math.max(timeFor(kmsCalls, kmsPerSecond), timeFor(kmsCalls + callsOfS3, kmsQuota)),
     's3-rate': isRemote ? Math.max(writes / PREFIX_WRITES_PER_SECOND, reads / PREFIX_READS_PER_SECOND) : 0,
   };
   const flow = Math.max(each.cpu, each.disk, each.bandwidth, each.latency);
-  const turns = Math.max(each.objects, each.kms, each['s3-rate']);
+  const inRow = Math.max(each.objects, each.kms, each['s3-rate']);
   const longestFirst = (Object.keys(each) as Limit[]).sort((one, other) => each[other] - each[one]);
-  return { seconds: flow + turns, limitedBy: longestFirst[0]!, each };
+  return { seconds: flow + inRow, limitedBy: longestFirst[0]!, each };
 }
 
 /** Seconds; none at a rate that is not known. */

@@ -42,6 +42,7 @@ describe('time', () => {
     objects: 1,
     wholeObjects: 0,
     parts: 100,
+    turns: 5,
     plainBytes: GiB,
     sealedBytes: GiB + MiB,
     writes: 102,
@@ -64,7 +65,15 @@ describe('time', () => {
     kmsPerSecond: 100,
     kmsQuota: 500,
   };
-  const small = { objects: 1000, wholeObjects: 1000, parts: 1000, plainBytes: 1000, writes: 1000, reads: 2000 };
+  const small = {
+    objects: 1000,
+    wholeObjects: 1000,
+    parts: 1000,
+    turns: 3000,
+    plainBytes: 1000,
+    writes: 1000,
+    reads: 2000,
+  };
 
   test.each([
     ['cpu', {}, {}, {}],
@@ -104,6 +113,7 @@ describe('prices', () => {
   const requests = {
     HeadBucket: 1,
     HeadObject: 999,
+    ListObjectsV2: 0,
     PutObject: 1000,
     CreateMultipartUpload: 500,
     UploadPart: 400,
@@ -125,11 +135,11 @@ describe('prices', () => {
 
   test('of reading come on top, and of what leaves the bucket where the table has one', () => {
     const reading = {
-      requests: { ListObjectsV2: 1000, GetObject: 3000 },
+      requests: { ListObjectsV2: 1000, HeadObject: 3000, GetObjectTagging: 2000, GetObject: 3000 },
       gets: { STANDARD: 1000, GLACIER_IR: 2000 },
       bytes: 3e9,
     };
-    const requestCost = 2 * 0.005 + 0.0004 + 0.005 + 0.0004 + 2 * 0.01;
+    const requestCost = 2 * 0.005 + 0.0004 + 0.005 + 5 * 0.0004 + 0.0004 + 2 * 0.01;
     const told = costOf({ ...work, reading }, { prices: PRICES });
     expect([told?.requests, told?.egress]).toEqual([expect.closeTo(requestCost, 9), undefined]);
     expect(costOf({ ...work, reading }, { prices: { ...PRICES, egress: 0.09 } })?.egress).toBeCloseTo(0.27, 9);

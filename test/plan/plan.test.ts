@@ -9,7 +9,8 @@ import {
 } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { kmsKeyring } from '../../src/engine/keys.ts';
-import type { Place } from '../../src/job.ts';
+import type { Engine } from '../../src/engine.ts';
+import type { JobResult, Place } from '../../src/job.ts';
 import { atRestOf } from '../../src/plan/at-rest.ts';
 import type { ServerEncryption } from '../../src/stores/encryption.ts';
 import { resolveStore } from '../../src/stores/open.ts';
@@ -40,27 +41,25 @@ function engineWith(keyReuse: 'on' | 'off') {
   return stage.engine(plot, { keyring, keyReuse });
 }
 
-/** Puts every file, one after the other, and tells how that went. */
-async function putAll(keyReuse: 'on' | 'off') {
-  stage.requests.length = 0;
+/** Does it, and tells what S3 was asked, HeadBucket aside: a thread that finds no object asks for the bucket too. */
+async function seenOf(work: (engine: Engine) => Promise<JobResult>, keyReuse: 'on' | 'off' = 'on') {
   await using engine = engineWith(keyReuse);
-  const sum = { parts: 0, kmsCalls: 0, callsOfS3: 0, requests: {} as Record<string, number> };
-  const names = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  for (const { parentPath, name } of names) {
-    const source = join(parentPath, name);
-    const { parts, kmsCalls } = await engine.put({
-      source,
-      target: `s3://${BUCKET}/${keyReuse}/${name}`,
-      partSize: PART_SIZE,
-    });
-    sum.parts += parts;
-    sum.kmsCalls += kmsCalls;
+  stage.requests.length = 0;
+  const { kmsCalls, failed } = await work(engine);
+  expect(failed).toBe(0);
+  const seen = { kmsCalls, callsOfS3: 0, requests: {} as Record<string, number> };
+  for (const { operation, kmsCalls: calls } of stage.requests.filter(({ service }) => service === 's3')) {
+    seen.callsOfS3 += calls;
+    if (operation !== 'HeadBucket') seen.requests[operation] = (seen.requests[operation] ?? 0) + 1;
   }
-  for (const { operation, kmsCalls } of stage.requests.filter(({ service }) => service === 's3')) {
-    sum.callsOfS3 += kmsCalls;
-    sum.requests[operation] = (sum.requests[operation] ?? 0) + 1;
-  }
-  return sum;
+  return seen;
+}
+
+/** What a plan says of it, together. */
+function planned(...requests: Readonly<Record<string, number>>[]): Record<string, number> {
+  const sum: Record<string, number> = {};
+  for (const [name, count] of requests.flatMap((each) => Object.entries(each))) sum[name] = (sum[name] ?? 0) + count;
+  return Object.fromEntries(Object.entries(sum).filter(([name, count]) => count > 0 && name !== 'HeadBucket'));
 }
 
 /** SSE-KMS, with a key of the bucket or without. */
@@ -80,13 +79,18 @@ test("a plan of a directory is what then happens, S3's own calls of KMS included
     stage.requests.filter(({ operation }) => !/^Head|^GetServiceQuota$|^GetBucketEncryption$/.test(operation)),
   ).toEqual([]);
 
-  const reused = await putAll('on');
-  expect(plan).toMatchObject({ objects: SMALL_COUNT + 1, parts: reused.parts, requests: reused.requests });
+  const moved = (keyReuse: 'on' | 'off') => {
+    const target = `s3://${BUCKET}/${keyReuse}/`;
+    return seenOf((migrating) => migrating.migrate({ source: folder, target, partSize: PART_SIZE }), keyReuse);
+  };
+  const reused = await moved('on');
+  expect(plan).toMatchObject({ objects: SMALL_COUNT + 1, parts: SMALL_COUNT + 3 });
+  expect(planned(plan.requests!)).toEqual(reused.requests);
   expect(plan.kms).toMatchObject({ calls: reused.kmsCalls, callsWithReuse: reused.kmsCalls });
   expect(plan.atRest).toMatchObject({ by: 'bucket', encryption: { algorithm: 'aws:kms' }, kmsCalls: reused.callsOfS3 });
   expect(reused.callsOfS3).toBeGreaterThan(SMALL_COUNT);
   expect(plan.time.each.kms).toBeGreaterThan(reused.callsOfS3 / QUOTA);
-  const { kmsCalls } = await putAll('off');
+  const { kmsCalls } = await moved('off');
   expect(plan.kms!.callsWithoutReuse).toBe(kmsCalls);
   expect([reused.kmsCalls, kmsCalls]).toEqual([2, 2 * (SMALL_COUNT + 1)]);
 
@@ -116,14 +120,28 @@ test("a plan of a bucket's objects is as of the same files, and lists them witho
 
   const { parts } = plan.largest;
   expect(plan).toMatchObject({ objects: SMALL_COUNT + 1, parts: SMALL_COUNT + parts, plainBytes: TOTAL_SIZE });
-  expect(requests).toMatchObject({ HeadObject: 2 * SMALL_COUNT + 3, PutObject: SMALL_COUNT, UploadPart: parts });
   expect(plan.largest.path).toBe(`s3://${BUCKET}/plain/of/all/deeper/large`);
-  const gets = SMALL_COUNT + parts;
-  expect(reading).toEqual({
-    requests: { ListObjectsV2: 1, GetObject: gets },
-    gets: { STANDARD: gets },
-    bytes: TOTAL_SIZE,
-  });
+  const source = `s3://${BUCKET}/plain/of/all/`;
+  const moved = await seenOf((moving) => moving.migrate({ source, target, partSize: PART_SIZE }));
+  expect(planned(requests!, reading!.requests)).toEqual(moved.requests);
+  const { GetObject } = reading!.requests;
+  expect(reading).toMatchObject({ gets: { STANDARD: GetObject }, bytes: TOTAL_SIZE });
+});
+
+test.each([
+  ['file', 'small 3'],
+  ['object', 'small 0'],
+  ['object', 'deeper/large'],
+] as const)('a plan of one %s, %s, is of a put', async (what, name) => {
+  await using engine = engineWith('on');
+  const source = what === 'file' ? join(folder, name) : `s3://${BUCKET}/plain/of/all/${name}`;
+  const request = { source, target: `s3://${BUCKET}/alone/${what}/${name}`, partSize: PART_SIZE };
+  const { objects, requests, reading, atRest } = await engine.plan(request);
+  const { requests: seen, callsOfS3 } = await seenOf((putting) => putting.put(request));
+  expect(objects).toBe(1);
+  expect(planned(requests!, reading?.requests ?? {})).toEqual(seen);
+  // What reads an object is the source's bucket's to answer for.
+  if (!reading) expect(atRest!.kmsCalls).toBe(callsOfS3);
 });
 
 describe('encryption at rest', () => {
@@ -131,6 +149,7 @@ describe('encryption at rest', () => {
   const requests = {
     HeadBucket: 1,
     HeadObject: 5,
+    ListObjectsV2: 0,
     PutObject: 1,
     CreateMultipartUpload: 1,
     UploadPart: 4,
@@ -139,7 +158,7 @@ describe('encryption at rest', () => {
   async function atRest(asked?: ServerEncryption) {
     const { settings, credentials } = await resolveStore({ bucket: BUCKET, key: '' }, {});
     const place = { settings, credentials } as Place;
-    return await atRestOf({ place, asked, requests }, undefined);
+    return await atRestOf({ place, asked, requests, confirmations: 2 }, undefined);
   }
 
   test.each<[what: string, bucketKey: boolean, asked: ServerEncryption | undefined, kmsCalls: number]>([
