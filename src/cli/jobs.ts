@@ -14,11 +14,9 @@ import { watchJob } from './watch-job.ts';
 const EXAMPLES = `
 Examples:
   $ sealift jobs
-  $ sealift jobs put-k3n5qxw7ta
   $ sealift jobs migrate-k3n5qxw7ta --watch                # from another terminal, until it has ended
   $ sealift jobs migrate-k3n5qxw7ta --set bwlimit=20MiB/s  # from now on
-  $ sealift jobs migrate-k3n5qxw7ta --report photos.csv    # what became of every object so far
-  $ sealift jobs --json | jq -r 'select(.state == "interrupted") | .job'`;
+  $ sealift jobs migrate-k3n5qxw7ta --report photos.csv    # what became of every object so far`;
 
 type Job = JobSummary | DamagedJob;
 type Objects = NonNullable<JobSummary['objects']>;
