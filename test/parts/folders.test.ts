@@ -60,11 +60,11 @@ describe('the name of an object as that of a file', () => {
       fc.property(names, (name) => {
         let path: string;
         try {
-          path = join('/root', ...filePartsOf(name));
+          path = join('/target', ...filePartsOf(name));
         } catch {
           return;
         }
-        expect(path).toBe(`/root/${name}`);
+        expect(path).toBe(`/target/${name}`);
       }),
     );
   });
