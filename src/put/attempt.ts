@@ -22,6 +22,7 @@ import { formatFor, NO_KEY, type PutFormat } from './format.ts';
 import { keepOldInstructions } from './instructions.ts';
 import { lookAtTarget } from './look.ts';
 import { needsOf } from './parts.ts';
+import { sealSigningKey } from './signing-key.ts';
 import { heldSizeOf, identityOf, metadataOf, type PartDigests, type RangedSource } from './source.ts';
 import type { Vault } from './vault.ts';
 
@@ -161,14 +162,16 @@ export async function startAttempt(run: PutRun, intended: Intended, sealing: Sea
   const dataKey = materials?.dataKey.bytes ?? NO_KEY;
   const encryptedDataKeys = materials?.encryptedDataKeys ?? [];
   const made = format.begin({ dataKey, encryptedDataKeys, cut, objectKey: place.key });
-  const { message, header, vault, instructions, signingKey: sealedKey } = made;
+  const { message, header, instructions } = made;
+  const vault = format.vaultOf(message, dataKey);
+  const signingKey = format instanceof EsdkPut ? format.signingKey : undefined;
   const headers = withMetadata(intended.headers, made.metadata);
   const single = goesWhole(message, tools, source);
   const sourceRow = source && identityOf(source);
+  const sealedKey = signingKey && sealSigningKey(signingKey, { vault, header });
   const sealed = { instructions, header, signingKey: sealedKey, made: materials?.made };
   const fixed = { ...intended, ...sealed, headers, source: sourceRow, single };
   const row = ledger.startAttempt({ ...fixed, ...cutOf(message) }, message.keys.ledgerKey);
-  const signingKey = format instanceof EsdkPut ? format.signingKey : undefined;
   return {
     row,
     source,

@@ -19,7 +19,7 @@ import type { AttemptRow } from '../ledger/types.ts';
 import { freshRandom } from '../random.ts';
 import type { SealOptions } from './attempt.ts';
 import type { KeyNeeds, NewMessage, NewMessageInput, PutFormat, StoredMessage } from './format.ts';
-import { makeSigningKey, publicTextOf, sealSigningKey } from './signing-key.ts';
+import { makeSigningKey, publicTextOf } from './signing-key.ts';
 import { Vault } from './vault.ts';
 
 /** The header's size is known only with its keys; this much is assumed when a plan is checked before they are made. */
@@ -73,9 +73,8 @@ export class EsdkPut implements PutFormat {
   }
 
   begin({ dataKey, encryptedDataKeys, cut, objectKey }: NewMessageInput): NewMessage {
-    const { signingKey } = this;
     const { encryptionContext } = this.keyNeeds;
-    const suite = signingKey ? SIGNING_SUITE : COMMITTING_SUITE;
+    const suite = this.signingKey ? SIGNING_SUITE : COMMITTING_SUITE;
     const messageId = boundMessageId({ random: freshRandom(16), objectKey });
     const keys = deriveMessageKeys({ suite, dataKey, messageId });
     const frameSize = this.#frameSize;
@@ -83,14 +82,11 @@ export class EsdkPut implements PutFormat {
       encodeHeader({ suite, messageId, encryptionContext, encryptedDataKeys, frameSize, keys }),
     );
     const layout = withHeader(cut.layout as Layout, header.length);
-    const vault = new Vault(deriveVaultKey({ dataKey, messageId }));
-    return {
-      message: { format: 'esdk', layout, messageId, keys },
-      header,
-      metadata: {},
-      vault,
-      signingKey: signingKey && sealSigningKey(signingKey, { vault, header }),
-    };
+    return { message: { format: 'esdk', layout, messageId, keys }, header, metadata: {} };
+  }
+
+  vaultOf({ messageId }: EsdkMessage, dataKey: Uint8Array): Vault {
+    return new Vault(deriveVaultKey({ dataKey, messageId }));
   }
 }
 

@@ -29,6 +29,8 @@ export interface PutFormat {
   readonly firstPartSize: number;
   /** A new message under this data key, which stays the caller's: empty where none was needed. Throws usage errors. */
   begin(input: NewMessageInput): NewMessage;
+  /** Where the ledger keeps a message's secrets: of what may be resumed alone, for it costs a derivation. */
+  vaultOf(message: Message, dataKey: Uint8Array): Vault;
 }
 
 export interface NewMessageInput {
@@ -46,9 +48,6 @@ export interface NewMessage {
   metadata: Record<string, string>;
   /** What the instruction file must say, where there is to be one. */
   instructions?: string | undefined;
-  vault: Vault;
-  /** In the vault. */
-  signingKey?: string | undefined;
 }
 
 /** An attempt's message, for whoever has its data key. */

@@ -48,7 +48,11 @@ export class PlainPut implements PutFormat {
   begin({ cut }: NewMessageInput): NewMessage {
     const header = freshRandom(32);
     const message = messageOf(header, cut.layout as PlainMessage['layout']);
-    return { message, header, metadata: { [SEAL_METADATA]: 'none' }, vault: new Vault(message.keys.ledgerKey) };
+    return { message, header, metadata: { [SEAL_METADATA]: 'none' } };
+  }
+
+  vaultOf({ keys }: PlainMessage): Vault {
+    return new Vault(keys.ledgerKey);
   }
 }
 

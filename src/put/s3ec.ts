@@ -77,8 +77,11 @@ export class S3ecPut implements PutFormat {
       message: { format: 's3ec', layout, suite, messageId, keys },
       header: Buffer.from(JSON.stringify(all)),
       ...split,
-      vault: new Vault(deriveVaultKey({ dataKey, messageId })),
     };
+  }
+
+  vaultOf({ messageId }: S3ecMessage, dataKey: Uint8Array): Vault {
+    return new Vault(deriveVaultKey({ dataKey, messageId }));
   }
 
   /** KMS binds a context to the data key; with a raw key nothing would, and nobody should rely on it. */
