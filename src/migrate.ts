@@ -19,6 +19,7 @@ import { openEnds } from './migrate/ends.ts';
 import type { Filter, FilterRequest } from './migrate/filter.ts';
 import { RestoreFolder } from './migrate/folder.ts';
 import { openMigrateJob } from './migrate/job.ts';
+import { watchKey } from './migrate/key-watch.ts';
 import { moveLarge } from './migrate/large.ts';
 import { listSource } from './migrate/lister.ts';
 import { openerOfMany } from './migrate/opener.ts';
@@ -103,16 +104,19 @@ export async function migrate(
     return await moveInto({ target, small: restoreSmall, large: restoreLarge }, means);
   const isCarried = 'prefix' in source.reads;
   const ways = isCarried ? { small: carrySmall, large: carryLarge } : { small: moveSmall, large: moveLarge };
-  return await moveInto({ target, ...ways, ...(request.deleteSource ? { sweep: sweepSources } : {}) }, means);
+  const sweep = request.deleteSource ? { sweep: sweepSources } : {};
+  return await moveInto({ target, ...ways, watch: watchKey, ...sweep }, means);
 }
 
 /** A place for objects, and how they get there. */
 interface Way<Goal extends MigrateTarget> {
   target: Goal;
   small: (run: MigrateRun<Goal>, attempts: number) => Promise<void>;
+  large: (run: MigrateRun<Goal>, attempts: number) => Promise<void>;
+  /** Meanwhile, until all are through. */
+  watch?: (run: MigrateRun<Goal>, through: AbortSignal) => Promise<void>;
   /** Afterwards. */
   sweep?: (run: MigrateRun<Goal>) => Promise<void>;
-  large: (run: MigrateRun<Goal>, attempts: number) => Promise<void>;
 }
 
 async function moveInto<Goal extends MigrateTarget>(
@@ -155,8 +159,19 @@ async function moveInto<Goal extends MigrateTarget>(
   return resultOf(run);
 }
 
+async function moveAll<Goal extends MigrateTarget>(run: MigrateRun<Goal>, way: Way<Goal>): Promise<void> {
+  const through = new AbortController();
+  const watching = way.watch?.(run, through.signal);
+  await listAndMove(run, way);
+  through.abort();
+  await watching;
+}
+
 /** The first failure of any of the three stops the others; all have ended when this does. */
-async function moveAll<Goal extends MigrateTarget>(run: MigrateRun<Goal>, { small, large }: Way<Goal>): Promise<void> {
+async function listAndMove<Goal extends MigrateTarget>(
+  run: MigrateRun<Goal>,
+  { small, large }: Way<Goal>,
+): Promise<void> {
   const { pause, ledger } = run;
   await pause.guard([listSource(run), inPasses(run, small), inPasses(run, large)]);
   // A file that has grown or shrunk meanwhile went from the one queue to the other.

@@ -26,7 +26,6 @@ const OF_ALL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'bad-context',
   'ledger-corrupt',
   'state-dir-unsafe',
-  'internal',
 ]);
 
 /** Whether it would fail every object. */

@@ -103,6 +103,7 @@ export interface LogEntry {
   bytesOut: number;
   kmsCalls: number;
   status: number;
+  ms: number;
 }
 
 export interface SandboxProcess {
