@@ -9,6 +9,7 @@ import { flagsOf, keyOptions, workOptions } from '../../src/cli/options.ts';
 import { Output } from '../../src/cli/output.ts';
 import { CODES, type ErrorCode } from '../../src/errors.ts';
 import { type RunOptions, run } from '../support/cli.ts';
+import { runHere } from '../support/here.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sealift-test-'));
 const stateDir = join(folder, 'state');
@@ -26,7 +27,7 @@ const env = {
   AWS_SECRET_ACCESS_KEY: 'b',
 };
 const sealift = (args: string[], options: RunOptions = {}) =>
-  run(args, { ...options, env: { ...env, ...options.env } });
+  runHere(args, { ...options, env: { ...env, ...options.env } });
 const output = new Output({});
 const put = ['put', file, 's3://bucket/key', '--kms-key', 'alias/any'];
 const unsealed = ['put', file, 's3://bucket/key', '--seal', 'none'];
@@ -97,7 +98,7 @@ describe('flags', () => {
   });
 });
 
-describe('a process', () => {
+describe('a command', () => {
   const cases: [name: string, code: ErrorCode, args: string[]][] = [
     ['no command', 'usage', []],
     ['an unknown command', 'usage', ['migrait']],
@@ -120,7 +121,7 @@ describe('a process', () => {
   });
 
   test('says the same in JSON: one error line, with a hint', async () => {
-    const { exit, stdout } = await sealift(['put', file, '--json']);
+    const { exit, stdout } = await run(['put', file, '--json'], { env });
     const { message, hint, ...error } = JSON.parse(stdout);
     expect(error).toEqual({ type: 'error', code: 'usage', exit: 2 });
     expect(message).toContain('dest');

@@ -10,7 +10,7 @@ import { zshScript } from '../../src/cli/completion/zsh.ts';
 import { wordsOf } from '../../src/cli/completion.ts';
 import { programFor } from '../../src/cli/main.ts';
 import { Output } from '../../src/cli/output.ts';
-import { run } from '../support/cli.ts';
+import { runHere } from '../support/here.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sealift-test-'));
 mkdirSync(join(folder, 'a folder'));
@@ -106,7 +106,7 @@ test.skipIf(!has('zsh'))('zsh (skipped where there is none): what its _arguments
 });
 
 test('the command prints them', async () => {
-  const [bash, other] = await Promise.all([run(['completion', 'bash']), run(['completion', 'tcsh'])]);
+  const [bash, other] = await Promise.all([runHere(['completion', 'bash']), runHere(['completion', 'tcsh'])]);
   expect(bash.stdout).toContain('complete -o default -F _sealift sealift');
   expect(other).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringContaining('(usage)') });
 });

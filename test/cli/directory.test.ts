@@ -15,6 +15,7 @@ import { createEngine } from '../../src/index.ts';
 import { MiB } from '../../src/units.ts';
 import { type RunOptions, run, start } from '../support/cli.ts';
 import { sha256Of, writeRandomFile } from '../support/files.ts';
+import { runHere } from '../support/here.ts';
 import { checkRecords } from '../support/records.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sealift-test-'));
@@ -34,12 +35,14 @@ const options: RunOptions = {
   env: { ...noAws, HOME: join(folder, 'nobody'), SEALIFT_STATE_DIR: join(folder, 'state') },
 };
 const sealift = (...args: string[]) => run([...args, '--json'], options);
+/** Without a process, where it does not matter what the recorder sees. */
+const sealiftHere = (...args: string[]) => runHere([...args, '--json'], options);
 const urlOf = (name: string) => pathToFileURL(join(objects, name)).href;
 const hidden = () => readdirSync(objects).filter((name) => name.startsWith('.') && !name.endsWith('.json'));
 
 beforeAll(async () => {
   for (const path of [objects, records]) mkdirSync(path);
-  await sealift('keygen', key);
+  await sealiftHere('keygen', key);
 });
 afterAll(() => {
   const { calls, violations } = checkRecords(records);
@@ -61,14 +64,17 @@ describe('an object in a directory', () => {
 
   test('comes back, whole into a folder, and by range into a file', async () => {
     mkdirSync(join(folder, 'back'));
-    expect(await sealift('get', url, 'back', ...KEY)).toMatchObject({ exit: 0, last: { plainBytes: plain.length } });
+    expect(await sealiftHere('get', url, 'back', ...KEY)).toMatchObject({
+      exit: 0,
+      last: { plainBytes: plain.length },
+    });
     expect(readFileSync(join(folder, 'back', name)).equals(plain)).toBe(true);
-    await sealift('get', url, 'some', ...KEY, '--range', '8388600-8388700');
+    await sealiftHere('get', url, 'some', ...KEY, '--range', '8388600-8388700');
     expect(readFileSync(join(folder, 'some'))).toEqual(plain.subarray(8388600, 8388701));
   });
 
   test('is shown with its headers, without a key', async () => {
-    expect((await sealift('inspect', url)).last).toMatchObject({
+    expect((await sealiftHere('inspect', url)).last).toMatchObject({
       object: url,
       boundToName: true,
       plainBytes: plain.length,
@@ -93,7 +99,7 @@ describe('an object in a directory', () => {
 
   test('is replaced with --overwrite alone', async () => {
     writeFileSync(join(folder, 'small'), 'small');
-    const refused = await sealift('put', 'small', url, ...KEY);
+    const refused = await sealiftHere('put', 'small', url, ...KEY);
     expect(refused).toMatchObject({ exit: 1, last: { code: 'target-exists' } });
     expect(await sealift('put', 'small', urlOf('other'), ...KEY)).toMatchObject({ exit: 0, last: { parts: 1 } });
     const replaced = await sealift('put', name, urlOf('other'), ...KEY, '--overwrite');
@@ -106,8 +112,8 @@ describe('an object in a directory', () => {
     const moved = pathToFileURL(join(folder, 'moved', name)).href;
     writeFileSync(join(folder, 'moved', name), readFileSync(join(objects, name)));
     writeFileSync(join(objects, 'renamed'), readFileSync(join(objects, name)));
-    expect(await sealift('get', moved, 'from-moved', ...KEY)).toMatchObject({ exit: 0 });
-    const renamed = await sealift('get', urlOf('renamed'), 'from-renamed', ...KEY);
+    expect(await sealiftHere('get', moved, 'from-moved', ...KEY)).toMatchObject({ exit: 0 });
+    const renamed = await sealiftHere('get', urlOf('renamed'), 'from-renamed', ...KEY);
     expect(renamed).toMatchObject({ exit: 6, last: { code: 'object-relocated' } });
   });
 
@@ -146,16 +152,16 @@ describe('a put that was killed', () => {
     expect(resumed).toMatchObject({ exit: 0, last: { parts: 12, object: url } });
     expect(resumed.last!.partsReused).toBeGreaterThanOrEqual(1);
     expect(hidden()).toEqual([]);
-    expect(await sealift('get', url, 'film-back.mov', ...KEY)).toMatchObject({ exit: 0 });
+    expect(await sealiftHere('get', url, 'film-back.mov', ...KEY)).toMatchObject({ exit: 0 });
     expect(await sha256Of(join(folder, 'film-back.mov'))).toBe(await sha256Of(source));
     rmSync(join(objects, 'film.mov'));
   });
 
   test('leaves nothing once it is cancelled', async () => {
     await killed();
-    const [job] = (await sealift('jobs')).lines;
+    const [job] = (await sealiftHere('jobs')).lines;
     expect(job).toMatchObject({ state: 'interrupted', target: url });
-    expect(await sealift('cancel', job!.job as string)).toMatchObject({ exit: 0 });
+    expect(await sealiftHere('cancel', job!.job as string)).toMatchObject({ exit: 0 });
     expect(hidden()).toEqual([]);
   });
 

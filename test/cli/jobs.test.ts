@@ -1,4 +1,4 @@
-/** Jobs from their begin to their end, as people run them: processes against a sandbox. */
+/** Jobs from their begin to their end, as people run them: commands against a sandbox, those that are interrupted processes. */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { appendFileSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
 import { MiB } from '../../src/units.ts';
 import { type Line, type Outcome, run, start } from '../support/cli.ts';
 import { writeRandomFile } from '../support/files.ts';
+import { runHere } from '../support/here.ts';
 
 const PART_COUNT = 3;
 const folder = mkdtempSync(join(tmpdir(), 'sealift-test-'));
@@ -41,6 +42,7 @@ function place(name: string) {
   return {
     url: `s3://bucket/${name}/film.mov`,
     run: (args: string[]) => run(args, options()),
+    runHere: (args: string[]) => runHere(args, options()),
     start: (args: string[]) => start(args, options()),
   };
 }
@@ -61,7 +63,7 @@ const ofType = (lines: Line[], type: string) => lines.filter((line) => line.type
 
 describe('put and get', () => {
   const here = place('whole');
-  const { run, url } = here;
+  const { run, runHere, url } = here;
   let put: Outcome;
   beforeAll(async () => {
     put = await run(['put', 'film.mov', 's3://bucket/whole/', '--json', ...KEY, '--metadata', 'film=Metropolis']);
@@ -78,13 +80,13 @@ describe('put and get', () => {
 
   test('get into a folder keeps the name, and every byte', async () => {
     mkdirSync(join(folder, 'back'));
-    const get = await run(['get', url, 'back', '--json']);
+    const get = await runHere(['get', url, 'back', '--json']);
     expect(get).toMatchObject({ exit: 0, last: { command: 'get', plainBytes: PART_COUNT * 8 * MiB } });
     expect(sha256(join(folder, 'back/film.mov'))).toBe(sha256(file));
   });
 
   test('get to standard output writes the bytes; a reader who has had enough is told nothing', async () => {
-    await run(['put', 'text', 's3://bucket/whole/text', ...KEY]);
+    await runHere(['put', 'text', 's3://bucket/whole/text', ...KEY]);
     const piped = await run(['get', 's3://bucket/whole/text', '-', '-q', '--range', '15-44']);
     expect(piped).toMatchObject({ exit: 0, stdout: 'a line of text\n'.repeat(2), stderr: '' });
 
@@ -95,7 +97,7 @@ describe('put and get', () => {
   });
 
   test('inspect tells people and machines, without a key', async () => {
-    const [text, json] = await Promise.all([run(['inspect', url]), run(['inspect', url, '--json'])]);
+    const [text, json] = await Promise.all([runHere(['inspect', url]), runHere(['inspect', url, '--json'])]);
     expect(text.stdout).toContain(sandbox.kmsKeyId);
     expect(json.last).toMatchObject({ command: 'inspect', object: url, metadata: { film: 'Metropolis' } });
   });
@@ -110,12 +112,12 @@ describe('interrupted', () => {
       'Stopping: what is in flight may take up to 10 s to end. Press again to stop at once.',
     );
 
-    const [job] = (await here.run(['jobs', '--json'])).lines;
+    const [job] = (await here.runHere(['jobs', '--json'])).lines;
     expect(job).toMatchObject({ type: 'job', command: 'put', state: 'interrupted', source: file, target: here.url });
     const id = job!.job as string;
-    expect((await here.run(['jobs', id])).stdout).toMatch(/^state +interrupted$/m);
+    expect((await here.runHere(['jobs', id])).stdout).toMatch(/^state +interrupted$/m);
 
-    const resume = await here.run(['resume', '--explain', '--json']);
+    const resume = await here.runHere(['resume', '--explain', '--json']);
     expect(resume).toMatchObject({ exit: 0, last: { type: 'result', command: 'put', job: id, kmsCalls: 1 } });
     const parts = ofType(resume.lines, 'part');
     expect(parts.map(({ number }) => number)).toEqual([1, 2, 3]);
@@ -124,14 +126,14 @@ describe('interrupted', () => {
     expect(resume.last!.partsReused).toBe(parts.filter(({ kept }) => kept).length);
     expect(resume.stderr).toMatch(/^Parts? 1.*: kept, acknowledged/m);
 
-    const inspect = await here.run(['inspect', here.url, '--json']);
+    const inspect = await here.runHere(['inspect', here.url, '--json']);
     expect(inspect.last).toMatchObject({ encryptionContext: { team: 'film' } });
-    expect((await here.run(['get', here.url, 'once.mov'])).exit).toBe(0);
+    expect((await here.runHere(['get', here.url, 'once.mov'])).exit).toBe(0);
     expect(sha256(join(folder, 'once.mov'))).toBe(sha256(file));
   });
 
   test('twice: exit 130 at once; the job is there, and cancel gives it up', async () => {
-    const { start, run, url } = place('twice');
+    const { start, runHere, url } = place('twice');
     sandbox.setFaults('UploadPart:*=stall');
     const put = start(['put', file, url, '--json', ...KEY]);
     const beats: number[] = [];
@@ -141,12 +143,12 @@ describe('interrupted', () => {
     put.child.kill('SIGINT');
     expect((await put.ended).exit).toBe(130);
 
-    const [job] = (await run(['jobs', '--json'])).lines;
+    const [job] = (await runHere(['jobs', '--json'])).lines;
     expect(job).toMatchObject({ state: 'interrupted', partsDone: 0 });
     const id = job!.job as string;
-    expect(await run(['cancel', id, '--json'])).toMatchObject({ exit: 0, last: { command: 'cancel', job: id } });
-    expect((await run(['cancel', id])).stderr).toContain('nothing to cancel');
-    expect((await run(['resume', '--json'])).last).toMatchObject({ objects: 0 });
+    expect(await runHere(['cancel', id, '--json'])).toMatchObject({ exit: 0, last: { command: 'cancel', job: id } });
+    expect((await runHere(['cancel', id])).stderr).toContain('nothing to cancel');
+    expect((await runHere(['resume', '--json'])).last).toMatchObject({ objects: 0 });
 
     // Machines hear of progress at least every 250 ms, also when nothing moves. The median: this machine may be busy.
     const gaps = beats.slice(1).map((ms, index) => ms - beats[index]!);
@@ -159,10 +161,10 @@ describe('interrupted', () => {
     copyFileSync(file, source);
     await interruptedPut(here, ['--metadata', 'film=Metropolis'], source);
     appendFileSync(source, 'The End');
-    const resume = await here.run(['resume', '--json']);
+    const resume = await here.runHere(['resume', '--json']);
     expect(resume).toMatchObject({ exit: 0, last: { partsReused: 0, plainBytes: PART_COUNT * 8 * MiB + 7 } });
     expect(ofType(resume.lines, 'restart')).toMatchObject([{ reason: expect.stringContaining('changed') }]);
-    const inspect = await here.run(['inspect', here.url, '--json']);
+    const inspect = await here.runHere(['inspect', here.url, '--json']);
     expect(inspect.last).toMatchObject({ metadata: { film: 'Metropolis' } });
   });
 
@@ -185,7 +187,7 @@ describe('interrupted', () => {
 
   test('with the key file gone since: resume fails by its name, and takes another path to it', async () => {
     const here = place('moved-key');
-    await here.run(['keygen', 'first.key']);
+    await here.runHere(['keygen', 'first.key']);
     sandbox.setFaults(SLOW_PARTS);
     const put = here.start(['put', file, here.url, '--lanes', '1', '--json', '--raw-key', 'first.key']);
     await put.until(({ type, ackedBytes }) => type === 'progress' && (ackedBytes as number) > 0);
@@ -195,10 +197,10 @@ describe('interrupted', () => {
     writeFileSync(join(folder, 'second.key'), readFileSync(join(folder, 'first.key')), { mode: 0o600 });
     rmSync(join(folder, 'first.key'));
 
-    const failed = await here.run(['resume', '--json']);
+    const failed = await here.runHere(['resume', '--json']);
     expect(failed).toMatchObject({ exit: 2, last: { type: 'error', code: 'bad-key-file' } });
     expect(failed.last!.job).toMatch(/^put-/);
-    const resumed = await here.run(['resume', '--json', '--raw-key', 'second.key']);
+    const resumed = await here.runHere(['resume', '--json', '--raw-key', 'second.key']);
     expect(resumed).toMatchObject({ exit: 0, last: { command: 'put', kmsCalls: 0 } });
     expect(resumed.last!.partsReused).toBeGreaterThan(0);
   });

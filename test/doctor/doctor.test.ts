@@ -26,6 +26,7 @@ import { openBucket, openStore, resolveStore } from '../../src/stores/open.ts';
 import { clientOf, outcome } from '../sandbox/s3-client.ts';
 import { collect } from '../stores/contract.ts';
 import { run } from '../support/cli.ts';
+import { runHere } from '../support/here.ts';
 import { BUCKET, openStage, PART_2_FAILS, PART_SIZE, type Stage } from '../support/stage.ts';
 
 let stage: Stage;
@@ -458,9 +459,9 @@ test('on the command line --fix alone takes a terminal; with --yes it does not a
   const { env } = stage.sandbox;
   const unasked = await run(['doctor', `s3://${name}`, '--fix', '--json'], { env });
   expect([unasked.exit, unasked.last]).toMatchObject([2, { code: 'usage' }]);
-  const pointless = await run(['doctor', `s3://${name}`, '--yes', '--json'], { env });
+  const pointless = await runHere(['doctor', `s3://${name}`, '--yes', '--json'], { env });
   expect([pointless.exit, pointless.last]).toMatchObject([2, { code: 'usage' }]);
-  const fixed = await run(['doctor', `s3://${name}`, '--fix', '--yes', '--json'], { env });
+  const fixed = await runHere(['doctor', `s3://${name}`, '--fix', '--yes', '--json'], { env });
   expect([fixed.exit, fixed.last]).toMatchObject([0, { command: 'doctor', gaps: 0, unknown: 0, fixed: 6 }]);
   expect(fixed.last?.applied).toHaveLength(6);
   expect(fixed.lines.filter(({ type }) => type === 'change').length).toBe(6);

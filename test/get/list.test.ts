@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import type { Listing } from '../../src/list.ts';
 import { somePlain } from '../formats/message.ts';
 import { collect } from '../stores/contract.ts';
-import { run } from '../support/cli.ts';
+import { runHere } from '../support/here.ts';
 import { BUCKET, openStage, type Stage } from '../support/stage.ts';
 import { foreignMessage, suiteNamed } from './foreign-message.ts';
 
@@ -108,20 +108,20 @@ test('a directory has the objects in it, and its directories as prefixes', async
   await expect(listed(`${url}none/`)).rejects.toMatchObject({ code: 'bucket-not-found' });
   // People read names, programs URLs.
   writeFileSync(join(directory, 'ö 5 %'), 'Not sealed');
-  expect((await run(['ls', directory])).stdout).toContain('  ö 5 %  (not sealed)\n');
+  expect((await runHere(['ls', directory])).stdout).toContain('  ö 5 %  (not sealed)\n');
   expect(brief(await listed(url))).toContain(`${url}%C3%B6%205%20%25 foreign null`);
 });
 
 test('the command line prints sizes and names, or JSON lines; one that cannot be read is a warning', async () => {
   stage.sandbox.setFaults('GetObject(key=ls/whole):2=AccessDenied');
-  const people = await run(['ls', URL]);
+  const people = await runHere(['ls', URL]);
   expect(people.exit).toBe(0);
   const lines = people.stdout.split('\n');
   expect(lines[0]).toBe(`${' '.repeat(30)}PRE  deeper/`);
   expect(lines).toContainEqual(expect.stringMatching(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {11}777 {2}signed$/));
   expect(lines).toContainEqual(expect.stringMatching(/ - {2}note {2}\(not sealed\)$/));
   expect(people.stderr).toMatch(/^6 objects, 2\.9 MiB in them\n$/);
-  const machines = await run(['ls', URL, '--json']);
+  const machines = await runHere(['ls', URL, '--json']);
   expect(machines).toMatchObject({
     exit: 3,
     last: { type: 'result', command: 'ls', objects: 6, prefixes: 1, plainBytes: 777, unreadable: 1 },

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createTemporary, publish, temporaryPathFor } from '../../src/get/target.ts';
-import { run } from '../support/cli.ts';
+import { runHere } from '../support/here.ts';
 
 let parent: string;
 let folder: string;
@@ -45,6 +45,6 @@ test('of a symbolic link the link is replaced, as the help says, not the file it
   await publish(temporary, target, { overwrite: true });
   expect(await readFile(pointed, 'utf8')).toBe('precious');
   expect((await lstat(target)).isFile()).toBe(true);
-  const { stdout } = await run(['get', '--help']);
+  const { stdout } = await runHere(['get', '--help']);
   expect(stdout.replace(/\s+/g, ' ')).toMatch(/--overwrite replace a file that exists; of a link, the link itself/);
 });

@@ -8,7 +8,7 @@ import { createEngine, type Engine } from '../../src/engine.ts';
 import type { OpenRules } from '../../src/get/unlock.ts';
 import type { Keyring } from '../../src/keys/keyring.ts';
 import { somePlain } from '../formats/message.ts';
-import { run } from '../support/cli.ts';
+import { runHere } from '../support/here.ts';
 import { BUCKET, openStage, type Plot, SIZE, type Stage } from '../support/stage.ts';
 import { keyring as foreignKeyring, foreignMessage, pipeOf, suiteNamed } from './foreign-message.ts';
 
@@ -141,7 +141,7 @@ describe('verify', () => {
   test('on the command line: a result, or exit 6', async () => {
     const source = await store('flag', messages[0]![1]);
     const flags = ['--raw-key', keyFile, '--require-bound', '--json'];
-    const [good, refused] = await Promise.all([whole.target, source].map((url) => run(['verify', url, ...flags])));
+    const [good, refused] = await Promise.all([whole.target, source].map((url) => runHere(['verify', url, ...flags])));
     expect(good).toMatchObject({ exit: 0, last: { type: 'result', command: 'verify', plainBytes: SIZE, job: '' } });
     expect(good!.stderr).toContain(`Verified ${whole.target}\n`);
     expect(good!.lines).toContainEqual(expect.objectContaining({ type: 'start', command: 'verify', totalBytes: SIZE }));
@@ -195,7 +195,7 @@ describe('an object that is not signed', () => {
       expect(existsSync(target)).toBe(false);
     }
     expect(asked).toBe(0);
-    const refused = await run(['verify', whole.target, '--raw-key', keyFile, '--require-signature', '--json']);
+    const refused = await runHere(['verify', whole.target, '--raw-key', keyFile, '--require-signature', '--json']);
     expect(refused).toMatchObject({ exit: 6, last: { type: 'error', code: 'object-unsigned', exit: 6 } });
   });
 

@@ -10,7 +10,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { outcome } from '../sandbox/s3-client.ts';
-import { run } from '../support/cli.ts';
+import { runHere } from '../support/here.ts';
 import { openStage, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
 import { pipeOf } from './foreign-message.ts';
 
@@ -76,7 +76,7 @@ test('a deleted object is not there, but its versions are, until they are delete
   expect(DeleteMarker).toBe(true);
   await expect(stage.shared.verify({ source })).rejects.toMatchObject({ code: 'object-not-found' });
   await expect(stage.shared.verify({ source, versionId: marker })).rejects.toMatchObject({ code: 'store-error' });
-  expect(await run(['inspect', source, '--version-id', ids[1]!, '--json'])).toMatchObject({
+  expect(await runHere(['inspect', source, '--version-id', ids[1]!, '--json'])).toMatchObject({
     exit: 0,
     last: { versionId: ids[1], plainBytes: 1000 },
   });

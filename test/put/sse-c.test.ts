@@ -11,7 +11,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import type { PutRequest } from '../../src/index.ts';
 import { readCustomerKey } from '../../src/keys/customer-key.ts';
 import { readKeyFile, writeKeyFile } from '../../src/keys/key-file.ts';
-import { run } from '../support/cli.ts';
+import { runHere } from '../support/here.ts';
 import { BUCKET, openStage, PART_2_FAILS, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
 
 let stage: Stage;
@@ -182,7 +182,7 @@ test('resume gives it to the jobs that were begun with it, and to no other', asy
   }
   stage.sandbox.setFaults('');
   rmSync(path('customer.sse-c'));
-  const resumed = await run(['resume', '--sse-c', path('moved.sse-c'), '--state-dir', stateDir, '--json']);
+  const resumed = await runHere(['resume', '--sse-c', path('moved.sse-c'), '--state-dir', stateDir, '--json']);
   expect(resumed.lines.filter(({ type }) => type !== 'progress' && type !== 'start')).toMatchObject([
     { type: 'result', sse: told },
     { type: 'result', sse: told },
@@ -246,7 +246,7 @@ describe('the key', () => {
     await writeKeyFile(join(stage.folder, 'raw.key'));
     const small = stage.plot('secret small', 1000);
     const flags = ['--raw-key', join(stage.folder, 'raw.key'), '--state-dir', plot.stateDir, '--json', '-v'];
-    const { last, stdout, stderr } = await run(['put', small.source, small.target, '--sse-c', file, ...flags]);
+    const { last, stdout, stderr } = await runHere(['put', small.source, small.target, '--sse-c', file, ...flags]);
     expect(last).toMatchObject({ type: 'result', sse: told });
 
     const kept = readdirSync(plot.stateDir).map((name) => readFileSync(join(plot.stateDir, name)).toString('latin1'));

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import type { PutRequest } from '../../src/index.ts';
 import { writeKeyFile } from '../../src/keys/key-file.ts';
 import type { ServerEncryption } from '../../src/stores/encryption.ts';
-import { run } from '../support/cli.ts';
+import { runHere } from '../support/here.ts';
 import { type Answer, startProxy } from '../support/proxy.ts';
 import { BUCKET, openStage, PART_2_FAILS, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
 
@@ -106,7 +106,7 @@ test('the command line asks, and tells what was answered', async () => {
   await writeKeyFile(key);
   const asked = ['--sse', `kms:${arn}`, '--sse-context', 'team=backup', '--bucket-key'];
   const flags = ['--raw-key', key, '--state-dir', plot.stateDir];
-  const { last, stderr } = await run(['put', plot.source, plot.target, ...flags, ...asked, '--json']);
+  const { last, stderr } = await runHere(['put', plot.source, plot.target, ...flags, ...asked, '--json']);
   expect(last).toMatchObject({ sse: { algorithm: 'aws:kms', keyId: arn, bucketKey: true } });
   expect(stderr).toContain(`at rest aws:kms, key ${arn}, bucket key`);
 });

@@ -42,7 +42,7 @@ async function interruptedPut(): Promise<Interrupted> {
   expect(told).toMatchObject({ code: 'interrupted', exit: 4 });
   const [file] = readdirSync(act.stateDir).filter((name) => name.endsWith('.db'));
   const command = ['put', 'film', act.url('film'), '--part-size', '5MiB', ...FLAGS];
-  const run = (...more: string[]) => act.run([...command, ...more]);
+  const run = (...more: string[]) => act.runHere([...command, ...more]);
   return { act, request, run, job: file!.slice(0, -3), ledger: join(act.stateDir, file!) };
 }
 
@@ -67,9 +67,9 @@ describe('a ledger', () => {
     const told = failureOf(await run());
     expect(told).toMatchObject({ code: 'ledger-corrupt', exit: 1, message: expect.stringContaining(ledger) });
     expect(told.hint).toContain('--fresh');
-    const resume = await act.run(['resume', '--json']);
+    const resume = await act.runHere(['resume', '--json']);
     expect(resume).toMatchObject({ exit: 1, last: { code: 'ledger-corrupt', job } });
-    expect((await act.run(['jobs', '--json'])).lines).toMatchObject([{ job, state: 'damaged' }]);
+    expect((await act.runHere(['jobs', '--json'])).lines).toMatchObject([{ job, state: 'damaged' }]);
 
     expect(await run('--fresh')).toMatchObject({ exit: 3, last: { partsReused: 0, warnings: [LEFT_BEHIND] } });
     await expectWhole(story);
@@ -80,7 +80,7 @@ describe('a ledger', () => {
     const { act, job, ledger } = await interruptedPut();
     rewrite(ledger, 'PRAGMA wal_checkpoint(TRUNCATE)');
     writeFileSync(ledger, Buffer.alloc(4096, 'x'), { flag: 'r+' });
-    const cancel = await act.run(['cancel', job]);
+    const cancel = await act.runHere(['cancel', job]);
     expect(cancel).toMatchObject({ exit: 0, stderr: expect.stringContaining('upload') });
     expect(await act.left()).toMatchObject({ jobs: 0 });
   });
@@ -91,7 +91,7 @@ describe('a ledger', () => {
     rewrite(ledger, 'PRAGMA user_version = 999');
     const told = failureOf(await run());
     expect(told).toMatchObject({ code: 'ledger-too-new', exit: 1, hint: expect.stringContaining('--fresh') });
-    const resume = failureOf(await act.run(['resume', story.job, '--json']));
+    const resume = failureOf(await act.runHere(['resume', story.job, '--json']));
     expect(resume).toMatchObject({ code: 'ledger-too-new', exit: 1 });
     expect(await run('--fresh')).toMatchObject({ exit: 3, last: { partsReused: 0, warnings: [LEFT_BEHIND] } });
     await expectWhole(story);
@@ -150,8 +150,8 @@ describe('a job', () => {
       expect(told).toMatchObject({ code: 'job-busy', exit: 1, hint: expect.stringMatching(/Wait.*or interrupt it/) });
       expect(told.message).toBe(`Job ${job} is in use by process ${first.child.pid}`);
     }
-    expect(failureOf(await act.run(['resume', job, '--json']))).toMatchObject({ code: 'job-busy', exit: 1 });
-    expect(await act.run(['resume', '--json'])).toMatchObject({ exit: 0, last: { objects: 0 } });
+    expect(failureOf(await act.runHere(['resume', job, '--json']))).toMatchObject({ code: 'job-busy', exit: 1 });
+    expect(await act.runHere(['resume', '--json'])).toMatchObject({ exit: 0, last: { objects: 0 } });
 
     await kill(first);
     scene.sandbox.setFaults('');
@@ -161,7 +161,7 @@ describe('a job', () => {
 
   test('that is not there', async () => {
     const act = await scene.act();
-    const told = failureOf(await act.run(['resume', 'put-aaaaaaaaaa', '--json']));
+    const told = failureOf(await act.runHere(['resume', 'put-aaaaaaaaaa', '--json']));
     expect(told).toMatchObject({ code: 'no-such-job', exit: 2, hint: expect.stringContaining('sealift jobs') });
     await using engine = act.engine();
     expect(await refusal(engine.cancel('put-aaaaaaaaaa'))).toMatchObject({ code: 'no-such-job', exit: 2 });

@@ -20,7 +20,7 @@ import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MiB } from '../../src/units.ts';
 import { BUCKET, credentialsOf, openSandbox, type TestSandbox } from '../sandbox/s3-client.ts';
-import { run } from '../support/cli.ts';
+import { runHere } from '../support/here.ts';
 
 const official = buildClient(CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT);
 const folder = mkdtempSync(join(tmpdir(), 'sealift-official-'));
@@ -37,7 +37,7 @@ beforeAll(async () => {
   const { sandbox } = there;
   kms = new KMS({ endpoint: sandbox.kmsUrl, region: sandbox.env.AWS_REGION!, credentials: credentialsOf(sandbox) });
   writeFileSync(join(folder, 'plain'), plain);
-  await run(['keygen', keyFile]);
+  await runHere(['keygen', keyFile]);
 });
 
 afterAll(async () => {
@@ -71,7 +71,7 @@ describe.each(KEYS)('$name', ({ name, keyring, flags }) => {
   test('the official client opens what put wrote', async () => {
     const key = `ours by ${name}`;
     const args = ['put', join(folder, 'plain'), `s3://${BUCKET}/${key}`, '--context', 'purpose=test', ...flags()];
-    const put = await run([...args, ...stateDir], { env: there.sandbox.env });
+    const put = await runHere([...args, ...stateDir], { env: there.sandbox.env });
     expect(put.exit, put.stderr).toBe(0);
     const { Body } = await there.s3.send(new GetObjectCommand({ Bucket: BUCKET, Key: key }));
     const { plaintext, messageHeader } = await official.decrypt(keyring(), await Body!.transformToByteArray());
@@ -88,7 +88,7 @@ describe.each(KEYS)('$name', ({ name, keyring, flags }) => {
     });
     await there.s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: key, Body: result }));
     const target = join(folder, key);
-    const got = await run(['get', `s3://${BUCKET}/${key}`, target, ...flags(), ...stateDir], {
+    const got = await runHere(['get', `s3://${BUCKET}/${key}`, target, ...flags(), ...stateDir], {
       env: there.sandbox.env,
     });
     expect(got.exit, got.stderr).toBe(0);

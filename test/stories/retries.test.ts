@@ -6,8 +6,8 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { createEngine, type JobEvent, kmsKeyring } from '../../src/index.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
 import { MiB } from '../../src/units.ts';
-import { run } from '../support/cli.ts';
 import { writeRandomFile } from '../support/files.ts';
+import { runHere } from '../support/here.ts';
 
 const FAULTS = 'GenerateDataKey:1=ThrottlingException; CreateMultipartUpload:1=500; UploadPart(part=1):1=SlowDown';
 const RETRIES = [
@@ -50,7 +50,7 @@ test('a job hears of its requests to KMS and S3, from threads too, and other job
 test('a command tells machines, and with -v people', async () => {
   sandbox.setFaults(FAULTS);
   const env = { ...sandbox.env, SEALIFT_STATE_DIR: join(folder, 'state') };
-  const put = await run(
+  const put = await runHere(
     ['put', source, 's3://bucket/told', '--kms-key', sandbox.kmsKeyId, '--max-memory', '512MiB', '--json', '-v'],
     { env },
   );

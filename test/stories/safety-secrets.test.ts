@@ -21,7 +21,7 @@ import { freshRandom } from '../../src/random.ts';
 import { resolveS3Settings } from '../../src/stores/aws-settings.ts';
 import { S3Store } from '../../src/stores/s3.ts';
 import { MiB } from '../../src/units.ts';
-import { run } from '../support/cli.ts';
+import { runHere } from '../support/here.ts';
 import { BUCKET, keyring, openStage, PART_3_FAILS, type Plot, type Stage } from '../support/stage.ts';
 
 let stage: Stage;
@@ -108,11 +108,11 @@ describe('a plain data key', () => {
       '-v',
       '--json',
     ];
-    const failed = await run([...args, '--part-size', '5MiB'], { env: { AWS_MAX_ATTEMPTS: '1' } });
+    const failed = await runHere([...args, '--part-size', '5MiB'], { env: { AWS_MAX_ATTEMPTS: '1' } });
     stage.sandbox.setFaults('');
     expect(failed.last).toMatchObject({ code: 'store-unavailable' });
     const told = [...filesOf(plot), Buffer.from(failed.stdout), Buffer.from(failed.stderr)];
-    const finished = await run([...args, '--part-size', '5MiB']);
+    const finished = await runHere([...args, '--part-size', '5MiB']);
     expect(finished.exit).toBe(0);
 
     const { encryptionContext, encryptedDataKeys } = decodeHeader(await stage.stored(plot))!;

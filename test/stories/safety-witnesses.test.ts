@@ -4,7 +4,7 @@ import { createEngine, kmsKeyring } from '../../src/index.ts';
 import type { JobResult } from '../../src/job.ts';
 import { isOurs } from '../../src/parts/written.ts';
 import { MiB } from '../../src/units.ts';
-import { run } from '../support/cli.ts';
+import { runHere } from '../support/here.ts';
 import { startProxy } from '../support/proxy.ts';
 import { attemptOf, BUCKET, ofType, openStage, PART_SIZE, type Plot, type Stage } from '../support/stage.ts';
 
@@ -114,7 +114,7 @@ describe('witnesses', () => {
   test('HEAD is denied: done with a warning, exit 3', async () => {
     const plot = stage.plot('denied');
     stage.sandbox.setFaults('HeadObject:3=AccessDenied');
-    const put = await run([
+    const put = await runHere([
       'put',
       plot.source,
       plot.target,

@@ -22,6 +22,7 @@ import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandb
 import { MiB } from '../../src/units.ts';
 import { clientOf } from '../sandbox/s3-client.ts';
 import { type Outcome, type Running, type RunOptions, start } from '../support/cli.ts';
+import { runHere } from '../support/here.ts';
 
 /** The least that S3 takes, so that files of several parts are small. */
 export const PART_SIZE = 5 * MiB;
@@ -112,6 +113,11 @@ export class Act {
 
   run(args: string[], options: RunOptions = {}): Promise<Outcome> {
     return this.start(args, options).ended;
+  }
+
+  /** As `run`, without a process. */
+  runHere(args: string[]): Promise<Outcome> {
+    return runHere(args, { cwd: this.folder, env: { SEALIFT_STATE_DIR: this.stateDir } });
   }
 
   /** What was left behind, wherever that may be. */

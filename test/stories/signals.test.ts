@@ -16,9 +16,9 @@ let act: Act;
 beforeAll(async () => {
   scene = await Scene.open();
   act = await scene.act();
-  await act.run(['keygen', 'key']);
+  await act.runHere(['keygen', 'key']);
   writeRandomFile(act.path('film'), SIZE);
-  await act.run(['put', 'film', act.url('film'), '--raw-key', 'key']);
+  await act.runHere(['put', 'film', act.url('film'), '--raw-key', 'key']);
 });
 afterEach(() => scene.calm());
 afterAll(() => scene.close());
@@ -37,7 +37,7 @@ describe('a get', () => {
     expect(visible()).toEqual(['film', 'key']);
     expect(hidden().length).toBe(1);
 
-    const again = await act.run(['get', act.url('film'), 'killed', ...GET]);
+    const again = await act.runHere(['get', act.url('film'), 'killed', ...GET]);
     expect(again).toMatchObject({ exit: 0, last: { command: 'get', parts: 3, partsReused: 2 } });
     expect(await sha256Of(act.path('killed'))).toBe(await sha256Of(act.path('film')));
     expect(hidden()).toEqual([]);
@@ -55,7 +55,7 @@ describe('a get', () => {
     expect(visible()).not.toContain('once');
 
     scene.sandbox.setFaults('');
-    const resume = await act.run(['resume', '--json']);
+    const resume = await act.runHere(['resume', '--json']);
     expect(resume).toMatchObject({ exit: 0, last: { command: 'get', partsReused: expect.any(Number) } });
     expect(resume.last!.partsReused).toBeGreaterThanOrEqual(2);
     expect(await sha256Of(act.path('once'))).toBe(await sha256Of(act.path('film')));
@@ -73,9 +73,9 @@ describe('a get', () => {
     expect((await get.ended).exit).toBe(130);
     expect(visible()).not.toContain('twice');
 
-    const [job] = (await act.run(['jobs', '--json'])).lines;
+    const [job] = (await act.runHere(['jobs', '--json'])).lines;
     expect(job).toMatchObject({ command: 'get', state: 'interrupted', target: act.path('twice') });
-    expect((await act.run(['cancel', job!.job as string])).exit).toBe(0);
+    expect((await act.runHere(['cancel', job!.job as string])).exit).toBe(0);
     expect(hidden()).toEqual([]);
   });
 

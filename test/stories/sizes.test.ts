@@ -12,6 +12,7 @@ import { DEFAULT_FRAME_SIZE } from '../../src/formats/esdk/plan.ts';
 import { createEngine, type Engine, type GetRequest, kmsKeyring } from '../../src/index.ts';
 import { MiB } from '../../src/units.ts';
 import { run, type SandboxProcess, startSandboxProcess } from '../support/cli.ts';
+import { runHere } from '../support/here.ts';
 import { measure } from '../support/measure.ts';
 
 const F = DEFAULT_FRAME_SIZE;
@@ -103,7 +104,7 @@ describe.each([0, P + 1])('%i bytes by the command line', (size) => {
     const target = join(folder, `${size}.typed`);
     const key = ['--kms-key', 'alias/sandbox'];
     const put = await run(['put', fileOf(size), object, ...key, ...flags, '--json'], { env: sandbox.env });
-    const got = await run(['get', object, target, ...flags, '--json'], { env: sandbox.env });
+    const got = await runHere(['get', object, target, ...flags, '--json'], { env: sandbox.env });
     for (const [command, { exit, last, stderr }] of Object.entries({ put, get: got })) {
       expect(exit, stderr).toBe(0);
       expect(last).toEqual({

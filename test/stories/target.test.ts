@@ -196,7 +196,7 @@ describe('standard output', () => {
   });
 
   test('and JSON on it too', async () => {
-    const told = failureOf(await act.run(['get', library.url('text'), '-', '--json']));
+    const told = failureOf(await act.runHere(['get', library.url('text'), '-', '--json']));
     expect(told).toMatchObject({ code: 'usage', exit: 2, hint: expect.stringMatching(/--json/) });
   });
 });

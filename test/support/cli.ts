@@ -57,8 +57,8 @@ export function start(args: string[], { env = {}, cwd, records, under = [] }: Ru
   const reader = createInterface({ input: child.stdout! });
   reader.on('line', (text) => {
     stdout += `${text}\n`;
-    if (!text.startsWith('{"type"')) return;
-    const line = JSON.parse(text) as Line;
+    const line = lineOf(text);
+    if (!line) return;
     lines.push(line);
     for (const wake of waiting) wake(line);
   });
@@ -66,8 +66,7 @@ export function start(args: string[], { env = {}, cwd, records, under = [] }: Ru
     const read = once(reader, 'close');
     const [exit, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
     await read;
-    const last = lines.findLast(({ type }) => type === 'result' || type === 'error');
-    return { exit, signal, lines, stdout, stderr, last };
+    return { exit, signal, lines, stdout, stderr, last: lastOf(lines) };
   })();
 
   return {
@@ -87,7 +86,16 @@ export function start(args: string[], { env = {}, cwd, records, under = [] }: Ru
   };
 }
 
-/** Runs `sealift ARGS` to its end. */
+/** A line for machines, if it is one. */
+export function lineOf(text: string): Line | undefined {
+  return text.startsWith('{"type"') ? JSON.parse(text) : undefined;
+}
+
+export function lastOf(lines: Line[]): Line | undefined {
+  return lines.findLast(({ type }) => type === 'result' || type === 'error');
+}
+
+/** Runs `sealift ARGS` to its end. `runHere` of here.ts does so without a process. */
 export function run(args: string[], options: RunOptions = {}): Promise<Outcome> {
   return start(args, options).ended;
 }
