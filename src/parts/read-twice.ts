@@ -10,8 +10,9 @@ import { PlainPart } from '../formats/plain/part.ts';
 import type { Intent, SourceIdentity } from '../ledger/types.ts';
 import type { PartBody } from '../stores/store.ts';
 import { MiB } from '../units.ts';
+import { PlannedFile } from './planned-file.ts';
 import { readInto } from './seal-once.ts';
-import { checkStillPlanned, openPlannedSource, sourceChanged } from './source.ts';
+import { sourceChanged } from './source.ts';
 import { STANDING, type Stopwatch } from './stopwatch.ts';
 
 interface PartOfFile {
@@ -65,19 +66,15 @@ async function* piecesOf(
 ): AsyncGenerator<{ bytes: Buffer; crc32: number }> {
   const { plainOffset, plainSize } = partOf(message, number);
   watch.enter('disk');
-  const file = await openPlannedSource(source);
+  using file = new PlannedFile(source);
+  // Left to the collector: where a send ends early, a socket may still point into it.
   const buffer = Buffer.allocUnsafeSlow(PIECE_SIZE);
-  try {
-    for (let done = 0; done < plainSize; done += PIECE_SIZE) {
-      const range = { plainOffset: plainOffset + done, plainSize: Math.min(PIECE_SIZE, plainSize - done) };
-      const piece = new PlainPart(range, buffer);
-      await readInto(piece, file, range, { source, watch });
-      yield { bytes: piece.inPlace, crc32: piece.finish() };
-    }
-    watch.enter('disk');
-    await checkStillPlanned(source, file);
-  } finally {
-    // The buffer is left to the collector: where a send ended early, a socket may still point into it.
-    await file.close();
+  for (let done = 0; done < plainSize; done += PIECE_SIZE) {
+    const range = { plainOffset: plainOffset + done, plainSize: Math.min(PIECE_SIZE, plainSize - done) };
+    const piece = new PlainPart(range, buffer);
+    await readInto(piece, file, range, watch);
+    yield { bytes: piece.inPlace, crc32: piece.finish() };
   }
+  watch.enter('disk');
+  file.checkStillPlanned();
 }

@@ -3,14 +3,12 @@
  * that lies in two parts is sealed with each: both fingerprints cover its tag, and the ledger refuses the second part
  * where the tag is not the first one's.
  */
-import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { type Message, type PartSealer, partOf, sealerOf } from '../formats/message.ts';
 import { release } from '../formats/release.ts';
 import type { Intent, SourceIdentity } from '../ledger/types.ts';
-import { FileReader, READ_SIZE } from './file-reader.ts';
 import { type ObjectAccess, openInto } from './open-source.ts';
-import { checkStillPlanned, openPlannedSource, sourceChanged } from './source.ts';
+import { PlannedFile, READ_SIZE } from './planned-file.ts';
 import { STANDING, type Stopwatch } from './stopwatch.ts';
 import type { Announced, PartSource } from './task.ts';
 
@@ -69,31 +67,25 @@ export function withFooter(
 
 async function readFile(sealer: PartSealer, source: SourceIdentity, watch: Stopwatch): Promise<void> {
   watch.enter('disk');
-  const file = await openPlannedSource(source);
-  try {
-    await readInto(sealer, file, sealer.range, { source, watch });
-    watch.enter('disk');
-    await checkStillPlanned(source, file);
-  } finally {
-    await file.close();
-  }
+  using file = new PlannedFile(source);
+  await readInto(sealer, file, sealer.range, watch);
+  watch.enter('disk');
+  file.checkStillPlanned();
 }
 
 /** Gives the sealer the plain bytes of `range`. Throws `source-changed` where the file ends inside it. */
 export async function readInto(
   sealer: Pick<PartSealer, 'inPlace' | 'push'>,
-  file: FileHandle,
+  file: PlannedFile,
   { plainOffset, plainSize }: PartSealer['range'],
-  { source, watch }: { source: SourceIdentity; watch: Stopwatch },
+  watch: Stopwatch,
 ): Promise<void> {
   const { inPlace } = sealer;
   const buffer = inPlace ?? Buffer.allocUnsafeSlow(Math.min(READ_SIZE, plainSize));
-  const reader = new FileReader(file);
   for (let done = 0; done < plainSize; ) {
     const offset = inPlace ? done : 0;
     watch.enter('disk');
-    const bytesRead = await reader.read(buffer, { offset, size: plainSize - done, position: plainOffset + done });
-    if (bytesRead === 0) throw sourceChanged(source, { ...source, size: plainOffset + done });
+    const bytesRead = await file.read(buffer, { offset, size: plainSize - done, position: plainOffset + done });
     watch.enter(inPlace ? 'checksum' : 'cipher');
     sealer.push(buffer.subarray(offset, offset + bytesRead));
     done += bytesRead;

@@ -13,8 +13,9 @@ import { type EsdkMessage, promiseOf } from '../formats/message.ts';
 import type { Intent, SourceIdentity } from '../ledger/types.ts';
 import type { PartBody } from '../stores/store.ts';
 import { MiB } from '../units.ts';
+import { PlannedFile } from './planned-file.ts';
 import { type PartToSeal, readInto } from './seal-once.ts';
-import { checkStillPlanned, openPlannedSource, sourceChanged } from './source.ts';
+import { sourceChanged } from './source.ts';
 import { STANDING, type Stopwatch } from './stopwatch.ts';
 
 /** Only a file can be read a second time, and only messages of frames have parts so large. */
@@ -81,23 +82,19 @@ async function* sealedPieces({ message, source, header, number }: PartOfFile, wa
   const { frames } = part;
   const end = part.sealedOffset + part.sealedSize;
   watch.enter('disk');
-  const file = await openPlannedSource(source);
+  using file = new PlannedFile(source);
+  // Left to the collector: where a send ends early, a socket may still point into it.
   const buffer = Buffer.allocUnsafeSlow(pieceFrames * (layout.frameSize + FRAME_OVERHEAD) + FINAL_OVERHEAD);
-  try {
-    for (let firstFrame = frames.firstFrame; firstFrame <= frames.lastFrame; firstFrame += pieceFrames) {
-      const lastFrame = Math.min(firstFrame + pieceFrames - 1, frames.lastFrame);
-      const piece = frameRange(layout, { firstFrame, lastFrame });
-      const sealer = new PartSealer({ ...message, frames: piece, sealed: buffer, offset: 0 });
-      await readInto(sealer, file, piece, { source, watch });
-      const { size, tags } = sealer.finish();
-      // Of a frame that lies in two parts, this part's side.
-      const from = Math.max(0, part.sealedOffset - piece.sealedOffset);
-      yield { sealed: buffer.subarray(from, Math.min(size, end - piece.sealedOffset)), tags };
-    }
-    watch.enter('disk');
-    await checkStillPlanned(source, file);
-  } finally {
-    // The buffer is left to the collector: where a send ended early, a socket may still point into it.
-    await file.close();
+  for (let firstFrame = frames.firstFrame; firstFrame <= frames.lastFrame; firstFrame += pieceFrames) {
+    const lastFrame = Math.min(firstFrame + pieceFrames - 1, frames.lastFrame);
+    const piece = frameRange(layout, { firstFrame, lastFrame });
+    const sealer = new PartSealer({ ...message, frames: piece, sealed: buffer, offset: 0 });
+    await readInto(sealer, file, piece, watch);
+    const { size, tags } = sealer.finish();
+    // Of a frame that lies in two parts, this part's side.
+    const from = Math.max(0, part.sealedOffset - piece.sealedOffset);
+    yield { sealed: buffer.subarray(from, Math.min(size, end - piece.sealedOffset)), tags };
   }
+  watch.enter('disk');
+  file.checkStillPlanned();
 }

@@ -2,12 +2,11 @@
  * Small files, each read whole by this thread itself. Out of the kernel's memory opening, reading and closing one takes less
  * than sending a single of these calls through Node's pool of threads and back does, and leaves nothing for the collector.
  * Files that wait for a disk or a network would hold up all that the thread sends meanwhile: as soon as they turn out to, the
- * rest of them is left to the pool (file-reader.ts).
+ * rest of them is left to the pool (planned-file.ts).
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { SourceIdentity } from '../ledger/types.ts';
 import { KiB } from '../units.ts';
-import { READ_FLAGS, refuseChanged, regularFile, sourceChanged, sourceError } from './source.ts';
+import { PlannedFile } from './planned-file.ts';
 
 /** A larger one is read in pieces, which stay in the processor's own cache. */
 const MOST_SIZE = 256 * KiB;
@@ -23,7 +22,7 @@ export class SmallFiles {
 
   /**
    * All of the planned file, in memory that is the caller's; undefined where somebody else is to read it. Throws as
-   * `openPlannedSource` and `checkStillPlanned` do.
+   * `PlannedFile` does.
    */
   read(planned: SourceIdentity): Uint8Array<ArrayBuffer> | undefined {
     if (planned.size > MOST_SIZE || this.#spentMs > GRACE_MS + this.#count * PATIENCE_MS_PER_FILE) return undefined;
@@ -38,27 +37,11 @@ export class SmallFiles {
 }
 
 function readWhole(planned: SourceIdentity): Uint8Array<ArrayBuffer> {
-  const { path, size } = planned;
-  const file = openNow(path);
-  try {
-    refuseChanged(planned, regularFile(path, fstatSync(file, { bigint: true })));
-    const plain = Buffer.allocUnsafeSlow(size);
-    for (let done = 0; done < size; ) {
-      const bytesRead = readSync(file, plain, done, size - done, done);
-      if (bytesRead === 0) throw sourceChanged(planned, { ...planned, size: done });
-      done += bytesRead;
-    }
-    refuseChanged(planned, regularFile(path, fstatSync(file, { bigint: true })));
-    return plain;
-  } finally {
-    closeSync(file);
+  using file = new PlannedFile(planned);
+  const plain = Buffer.allocUnsafeSlow(planned.size);
+  for (let done = 0; done < plain.length; ) {
+    done += file.readNow(plain, { offset: done, size: plain.length - done, position: done });
   }
-}
-
-function openNow(path: string): number {
-  try {
-    return openSync(path, READ_FLAGS);
-  } catch (error) {
-    throw sourceError(path, error as NodeJS.ErrnoException);
-  }
+  file.checkStillPlanned();
+  return plain;
 }

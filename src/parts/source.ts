@@ -55,23 +55,6 @@ export async function lookAtSource(path: string): Promise<SourceIdentity> {
   return regularFile(path, stats);
 }
 
-/** Opens the source as planned, for one part. Throws `source-changed` unless it is the planned file. */
-export async function openPlannedSource(planned: SourceIdentity): Promise<FileHandle> {
-  const { file, identity } = await openSource(planned.path);
-  try {
-    refuseChanged(planned, identity);
-    return file;
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
-}
-
-/** Throws `source-changed` unless the open file is still the planned one. To be called after reading. */
-export async function checkStillPlanned(planned: SourceIdentity, file: FileHandle): Promise<void> {
-  refuseChanged(planned, regularFile(planned.path, await file.stat({ bigint: true })));
-}
-
 /** Throws `source-changed` unless what is there now is the planned file. */
 export function refuseChanged(planned: SourceIdentity, now: SourceIdentity): void {
   if (compareSource(planned, now) === 'changed') throw sourceChanged(planned, now);

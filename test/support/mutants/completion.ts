@@ -61,9 +61,9 @@ export const completion: Mutant[] = [
   })),
   {
     breaks: 'the source is the planned one as opened by each thread',
-    file: 'src/parts/source.ts',
-    find: '    refuseChanged(planned, identity);\n    return file;\n',
-    replace: '    return file;\n',
+    file: 'src/parts/planned-file.ts',
+    find: '      this.checkStillPlanned();\n',
+    replace: '',
     test: STORIES,
     only: 'before a part is read',
   },
@@ -134,7 +134,7 @@ export const completion: Mutant[] = [
   {
     breaks: 'and again after each part is read',
     file: 'src/parts/seal-once.ts',
-    find: '    await checkStillPlanned(source, file);\n',
+    find: '  file.checkStillPlanned();\n',
     replace: '',
     test: STORIES,
     only: 'while a part is read',
@@ -142,8 +142,8 @@ export const completion: Mutant[] = [
   {
     breaks: 'and after a small file is read whole',
     file: 'src/parts/small-files.ts',
-    find: '    refuseChanged(planned, regularFile(path, fstatSync(file, { bigint: true })));\n    return plain;\n',
-    replace: '    return plain;\n',
+    find: '  file.checkStillPlanned();\n',
+    replace: '',
     test: 'test/parts/small-files.test.ts',
     only: 'while it is read',
   },
