@@ -10,6 +10,7 @@ import { MAX_FOOTER_SIZE } from './formats/esdk/signature.ts';
 import { isUnsealed } from './formats/plain/mark.ts';
 import { layoutOfMessage } from './get/object.ts';
 import { headerOr, plainSizeOf } from './get/s3ec-header.ts';
+import { readWhole } from './stores/object-stream.ts';
 import { type ObjectUrl, parsePrefixUrl } from './stores/object-url.ts';
 import type { ListedObject, ListedPrefix, Store } from './stores/store.ts';
 import { KiB } from './units.ts';
@@ -170,7 +171,5 @@ async function readSome(
   signal: AbortSignal | undefined,
 ): Promise<SomeBytes> {
   const stream = await store.read(key, range, { signal });
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of stream) chunks.push(chunk);
-  return { bytes: Buffer.concat(chunks), objectSize: stream.objectSize, metadata: await stream.metadata() };
+  return { bytes: await readWhole(stream), objectSize: stream.objectSize, metadata: await stream.metadata() };
 }

@@ -11,6 +11,7 @@ import type { ObjectHeader } from '../formats/s3ec/header.ts';
 import { DEFAULT_PART_SIZE, layoutOf, type Layout as S3ecLayout } from '../formats/s3ec/layout.ts';
 import type { Place } from '../job.ts';
 import { ID_METADATA } from '../parts/written.ts';
+import { readWhole } from '../stores/object-stream.ts';
 import type { ObjectInfo, Store } from '../stores/store.ts';
 import { KiB } from '../units.ts';
 import { headerOr, layoutOfSealed } from './s3ec-header.ts';
@@ -180,11 +181,7 @@ export async function readRange(
   range: { first: number; last: number },
   signal?: AbortSignal,
 ): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of await store.read(key, range, { ifMatch: info.etag, versionId: info.versionId, signal })) {
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+  return readWhole(await store.read(key, range, { ifMatch: info.etag, versionId: info.versionId, signal }));
 }
 
 function notSealed(url: string, cause?: SealiftError): SealiftError {

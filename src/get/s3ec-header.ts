@@ -14,6 +14,7 @@ import {
   parsePairs,
 } from '../formats/s3ec/header.ts';
 import { type Layout, layoutOfObject } from '../formats/s3ec/layout.ts';
+import { readWhole } from '../stores/object-stream.ts';
 import type { Store } from '../stores/store.ts';
 import { KiB } from '../units.ts';
 
@@ -72,9 +73,7 @@ async function readInstructions(
   let text: string;
   try {
     const stream = await store.read(key, { first: 0, last: MAX_INSTRUCTION_SIZE - 1 }, { signal });
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of stream) chunks.push(chunk);
-    text = Buffer.concat(chunks).toString();
+    text = (await readWhole(stream)).toString();
   } catch (error) {
     const { code } = SealiftError.from(error);
     if (isSure && code === 'object-not-found') throw badHeader(`its data key is in ${url}, which is not there`);

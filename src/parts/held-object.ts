@@ -12,6 +12,7 @@ import { INSTRUCTION_FILE_MARK } from '../formats/s3ec/encode-header.ts';
 import { decodeHeader, headerPlace, type ObjectHeader } from '../formats/s3ec/header.ts';
 import type { ObjectKeys } from '../formats/s3ec/keys.ts';
 import { ObjectOpener } from '../formats/s3ec/open-object.ts';
+import { readWhole } from '../stores/object-stream.ts';
 import type { Store } from '../stores/store.ts';
 
 /** What is to be fetched. */
@@ -61,10 +62,8 @@ export async function fetchWhole(
 ): Promise<HeldObject> {
   // What has no bytes is nothing that was sealed, and has no range.
   const stream = await store.read(objectKey, { first: 0, last: size - 1 }, { ifMatch: etag, versionId, signal });
+  const bytes = await readWhole(stream);
   if (stream.objectSize !== size) throw changed(store.url(objectKey));
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of stream) chunks.push(chunk);
-  const bytes = Buffer.concat(chunks);
   const metadata = await stream.metadata();
   const contents = contentsOf(bytes, metadata);
   return { bytes, etag: stream.etag, versionId: stream.versionId, metadata, contents };

@@ -9,8 +9,8 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { SealiftError } from '../errors.ts';
-import { release } from '../formats/release.ts';
 import { plainSpanOf, sealedRangeOf, sliceSizeOf, unitOpener } from '../formats/units.ts';
+import { slicesOf } from '../stores/object-stream.ts';
 import type { PartStore } from '../stores/store.ts';
 import type { BufferPool } from './buffers.ts';
 import type { OpenLink, OpenReceipt, PartToOpen } from './task.ts';
@@ -67,12 +67,11 @@ async function fetchAndOpen(
       const body = await store.read(
         task.objectKey,
         { first, last },
-        { ifMatch: task.etag, versionId: task.versionId, sliceSize: sliceSizeOf(task.message), signal: cut },
+        { ifMatch: task.etag, versionId: task.versionId, signal: cut },
       );
-      for await (const chunk of body) {
+      for await (const slice of slicesOf(body, sliceSizeOf(task.message))) {
         watch.enter('cipher');
-        opener.push(chunk);
-        release(chunk);
+        opener.push(slice);
         watch.enter('network');
       }
       watch.enter('cipher');

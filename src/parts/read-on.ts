@@ -4,27 +4,25 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SealiftError } from '../errors.ts';
-import { release } from '../formats/release.ts';
+import { slicesOf } from '../stores/object-stream.ts';
 import type { PartStore, ReadOptions } from '../stores/store.ts';
 
 /** Tries that a broken stream gets without any byte arriving between. */
 const ATTEMPT_COUNT = 5;
 const FIRST_PAUSE_MS = 200;
 
-/** Bytes `first` to `last`; none where `last` < `first`. Each chunk is the reader's until it asks for the next. */
+/** Bytes `first` to `last`; none where `last` < `first`. Each slice is good until the next one is asked for. */
 export async function* readOn(
   { store, key }: { store: PartStore; key: string },
   { first, last }: { first: number; last: number },
-  version: ReadOptions,
-): AsyncGenerator<Uint8Array, void> {
+  { sliceSize, ...version }: ReadOptions & { sliceSize?: number },
+): AsyncGenerator<Buffer, void> {
   for (let position = first, attempt = 1; position <= last; attempt++) {
     try {
-      for await (const chunk of await store.read(key, { first: position, last }, version)) {
-        const { length } = chunk;
-        yield chunk;
-        position += length;
+      for await (const slice of slicesOf(await store.read(key, { first: position, last }, version), sliceSize)) {
+        yield slice;
+        position += slice.length;
         attempt = 1;
-        release(chunk);
       }
     } catch (error) {
       const passing = error instanceof SealiftError && error.code === 'store-unavailable';

@@ -8,14 +8,12 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { rm } from 'node:fs/promises';
-import { setImmediate as turn } from 'node:timers/promises';
 import { SealiftError } from '../errors.ts';
-import { KiB, MiB } from '../units.ts';
 import { createFile, directoryError } from './directory-files.ts';
 import { listDirectory } from './directory-list.ts';
 import { newHiddenPath, type ObjectPlace, placeOf } from './directory-names.ts';
 import { openObject, publish, readHeaders } from './directory-object.ts';
-import type { OpenedFile } from './directory-read.ts';
+import { FileRange } from './directory-read.ts';
 import { completeUpload, createUpload, listParts, listUploads, removeUpload, sendPart } from './directory-upload.ts';
 import { formatObjectUrl } from './object-url.ts';
 import { checkHeaders } from './s3-fields.ts';
@@ -43,15 +41,6 @@ export interface DirectorySettings {
   /** An absolute path. */
   directory: string;
 }
-
-/**
- * Bytes of an object read at once, where nobody knows better. Their reader gives the memory back, and larger pieces cost
- * page faults.
- */
-const SLICE_SIZE = 256 * KiB;
-
-/** Bytes read until whatever else waits for this thread is let in: some milliseconds of opening. */
-const TURN_SIZE = 8 * MiB;
 
 export class DirectoryStore implements Store {
   readonly #directory: string;
@@ -158,12 +147,14 @@ export class DirectoryStore implements Store {
         throw problem;
       }
       const { size, etag } = identity;
-      const bytes = { first: range.first, last: Math.min(range.last, size - 1) };
+      const bytes = new FileRange(file, { first: range.first, last: Math.min(range.last, size - 1) });
       return {
+        size: bytes.size,
         objectSize: size,
         etag,
         metadata: () => this.#call('Read', key, {}, async () => readHeaders(place, identity)?.metadata ?? {}),
-        [Symbol.asyncIterator]: () => readSlices(place, file, bytes, options),
+        readInto: (into) => this.#call('Read', key, options, () => bytes.readInto(into, () => changed(place.url))),
+        [Symbol.dispose]: () => bytes[Symbol.dispose](),
       };
     });
   }
@@ -216,33 +207,6 @@ function problemOfRead(
   return new SealiftError('bad-range', `${url} has ${size} bytes: there is no byte ${first}`, {
     hint: 'The object is shorter than the first byte asked for.',
   });
-}
-
-/** The file stays the one that was opened, whatever gets its name meanwhile. Each slice is the reader's own. */
-async function* readSlices(
-  place: ObjectPlace,
-  file: OpenedFile,
-  { first, last }: { first: number; last: number },
-  { signal, sliceSize = SLICE_SIZE }: ReadOptions,
-): AsyncGenerator<Uint8Array, void> {
-  using _closed = file;
-  try {
-    for (let offset = first, untilTurn = 0; offset <= last; ) {
-      if (untilTurn <= 0) {
-        await turn();
-        untilTurn = TURN_SIZE;
-      }
-      if (signal?.aborted) throw SealiftError.interrupted(signal, `Read ${place.url}`);
-      const slice = Buffer.allocUnsafeSlow(Math.min(sliceSize, last + 1 - offset));
-      const size = file.read(slice, offset);
-      if (size === 0) throw changed(place.url);
-      offset += size;
-      untilTurn -= size;
-      yield size === slice.length ? slice : slice.subarray(0, size);
-    }
-  } catch (thrown) {
-    throw directoryError(thrown, 'Read', place);
-  }
 }
 
 function notFound({ url }: ObjectPlace): SealiftError {

@@ -47,9 +47,16 @@ export class LimitedParts implements PartStore {
 
   async read(key: string, range: { first: number; last: number }, options: ReadOptions = {}): Promise<ObjectStream> {
     const stream = await this.#parts.read(key, range, options);
-    const { objectSize, etag, versionId } = stream;
-    const metadata = () => stream.metadata();
-    return { objectSize, etag, versionId, metadata, [Symbol.asyncIterator]: () => this.#pacedChunks(stream, options) };
+    const { size, objectSize, etag, versionId } = stream;
+    return {
+      size,
+      objectSize,
+      etag,
+      versionId,
+      metadata: () => stream.metadata(),
+      readInto: (bytes) => this.#pacedRead(stream, bytes, options),
+      [Symbol.dispose]: () => stream[Symbol.dispose](),
+    };
   }
 
   protected paced(body: Uint8Array | PartBody, options: CallOptions): PartBody {
@@ -61,24 +68,23 @@ export class LimitedParts implements PartStore {
       for (let offset = 0; offset < whole.length; ) {
         // Asked for each time: the rate may have changed.
         const slice = whole.subarray(offset, offset + this.bandwidth.sliceSize);
-        await this.#take(slice, options);
+        await this.#take(slice.length, options);
         yield slice;
         offset += slice.length;
       }
     }
   }
 
-  /** A chunk that has come is handed on when it may: the connection is read no faster than that. */
-  async *#pacedChunks(stream: ObjectStream, options: CallOptions): AsyncGenerator<Uint8Array, void> {
-    for await (const chunk of stream) {
-      await this.#take(chunk, options);
-      yield chunk;
-    }
+  /** Bytes that have come are handed on when they may: the connection is read no faster than that. */
+  async #pacedRead(stream: ObjectStream, bytes: Uint8Array, options: CallOptions): Promise<number> {
+    const count = await stream.readInto(bytes.subarray(0, this.bandwidth.sliceSize));
+    await this.#take(count, options);
+    return count;
   }
 
-  async #take({ length }: Uint8Array, { signal }: CallOptions): Promise<void> {
+  async #take(size: number, { signal }: CallOptions): Promise<void> {
     try {
-      await this.bandwidth.take(length, signal);
+      await this.bandwidth.take(size, signal);
     } catch (error) {
       throw signal?.aborted ? SealiftError.interrupted(signal, 'What waited for its bandwidth') : error;
     }

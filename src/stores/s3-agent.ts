@@ -1,5 +1,5 @@
 /**
- * The connections to a store: one keep-alive agent, a stall deadline on each of them, and whom they trust.
+ * The SDK's connections to a store: one keep-alive agent, a stall deadline on each of them, and whom they trust.
  */
 import type { Agent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';

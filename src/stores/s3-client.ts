@@ -1,7 +1,7 @@
 /**
  * How a client of S3 is made: the SDK's standard retries, watched; no byte hashed twice; bodies sent in slices.
  */
-import type { Agent, IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -21,9 +21,10 @@ export interface S3Access {
 }
 
 /** Throws `plain-http` or `bad-option`; opens no connection yet. */
-export function createS3Client(access: S3Access, agent: Agent = createAgent(access.settings)): S3Client {
+export function createS3Client(access: S3Access): S3Client {
   const { settings, credentials, onRetry = () => {} } = access;
   refusePlainHttp(settings);
+  const agent = createAgent(settings);
   const client = new S3Client({
     region: settings.region,
     credentials,

@@ -1,21 +1,21 @@
 /**
- * Requests that carry an object's bytes, made without the SDK: its way to a socket costs a thread more than sealing a
- * part does, and its start and its garbage as much again (bench/peers.ts). What it knows is kept: the signer and
- * the loop of retries are its own, and what comes of an error is judged by the same fields of it.
+ * Requests that carry an object's bytes, made without the SDK, over connections of our own (http1/): the SDK's way to a
+ * socket costs a thread more than sealing a part does, and its start and its garbage as much again (bench/peers.ts). What
+ * it knows is kept: the signer and the loop of retries are its own, and what comes of an error is judged by the same
+ * fields of it.
  */
 import { createHash } from 'node:crypto';
-import type { Agent, IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http';
-import https from 'node:https';
-import { text } from 'node:stream/consumers';
-import { setImmediate } from 'node:timers/promises';
 import { Sha256 } from '@smithy/core/checksum';
 import { extendedEncodeURIComponent as encode } from '@smithy/core/protocols';
 import { SignatureV4 } from '@smithy/signature-v4';
-import { http, unbracket } from '../network.ts';
+import { tlsOptions, unbracket } from '../network.ts';
 import type { DirectEndpoint } from './aws-settings.ts';
+import type { Answer } from './http1/connection.ts';
+import { formatHead, type Headers, type RequestHead } from './http1/head.ts';
+import { ConnectionPool } from './http1/pool.ts';
 import { retry, watchRetries } from './retries.ts';
 import type { S3Access } from './s3-client.ts';
-import { isPartBody, SlicedBody } from './sliced-body.ts';
+import { isPartBody, slicesOf } from './sliced-body.ts';
 import type { PartBody } from './store.ts';
 
 export interface DirectRequest {
@@ -29,30 +29,27 @@ export interface DirectRequest {
   body?: Uint8Array | PartBody | undefined;
 }
 
-/** What was answered. */
-export interface DirectAnswer {
-  status: number;
-  headers: IncomingHttpHeaders;
-  /** Still to be read; of a request with a body it was, and `words` are all of it. */
-  body: IncomingMessage;
-  words: string | undefined;
-}
-
 /** Clocks that differ by more are taken for wrong, as the SDK has it. S3 refuses what is 15 minutes off. */
 const CLOCK_TOLERANCE_MS = 240_000;
 
 export class DirectCalls {
   readonly #access: S3Access;
-  readonly #agent: Agent;
+  readonly #pool: ConnectionPool;
   readonly #url: URL;
   readonly #signer: SignatureV4;
   #clockOffsetMs = 0;
 
-  constructor(access: S3Access, { url, region, service }: DirectEndpoint, agent: Agent) {
-    const { credentials } = access;
+  /** Opens no connection yet. */
+  constructor(access: S3Access, { url, region, service }: DirectEndpoint) {
+    const { credentials, settings } = access;
+    const { caBundle, stallMs, maxSockets } = settings;
     this.#access = access;
-    this.#agent = agent;
     this.#url = new URL(url);
+    const { protocol, hostname, port } = this.#url;
+    const isHttps = protocol === 'https:';
+    const address = { host: unbracket(hostname), port: Number(port) || (isHttps ? 443 : 80) };
+    const tls = isHttps ? tlsOptions(caBundle) : undefined;
+    this.#pool = new ConnectionPool({ ...address, tls, stallMs }, { maxCount: maxSockets });
     this.#signer = new SignatureV4({ service, region, credentials, sha256: Sha256, uriEscapePath: false });
   }
 
@@ -60,23 +57,24 @@ export class DirectCalls {
    * Resolves to an answer of success. Rejects as the SDK does: with what Node says of the network, or with S3's own error
    * as `name`, `message`, `$metadata` and `$response`.
    */
-  send(request: DirectRequest, signal: AbortSignal | undefined): Promise<DirectAnswer> {
+  send(request: DirectRequest, signal: AbortSignal | undefined): Promise<Answer> {
     const { settings, onRetry = () => {} } = this.#access;
     const attempt = watchRetries(request.call, onRetry, () => this.#attempt(request, signal));
     return retry(attempt, { maxAttempts: settings.maxAttempts, signal });
   }
 
-  async #attempt(request: DirectRequest, signal: AbortSignal | undefined): Promise<DirectAnswer> {
+  async #attempt(request: DirectRequest, signal: AbortSignal | undefined): Promise<Answer> {
     const clockOffsetMs = this.#clockOffsetMs;
-    const answer = await exchange(await this.#signed(request, clockOffsetMs), request.body, signal);
+    const head = formatHead(await this.#signed(request, clockOffsetMs));
+    const answer = await this.#pool.exchange({ head, body: request.body && slicesOf(request.body), signal });
     // S3 may find out after it has begun to answer: then the error stands in an answer of success.
     const isError = answer.words?.includes('<Error>') === true;
     if (answer.status < 300 && !isError) return answer;
     throw await refusalOf(answer, { clockSkewCorrected: this.#followClock(answer.headers, clockOffsetMs) });
   }
 
-  async #signed({ method, key, query, headers, body }: DirectRequest, clockOffsetMs: number): Promise<RequestOptions> {
-    const { protocol, hostname, host, port, pathname } = this.#url;
+  async #signed({ method, key, query, headers, body }: DirectRequest, clockOffsetMs: number): Promise<RequestHead> {
+    const { protocol, hostname, host, pathname } = this.#url;
     const path = `${pathname.replace(/\/$/, '')}/${key.split('/').map(encode).join('/')}`;
     const fixed = { host, 'user-agent': 'sealift', 'x-amz-content-sha256': payloadHash(protocol, body) };
     const size = body && { 'content-length': String(body.byteLength) };
@@ -92,15 +90,18 @@ export class DirectCalls {
     const signed = await this.#signer.sign(request, { signingDate });
     const pairs = Object.entries(request.query).map((pair) => pair.map(encode).join('='));
     const target = pairs.length === 0 ? path : `${path}?${pairs.join('&')}`;
-    const address = { protocol, host: unbracket(hostname), port, agent: this.#agent };
-    return { ...address, method, path: target, headers: signed.headers };
+    return { method, target, headers: signed.headers };
+  }
+
+  close(): void {
+    this.#pool.close();
   }
 
   /**
    * Signs by the server's clock from now on where the one that a request was signed by is wrong. Returns whether it was: for
    * every request that was under way with it, not only for the first that hears so.
    */
-  #followClock({ date = '' }: IncomingHttpHeaders, signedOffsetMs: number): boolean {
+  #followClock({ date = '' }: Headers, signedOffsetMs: number): boolean {
     const offsetMs = Date.parse(date) - Date.now();
     const isWrong = Math.abs(offsetMs - signedOffsetMs) >= CLOCK_TOLERANCE_MS;
     if (isWrong) this.#clockOffsetMs = offsetMs;
@@ -108,53 +109,12 @@ export class DirectCalls {
   }
 }
 
-/**
- * Resolves once nothing of the body is on its way out of the caller's bytes any more. A server may answer, an error most
- * often, before it has read the body, and what is still to be sent would be read when something else stands there, perhaps
- * plain bytes: the connection of such an answer is closed first.
- */
-async function exchange(
-  options: RequestOptions,
-  bytes: Uint8Array | PartBody | undefined,
-  signal: AbortSignal | undefined,
-): Promise<DirectAnswer> {
-  const { request: start } = options.protocol === 'https:' ? https : http;
-  const request = start({ ...options, ...(signal ? { signal } : {}) });
-  const answered = new Promise<IncomingMessage>((resolve, reject) => {
-    request.on('response', resolve).on('error', reject);
-  });
-  if (bytes === undefined) {
-    request.end();
-    return answerOf(await answered);
-  }
-  const body = new SlicedBody(bytes);
-  body.pipe(request);
-  try {
-    const answer = await answered;
-    const { socket } = answer;
-    // That the last bytes went out may be told a turn after the answer to them.
-    await setImmediate();
-    const isEarly = !body.sent || socket.writableLength > 0;
-    // A request that ends, and whose answer is read, gives its connection to another one.
-    body.stop();
-    const words = await text(answer);
-    if (isEarly) socket.destroy();
-    return { ...answerOf(answer), words };
-  } finally {
-    body.stop();
-  }
-}
-
-function answerOf(body: IncomingMessage): DirectAnswer {
-  return { status: body.statusCode!, headers: body.headers, body, words: undefined };
-}
-
 /** What S3 says of a request it refuses, as the SDK tells it. */
 async function refusalOf(
-  { status, headers, body, words }: DirectAnswer,
+  { status, headers, body, words }: Answer,
   metadata: { clockSkewCorrected: boolean },
 ): Promise<Error> {
-  const { Code, Message, ...more } = await errorIn(words ?? (await text(body)));
+  const { Code, Message, ...more } = await errorIn(words ?? (await body.text()));
   return Object.assign(new Error(Message ?? 'UnknownError'), more, {
     name: Code ?? 'Unknown',
     // The status that the SDK gives an error in an answer of success.

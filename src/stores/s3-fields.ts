@@ -1,16 +1,16 @@
 /**
  * Sealift's values in S3's terms, and back: checksums, headers, conditions, keys in listings.
  */
-import type { IncomingHttpHeaders } from 'node:http';
 import type { ObjectLockMode, StorageClass } from '@aws-sdk/client-s3';
 import { SealiftError } from '../errors.ts';
 import { checkEncryption, encryptionFields } from './encryption.ts';
+import type { Headers } from './http1/head.ts';
 import type { InheritedHeaders, ObjectHeaders, WriteCondition } from './store.ts';
 
 export const METADATA_PREFIX = 'x-amz-meta-';
 
 /** User metadata out of the headers of an answer. */
-export function metadataOf(headers: IncomingHttpHeaders): Record<string, string> {
+export function metadataOf(headers: Headers): Record<string, string> {
   const own = Object.entries(headers).filter(([name]) => name.startsWith(METADATA_PREFIX));
   return Object.fromEntries(own.map(([name, value]) => [name.slice(METADATA_PREFIX.length), String(value)]));
 }

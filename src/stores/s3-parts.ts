@@ -3,14 +3,14 @@
  * needs of S3.
  */
 import type { KeyObject } from 'node:crypto';
-import type { Agent } from 'node:http';
 import { SealiftError } from '../errors.ts';
 import type { DirectEndpoint } from './aws-settings.ts';
 import { customerKeyHeaders, requireHttps } from './encryption.ts';
+import type { Answer } from './http1/connection.ts';
 import { formatObjectUrl } from './object-url.ts';
-import { createAgent, refusePlainHttp } from './s3-agent.ts';
+import { refusePlainHttp } from './s3-agent.ts';
 import type { S3Access } from './s3-client.ts';
-import { type DirectAnswer, DirectCalls, type DirectRequest } from './s3-direct.ts';
+import { DirectCalls, type DirectRequest } from './s3-direct.ts';
 import { type CallContext, s3Error } from './s3-errors.ts';
 import { encodeCrc32, metadataOf, required } from './s3-fields.ts';
 import { putAnswer, putHeaders } from './s3-put.ts';
@@ -35,11 +35,11 @@ interface Shared {
 }
 
 /** Undefined of a bucket that only the SDK can ask. Throws `plain-http`; opens no connection yet. */
-export function openS3Parts(access: S3Access, agent: Agent = createAgent(access.settings)): S3Parts | undefined {
+export function openS3Parts(access: S3Access): S3Parts | undefined {
   const { direct: endpoint, allowHttp } = access.settings;
   if (!endpoint) return undefined;
   refusePlainHttp({ endpoint: endpoint.url, allowHttp });
-  return new S3Parts({ access, endpoint, calls: new DirectCalls(access, endpoint, agent) });
+  return new S3Parts({ access, endpoint, calls: new DirectCalls(access, endpoint) });
 }
 
 export class S3Parts implements PartStore {
@@ -94,20 +94,25 @@ export class S3Parts implements PartStore {
       options,
     );
     const answer = {
-      Body: body,
+      body,
       ContentRange: headers['content-range'],
       ContentLength: Number(headers['content-length']),
       ETag: headers.etag,
-      VersionId: headers['x-amz-version-id'] as string | undefined,
+      VersionId: headers['x-amz-version-id'],
       Metadata: metadataOf(headers),
     };
     return openS3Stream(answer, { ...options, range, url: this.#url(key) });
   }
 
+  /** Lets sockets go. */
+  close(): void {
+    this.#shared.calls.close();
+  }
+
   async #send(
     request: DirectRequest,
     { signal, condition, versionId }: CallOptions & Pick<CallContext, 'condition' | 'versionId'>,
-  ): Promise<DirectAnswer> {
+  ): Promise<Answer> {
     const { settings } = this.#shared.access;
     const owner = { 'x-amz-expected-bucket-owner': settings.expectedBucketOwner };
     const headers = { ...request.headers, ...owner, ...customerKeyHeaders(this.#customerKey) };

@@ -1,6 +1,6 @@
 /** PutObject without the SDK: an object's headers as HTTP has them, and what the answer's tell. */
-import type { IncomingHttpHeaders } from 'node:http';
 import { encryptionOf } from './encryption.ts';
+import type { Headers } from './http1/head.ts';
 import {
   conditionFields,
   encodeCrc32,
@@ -55,19 +55,18 @@ export function putHeaders(
 }
 
 /** What the headers of an answer to it say. */
-export function putAnswer(headers: IncomingHttpHeaders): WriteAnswer {
-  const told = (name: string) => headers[name] as string | undefined;
-  const bucketKey = told(NAMES.BucketKeyEnabled);
+export function putAnswer(headers: Headers): WriteAnswer {
+  const bucketKey = headers[NAMES.BucketKeyEnabled];
   return writeAnswer({
-    ETag: told('etag'),
-    VersionId: told('x-amz-version-id'),
-    ChecksumCRC32: told('x-amz-checksum-crc32'),
-    ChecksumType: told('x-amz-checksum-type'),
-    ServerSideEncryption: told(NAMES.ServerSideEncryption),
-    SSEKMSKeyId: told(NAMES.SSEKMSKeyId),
+    ETag: headers.etag,
+    VersionId: headers['x-amz-version-id'],
+    ChecksumCRC32: headers['x-amz-checksum-crc32'],
+    ChecksumType: headers['x-amz-checksum-type'],
+    ServerSideEncryption: headers[NAMES.ServerSideEncryption],
+    SSEKMSKeyId: headers[NAMES.SSEKMSKeyId],
     BucketKeyEnabled: bucketKey === undefined ? undefined : bucketKey === 'true',
-    SSECustomerAlgorithm: told('x-amz-server-side-encryption-customer-algorithm'),
-    SSECustomerKeyMD5: told('x-amz-server-side-encryption-customer-key-md5'),
+    SSECustomerAlgorithm: headers['x-amz-server-side-encryption-customer-algorithm'],
+    SSECustomerKeyMD5: headers['x-amz-server-side-encryption-customer-key-md5'],
   });
 }
 

@@ -3,13 +3,13 @@
  * is lost or stalls midway rejects the loop. Whoever opens a stream must loop over it: until then, and until the loop
  * ends or is left, it holds a connection.
  */
-import type { IncomingMessage } from 'node:http';
 import { SealiftError } from '../errors.ts';
+import type { Body } from './http1/body.ts';
 import type { ObjectStream } from './store.ts';
 
 /** As the SDK has it. */
 interface Answer {
-  Body?: unknown;
+  body: Body;
   ContentRange?: string | undefined;
   ContentLength?: number | undefined;
   ETag?: string | undefined;
@@ -26,13 +26,13 @@ interface Request {
 
 /** Throws `store-error`, or `object-changed`, and drops the connection where the answer is for another range or object. */
 export function openS3Stream(answer: Answer, request: Request): ObjectStream {
-  const body = answer.Body as IncomingMessage;
+  const { body } = answer;
   const served = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(answer.ContentRange ?? '');
   const [first, last, objectSize] = (served ?? []).slice(1).map(Number) as [number, number, number];
   const size = last - first + 1;
-  const { range, url } = request;
+  const { range, url, signal } = request;
   if (first !== range.first || last !== Math.min(range.last, objectSize - 1) || answer.ContentLength !== size) {
-    body.destroy();
+    body[Symbol.dispose]();
     throw new SealiftError(
       'store-error',
       `GetObject ${url}: asked for bytes ${range.first} to ${range.last}, was answered ${answer.ContentRange ?? 'without a range'}`,
@@ -42,41 +42,52 @@ export function openS3Stream(answer: Answer, request: Request): ObjectStream {
     );
   }
   if (request.ifMatch !== undefined && answer.ETag !== request.ifMatch) {
-    body.destroy();
+    body[Symbol.dispose]();
     throw new SealiftError('object-changed', `GetObject ${url}: another object was answered`, {
       hint: 'It was replaced meanwhile, and the server does not know If-Match. Run the same command again.',
     });
   }
+  let received = 0;
+  async function readInto(bytes: Uint8Array): Promise<number> {
+    let count = 0;
+    let cause: unknown;
+    try {
+      count = await body.readInto(bytes);
+    } catch (thrown) {
+      cause = thrown;
+    }
+    if (signal?.aborted) throw SealiftError.interrupted(signal, `GetObject ${url}`);
+    received += count;
+    if (count > 0 || received === size) return count;
+    const why = cause instanceof Error ? cause.message : 'the connection was closed';
+    throw new SealiftError('store-unavailable', `GetObject ${url}: ${received} of ${size} bytes came: ${why}`, {
+      hint: 'Run the same command again; what has arrived is kept.',
+      cause,
+    });
+  }
   return {
+    size,
     objectSize,
     etag: answer.ETag ?? '',
     versionId: answer.VersionId,
     metadata: async () => answer.Metadata ?? {},
-    [Symbol.asyncIterator]: () => readBody(body, size, request),
+    readInto,
+    [Symbol.dispose]: () => body[Symbol.dispose](),
   };
 }
 
-async function* readBody(
-  body: IncomingMessage,
-  size: number,
-  { url, signal }: Request,
-): AsyncGenerator<Uint8Array, void> {
-  let received = 0;
-  let cause: unknown;
-  try {
-    for await (const chunk of body) {
-      received += chunk.length;
-      yield chunk;
-    }
-  } catch (thrown) {
-    // Node says "aborted" of the body; the socket knows why.
-    cause = body.socket?.errored ?? thrown;
-  }
-  if (signal?.aborted) throw SealiftError.interrupted(signal, `GetObject ${url}`);
-  if (received === size) return;
-  const why = cause instanceof Error ? cause.message : 'the connection was closed';
-  throw new SealiftError('store-unavailable', `GetObject ${url}: ${received} of ${size} bytes came: ${why}`, {
-    hint: 'Run the same command again; what has arrived is kept.',
-    cause,
-  });
+/** The body of what the SDK was answered. */
+export function bodyOf(message: AsyncIterable<Uint8Array> & { destroy(): unknown }): Body {
+  const chunks = message[Symbol.asyncIterator]();
+  let rest: Uint8Array = new Uint8Array();
+  return {
+    async readInto(bytes) {
+      if (rest.length === 0) rest = (await chunks.next()).value ?? rest;
+      const piece = rest.subarray(0, bytes.length);
+      bytes.set(piece);
+      rest = rest.subarray(piece.length);
+      return piece.length;
+    },
+    [Symbol.dispose]: () => message.destroy(),
+  };
 }

@@ -6,6 +6,7 @@
  * `listUploads` finds it.
  */
 import type { KeyObject } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -21,9 +22,8 @@ import {
 } from '@aws-sdk/client-s3';
 import { isDenied } from '../errors.ts';
 import { checkEncrypted, encryptionOf } from './encryption.ts';
-import { createAgent } from './s3-agent.ts';
 import { S3Calls } from './s3-calls.ts';
-import { createS3Client, type S3Access } from './s3-client.ts';
+import type { S3Access } from './s3-client.ts';
 import { patient, S3Copies } from './s3-copies.ts';
 import { conditionFields, decodeCrc32, encodeCrc32, fullObjectCrc32, headerFields, required } from './s3-fields.ts';
 import { readKept } from './s3-kept.ts';
@@ -31,7 +31,7 @@ import { readListing, readUploads } from './s3-listing.ts';
 import { openS3Parts, type S3Parts } from './s3-parts.ts';
 import { writeAnswer } from './s3-put.ts';
 import { explainRefusal, hasCode } from './s3-refusals.ts';
-import { openS3Stream } from './s3-stream.ts';
+import { bodyOf, openS3Stream } from './s3-stream.ts';
 import type {
   CallOptions,
   CompletedUpload,
@@ -50,7 +50,7 @@ import type {
   WriteCondition,
 } from './store.ts';
 
-/** What a store asks with, over the same connections: `parts` where bytes need not go through the SDK. */
+/** What a store asks with: `parts` where bytes need not go through the SDK. */
 interface Connected {
   root?: S3Store;
   calls: S3Calls;
@@ -58,8 +58,7 @@ interface Connected {
 }
 
 function connect(access: S3Access): Connected {
-  const agent = createAgent(access.settings);
-  return { calls: new S3Calls(access, createS3Client(access, agent)), parts: openS3Parts(access, agent) };
+  return { calls: new S3Calls(access), parts: openS3Parts(access) };
 }
 
 export class S3Store implements Store {
@@ -247,7 +246,8 @@ export class S3Store implements Store {
       VersionId: options.versionId,
     });
     const answer = await this.#calls.send('GetObject', key, options, command);
-    return openS3Stream(answer, { ...options, range, url: this.url(key) });
+    const body = bodyOf(answer.Body as IncomingMessage);
+    return openS3Stream({ ...answer, body }, { ...options, range, url: this.url(key) });
   }
 
   list(prefix: string, options: ListingOptions = {}) {
@@ -260,6 +260,7 @@ export class S3Store implements Store {
 
   close(): void {
     this.#calls.close();
+    this.#parts?.close();
     this.#copyCalls?.close();
   }
 

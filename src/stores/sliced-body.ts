@@ -18,7 +18,7 @@ export class SlicedBody extends Readable {
 
   constructor(body: ArrayBufferView | PartBody) {
     super();
-    this.#slices = isPartBody(body) ? body.slices() : slicesOf(body);
+    this.#slices = slicesOf(body);
   }
 
   /** The kernel has taken all of it. */
@@ -68,7 +68,12 @@ export function isPartBody(body: unknown): body is PartBody {
   return typeof body === 'object' && body !== null && 'slices' in body;
 }
 
-function* slicesOf(body: ArrayBufferView): Generator<Uint8Array> {
+/** The body from its start. */
+export function slicesOf(body: ArrayBufferView | PartBody): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+  return isPartBody(body) ? body.slices() : cut(body);
+}
+
+function* cut(body: ArrayBufferView): Generator<Uint8Array> {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   for (let offset = 0; offset < bytes.length; offset += SLICE_SIZE) yield bytes.subarray(offset, offset + SLICE_SIZE);
 }

@@ -130,8 +130,6 @@ export interface CallOptions {
 export interface ReadOptions extends CallOptions {
   ifMatch?: string | undefined;
   versionId?: string | undefined;
-  /** Bytes that are best given at once. A store whose bytes come as they like takes no notice. */
-  sliceSize?: number | undefined;
 }
 
 /** What is listed. */
@@ -142,13 +140,21 @@ export interface ListingOptions extends CallOptions {
   startAfter?: string | undefined;
 }
 
-export interface ObjectStream extends AsyncIterable<Uint8Array> {
-  /** First and last byte served, and the whole object's size. */
+/** Bytes of an object on their way (object-stream.ts reads them). Until they are read, or it is disposed of, it holds a connection. */
+export interface ObjectStream extends Disposable {
+  /** Bytes that it has. */
+  readonly size: number;
+  /** The whole object's size. */
   readonly objectSize: number;
   readonly etag: string;
   readonly versionId?: string | undefined;
   /** User metadata, names in lower case. Few ask for it, and not every store has it at hand. */
   metadata(): Promise<Readonly<Record<string, string>>>;
+  /**
+   * Reads what comes next into `bytes`, and resolves to how many there were: all that fit as a rule, fewer where the
+   * stream breaks off, which the next call tells, and 0 at its end. `bytes` are the stream's until then.
+   */
+  readInto(bytes: Uint8Array): Promise<number>;
 }
 
 /** One version of an object, and no other. */
@@ -262,8 +268,7 @@ export interface Store {
   /**
    * Opens a stream over bytes `first` to `last` (inclusive; both may be past the end as S3 allows) of one version of
    * an object. Throws `object-changed` when `ifMatch` fails, `object-not-found`. The stream rejects on a stall or a
-   * short body; it is not resumed inside: the caller reads again from where it stopped. Each chunk is the caller's.
-   * Breaking out of the loop frees the connection.
+   * short body; it is not resumed inside: the caller reads again from where it stopped.
    */
   read(key: string, range: { first: number; last: number }, options?: ReadOptions): Promise<ObjectStream>;
 

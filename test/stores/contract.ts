@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readWhole, slicesOf } from '../../src/stores/object-stream.ts';
 import type { CompletedUpload, ObjectStream, Store, WriteCondition } from '../../src/stores/store.ts';
 import servers from './servers.json' with { type: 'json' };
 
@@ -22,12 +23,6 @@ export interface StoreUnderTest {
 }
 
 export const NEW: WriteCondition = { ifNoneMatch: '*' };
-
-export async function readAll(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of stream) chunks.push(chunk);
-  return Buffer.concat(chunks);
-}
 
 export async function collect<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
   const all: Item[] = [];
@@ -95,7 +90,7 @@ export function storeContract(
           contentType: 'text/x-sealed',
         });
         expect(Math.abs(Date.now() - info!.lastModified!.getTime())).toBeLessThan(60_000);
-        expect(await readAll(await store.read(key, { first: 0, last: 4999 }))).toEqual(body);
+        expect(await readWhole(await store.read(key, { first: 0, last: 4999 }))).toEqual(body);
       });
 
       it('keep an empty object', async () => {
@@ -127,7 +122,7 @@ export function storeContract(
         const key = newKey();
         const body = randomBytes(5000).subarray(1000, 1500);
         await put(store, key, body);
-        expect(await readAll(await store.read(key, { first: 0, last: 499 }))).toEqual(body);
+        expect(await readWhole(await store.read(key, { first: 0, last: 499 }))).toEqual(body);
       });
 
       guard('put-checksum', 'refuse bytes that do not have their checksum', async () => {
@@ -178,7 +173,7 @@ export function storeContract(
         for (const key of possible) await put(store, key, Buffer.from(key));
         for (const key of possible) {
           const body = Buffer.from(key);
-          expect(await readAll(await store.read(key, { first: 0, last: 1000 }))).toEqual(body);
+          expect(await readWhole(await store.read(key, { first: 0, last: 1000 }))).toEqual(body);
           expect(await store.head(key)).toMatchObject({ size: body.length });
         }
       });
@@ -199,7 +194,7 @@ export function storeContract(
         await expect(put(store, key, Buffer.from('third!'), { ifMatch: seen.etag })).rejects.toMatchObject({
           code: 'target-changed',
         });
-        expect(await readAll(await store.read(key, { first: 0, last: 100 }))).toEqual(Buffer.from('second'));
+        expect(await readWhole(await store.read(key, { first: 0, last: 100 }))).toEqual(Buffer.from('second'));
       });
 
       it('an object that is gone is not the one seen', async () => {
@@ -239,7 +234,7 @@ export function storeContract(
           metadata: { 'sealift-id': 'abc' },
           contentType: 'text/x-sealed',
         });
-        const read = await readAll(
+        const read = await readWhole(
           await store.read(key, { first: 0, last: whole.length - 1 }, { ifMatch: info!.etag }),
         );
         expect(read.equals(whole)).toBe(true);
@@ -368,7 +363,7 @@ export function storeContract(
           fc.asyncProperty(offsets, async ([first, length]) => {
             const stream = await store.read(key, { first, last: first + length }, { ifMatch: etag });
             expect(stream).toMatchObject({ objectSize: body.length, etag });
-            expect(await readAll(stream)).toEqual(body.subarray(first, first + length + 1));
+            expect(await readWhole(stream)).toEqual(body.subarray(first, first + length + 1));
           }),
           { numRuns: 30 },
         );
@@ -393,16 +388,16 @@ export function storeContract(
 
       it('left in the middle frees what it holds', async () => {
         for (let times = 0; times < 100; times++) {
-          for await (const _ of await store.read(key, { first: 0, last: body.length - 1 })) break;
+          for await (const _ of slicesOf(await store.read(key, { first: 0, last: body.length - 1 }), 1000)) break;
         }
-        expect(await readAll(await store.read(key, { first: 5, last: 9 }))).toEqual(body.subarray(5, 10));
+        expect(await readWhole(await store.read(key, { first: 5, last: 9 }))).toEqual(body.subarray(5, 10));
       });
 
       it('stops with its signal', async () => {
         const stop = new AbortController();
         const stream = await store.read(key, { first: 0, last: body.length - 1 }, { signal: stop.signal });
         stop.abort();
-        await expect(readAll(stream)).rejects.toMatchObject({ code: 'interrupted', exit: 4 });
+        await expect(readWhole(stream)).rejects.toMatchObject({ code: 'interrupted', exit: 4 });
       });
     });
 

@@ -11,7 +11,8 @@ import { crc32 } from 'node:zlib';
 import { afterAll, expect, test } from 'vitest';
 import { SealiftError } from '../../src/errors.ts';
 import { DirectoryStore } from '../../src/stores/directory.ts';
-import { collect, readAll } from './contract.ts';
+import { readWhole } from '../../src/stores/object-stream.ts';
+import { collect } from './contract.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'sealift-test-'));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -25,7 +26,7 @@ const NEW = Buffer.concat([Buffer.alloc(70_000, 'new 1'), Buffer.alloc(100, 'new
 async function stateOf(store: DirectoryStore): Promise<'none' | 'old' | 'new'> {
   const info = await store.head('x');
   if (!info) return 'none';
-  const bytes = await readAll(await store.read('x', { first: 0, last: info.size - 1 }, { ifMatch: info.etag }));
+  const bytes = await readWhole(await store.read('x', { first: 0, last: info.size - 1 }, { ifMatch: info.etag }));
   const state = bytes.equals(NEW) ? 'new' : 'old';
   expect(bytes).toEqual(state === 'new' ? NEW : OLD);
   expect(info).toMatchObject({ metadata: { version: state }, crc32: crc32(bytes) });

@@ -26,8 +26,9 @@ import { crc32 } from 'node:zlib';
 import { afterAll, beforeEach, describe, expect, it, test } from 'vitest';
 import { DirectoryStore } from '../../src/stores/directory.ts';
 import { directoryError } from '../../src/stores/directory-files.ts';
+import { readWhole, slicesOf } from '../../src/stores/object-stream.ts';
 import type { WriteCondition } from '../../src/stores/store.ts';
-import { collect, NEW, put, readAll, storeContract, upload } from './contract.ts';
+import { collect, NEW, put, storeContract, upload } from './contract.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'sealift-test-'));
 const MIN_PART_SIZE = 64 * 1024;
@@ -50,14 +51,13 @@ storeContract('a directory', async () => {
 const bodies = () => [randomBytes(MIN_PART_SIZE), randomBytes(MIN_PART_SIZE), randomBytes(100)];
 const names = () => readdirSync(directory).sort();
 const HEADERS = expect.stringMatching(/^\.x\.sealift-[0-9a-f]{16}\.json$/);
-const readWhole = async (key: string) => readAll(await store.read(key, { first: 0, last: Number.MAX_SAFE_INTEGER }));
+const readKey = async (key: string) => readWhole(await store.read(key, { first: 0, last: Number.MAX_SAFE_INTEGER }));
 
 describe('in the directory', () => {
   test('bytes are read in slices of the size that is asked for', async () => {
     await put(store, 'x', randomBytes(1000));
     const sizes: number[] = [];
-    for await (const slice of await store.read('x', { first: 50, last: 999 }, { sliceSize: 300 }))
-      sizes.push(slice.length);
+    for await (const slice of slicesOf(await store.read('x', { first: 50, last: 999 }), 300)) sizes.push(slice.length);
     expect(sizes).toEqual([300, 300, 300, 50]);
   });
 
@@ -73,11 +73,11 @@ describe('in the directory', () => {
           return false;
         }
       }).length;
-    for await (const _ of await store.read('x', { first: 0, last: 999 }, { sliceSize: 100 })) {
+    for await (const _ of slicesOf(await store.read('x', { first: 0, last: 999 }), 100)) {
       expect(openCount()).toBe(1);
       break;
     }
-    await readWhole('x');
+    await readKey('x');
     await expect(store.read('x', { first: 0, last: 999 }, { ifMatch: '"other"' })).rejects.toThrow();
     await expect(store.read('x', { first: 1000, last: 2000 })).rejects.toThrow();
     const cut = AbortSignal.abort();
@@ -165,7 +165,7 @@ describe('names', () => {
     const long = 'é'.repeat(110);
     const { whole, ...sent } = await upload(store, long, bodies());
     await store.completeUpload(long, sent);
-    expect((await readWhole(long)).equals(whole)).toBe(true);
+    expect((await readKey(long)).equals(whole)).toBe(true);
     await expect(put(store, `${long}x`, Buffer.from('x'))).rejects.toMatchObject({ code: 'bad-url' });
   });
 });
@@ -178,7 +178,7 @@ describe('links and other things in the way', () => {
   test('an object that is a link is not read, and what it points at is never written', async () => {
     symlinkSync(elsewhere(), join(directory, 'x'));
     await expect(store.head('x')).rejects.toMatchObject({ code: 'store-error' });
-    await expect(readWhole('x')).rejects.toMatchObject({ code: 'store-error' });
+    await expect(readKey('x')).rejects.toMatchObject({ code: 'store-error' });
     await expect(put(store, 'x', Buffer.from('ours'), NEW)).rejects.toMatchObject({ code: 'store-error' });
     expect(readFileSync(elsewhere(), 'utf8')).toBe('not ours');
   });
@@ -276,7 +276,7 @@ describe('a part', () => {
     const parts = [{ number: 1, crc32: part.crc32, ...sent }];
     const { length: size } = body;
     await store.completeUpload('x', { uploadId, parts, size, crc32: part.crc32, condition: NEW });
-    expect((await readWhole('x')).equals(body)).toBe(true);
+    expect((await readKey('x')).equals(body)).toBe(true);
   });
 
   test('in the wrong place, or cut off on the disk, is not completed', async () => {
@@ -310,7 +310,7 @@ describe('an upload on a disk that is not mounted', () => {
     rmSync(directory, { recursive: true, force: true });
     renameSync(disk(), directory);
     await store.completeUpload('x', sent);
-    expect((await readWhole('x')).equals(whole)).toBe(true);
+    expect((await readKey('x')).equals(whole)).toBe(true);
   });
 
   test('is found in it whatever device that has now', async () => {
@@ -329,7 +329,7 @@ describe('several at once', () => {
     const outcomes = await Promise.allSettled(writers.map((sent) => store.completeUpload('x', { ...sent, condition })));
     const done = writers.filter((_, index) => outcomes[index]!.status === 'fulfilled');
     const there = await store.head('x');
-    const bytes = await readWhole('x');
+    const bytes = await readKey('x');
     const winner = done.find(({ whole }) => whole.equals(bytes));
     expect(there).toMatchObject({ crc32: winner?.crc32, metadata: { 'sealift-id': 'abc' } });
     return done.length;
@@ -354,14 +354,14 @@ describe('several at once', () => {
     await put(store, 'x', body);
     const stream = await store.read('x', { first: 0, last: body.length - 1 });
     await put(store, 'x', randomBytes(10));
-    expect((await readAll(stream)).equals(body)).toBe(true);
+    expect((await readWhole(stream)).equals(body)).toBe(true);
   });
 
   test('a file cut off while it is read is another object', async () => {
     await put(store, 'x', randomBytes(600_000));
     const stream = await store.read('x', { first: 0, last: 599_999 });
     truncateSync(join(directory, 'x'), 1000);
-    await expect(readAll(stream)).rejects.toMatchObject({ code: 'object-changed' });
+    await expect(readWhole(stream)).rejects.toMatchObject({ code: 'object-changed' });
   });
 });
 

@@ -8,10 +8,11 @@ import { Bandwidth, limitBandwidth } from '../../src/limits/bandwidth.ts';
 import { resolveS3Settings } from '../../src/stores/aws-settings.ts';
 import { DirectoryStore } from '../../src/stores/directory.ts';
 import { LimitedStore } from '../../src/stores/limited.ts';
+import { readWhole } from '../../src/stores/object-stream.ts';
 import { S3Store } from '../../src/stores/s3.ts';
 import { GiB, MiB } from '../../src/units.ts';
 import { BUCKET, openStage, type Stage } from '../support/stage.ts';
-import { put, readAll, storeContract } from './contract.ts';
+import { put, storeContract } from './contract.ts';
 
 const RATE = MiB;
 
@@ -68,7 +69,7 @@ describe.each(['S3', 'a directory'])('%s', (name) => {
     const uploadId = await store.createUpload('parts', { metadata: {} });
     await store.sendPart('parts', { uploadId, number: 1, offset: 0, body: BODY, crc32: crc32(BODY) });
     expectCounted(2 * BODY.length);
-    const read = await readAll(await store.read('counted', { first: 0, last: BODY.length - 1 }));
+    const read = await readWhole(await store.read('counted', { first: 0, last: BODY.length - 1 }));
     expect(read.equals(BODY)).toBe(true);
     expectCounted(3 * BODY.length);
     await store.head('counted');

@@ -9,8 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Retry } from '../../src/network.ts';
+import { readWhole, slicesOf } from '../../src/stores/object-stream.ts';
 import { S3Store } from '../../src/stores/s3.ts';
-import { readAll } from './contract.ts';
 
 const STALL_MS = 200;
 
@@ -126,7 +126,7 @@ describe('the body of an answer', () => {
     const stream = await store.read('photos.tar', { first: 0, last: 999 });
     const received: number[] = [];
     const loop = async () => {
-      for await (const chunk of stream) received.push(chunk.length);
+      for await (const slice of slicesOf(stream)) received.push(slice.length);
     };
     await expect(loop()).rejects.toMatchObject({
       code: 'store-unavailable',
@@ -138,7 +138,7 @@ describe('the body of an answer', () => {
   it('that is cut off rejects the loop', async () => {
     await startServer({ serve: (socket) => socket.once('data', () => socket.end(`${headers(1000)}half`)) });
     const stream = await store.read('photos.tar', { first: 0, last: 999 });
-    await expect(readAll(stream)).rejects.toMatchObject({
+    await expect(readWhole(stream)).rejects.toMatchObject({
       code: 'store-unavailable',
       message: expect.stringContaining('4 of 1000 bytes came'),
     });
@@ -154,9 +154,9 @@ describe('the body of an answer', () => {
         }),
     });
     let received = 0;
-    for await (const chunk of await store.read('photos.tar', { first: 0, last: size - 1 })) {
+    for await (const slice of slicesOf(await store.read('photos.tar', { first: 0, last: size - 1 }))) {
       if (received === 0) await sleep(3 * STALL_MS);
-      received += chunk.length;
+      received += slice.length;
     }
     expect(received).toBe(size);
   });
@@ -172,7 +172,7 @@ describe('the body of an answer', () => {
     });
     const loop = async () => {
       let first = true;
-      for await (const _ of await store.read('photos.tar', { first: 0, last: size - 1 })) {
+      for await (const _ of slicesOf(await store.read('photos.tar', { first: 0, last: size - 1 }))) {
         if (first) await sleep(3 * STALL_MS);
         first = false;
       }

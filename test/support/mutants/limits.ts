@@ -197,6 +197,14 @@ export const limits: Mutant[] = [
     only: 'given up',
   },
   {
+    breaks: 'and so has every request with bytes',
+    file: 'src/stores/http1/connection.ts',
+    find: "      .on('timeout', () => this.#onTimeout())\n",
+    replace: '',
+    test: 'test/stores/stall.test.ts',
+    only: 'stops reading the body',
+  },
+  {
     breaks: 'every request to KMS has a stall deadline',
     file: 'src/network.ts',
     find: '    socketTimeout: stallMs,\n',

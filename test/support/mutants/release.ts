@@ -263,8 +263,8 @@ export const release: Mutant[] = [
   {
     breaks: 'what was served is what was asked for',
     file: 'src/stores/s3-stream.ts',
-    find: '  if (received === size) return;\n',
-    replace: '  if (received <= size) return;\n',
+    find: '|| received === size) return count;',
+    replace: '|| received <= size) return count;',
     test: 'test/stores/stall.test.ts',
     only: 'the body of an answer',
   },
