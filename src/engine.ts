@@ -27,6 +27,7 @@ import { type ProofRequest, prove } from './migrate/proof.ts';
 import { type ReportRequest, type ReportSummary, report, reported } from './migrate/report.ts';
 import { migrate } from './migrate.ts';
 import type { Retry } from './network.ts';
+import { MOST_FOLDERS, Recent } from './parts/recent.ts';
 import { type Plan, type PlanRequest, plan } from './plan.ts';
 import { filed, filedPath } from './put/find-source.ts';
 import { put } from './put.ts';
@@ -56,11 +57,15 @@ export function createEngine(options: EngineOptions = {}): Engine {
   return new Workshop(options);
 }
 
+/** What all objects of a bucket or a directory share. */
+type Shared = Once<Omit<Place, 'url' | 'key'>>;
+
 class Workshop implements Engine {
   readonly #options: EngineOptions;
   readonly #limit: SharedBandwidth | undefined;
   readonly #keys: EngineKeys;
-  readonly #places = new Map<string, Once<Omit<Place, 'url' | 'key'>>>();
+  readonly #buckets = new Recent<Shared>(Number.POSITIVE_INFINITY);
+  readonly #directories = new Recent<Shared>(MOST_FOLDERS);
   readonly #crews: Crews;
   readonly #tools: Tools;
   #pruned = false;
@@ -216,7 +221,7 @@ class Workshop implements Engine {
     this.#isClosed = true;
     // Keys are zeroed whatever becomes of the threads.
     await Promise.allSettled([this.#crews.close(), this.#keys.close()]);
-    for (const place of this.#places.values()) (await place.ifMade())?.store.close();
+    for (const bucket of this.#buckets.values()) (await bucket.ifMade())?.store.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -274,12 +279,10 @@ class Workshop implements Engine {
 
   readonly #storeOf = async (object: ObjectUrl): Promise<Store> => (await this.#shared(object)).store;
 
-  /** What all objects of a bucket or a directory share. */
-  #shared(object: ObjectUrl): Promise<Omit<Place, 'url' | 'key'>> {
-    // A directory's path begins with a slash or a drive, as no bucket's name does.
-    const holder = 'bucket' in object ? object.bucket : object.directory;
-    const shared = this.#places.get(holder) ?? new Once();
-    this.#places.set(holder, shared);
+  #shared(object: ObjectUrl): ReturnType<Shared['get']> {
+    const make = () => new Once<Omit<Place, 'url' | 'key'>>();
+    const shared =
+      'bucket' in object ? this.#buckets.get(object.bucket, make) : this.#directories.get(object.directory, make);
     return shared.get(() => this.#openStore(object));
   }
 

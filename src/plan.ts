@@ -99,6 +99,7 @@ export async function plan(request: PlanRequest, tools: Tools, { bwlimit, kmsUse
   const { largest, smallest } = tally;
   if (first === undefined || !largest || !smallest) throw nothingThere(source);
 
+  if (first !== '') refuseOfOne(options);
   const isNamed = first === '' && !target.endsWith('/');
   const place = await tools.place(isNamed ? target : beneath(target, first || basename(source)));
   // As a put does before it sends anything, for what it throws.
@@ -172,6 +173,15 @@ function kmsPlanOf(use: KmsUse, { objects, dataKeys }: Tally, seconds: number): 
 function slowest(...rates: (number | undefined)[]): number | undefined {
   const known = rates.filter((rate) => rate !== undefined);
   return known.length === 0 ? undefined : Math.min(...known);
+}
+
+/** What `put` takes and `migrate` does not. */
+function refuseOfOne({ seal, instructionFile }: Pick<PlanRequest, 'seal' | 'instructionFile'>): void {
+  if (seal === undefined && !instructionFile) return;
+  const what = seal === undefined ? 'Instruction files are' : '--seal none is';
+  throw new SealiftError('usage', `${what} for one object, and SOURCE is many, which only migrate moves`, {
+    hint: 'Leave it out, or plan the put of one file or object.',
+  });
 }
 
 /** One of the objects of a directory, for the store to be asked about. */

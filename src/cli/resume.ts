@@ -103,9 +103,10 @@ async function jobsToResume(flags: ResumeFlags, id: string | undefined): Promise
   return engine.jobs().filter((job) => isUnfinished(job) && !job.running);
 }
 
-/** A migration that is over, and of which some objects have failed. */
-function hasFailed({ state, objects }: JobSummary): boolean {
-  return state === 'done' && objects !== undefined && objects.failed.count > 0;
+/** A migration that is over, and of which some objects have failed, or may have been kept at its source. */
+function hasFailed({ state, objects, options }: JobSummary): boolean {
+  if (state !== 'done' || objects === undefined) return false;
+  return objects.failed.count > 0 || (options.memo as Partial<Memo> | undefined)?.flags?.deleteSource === true;
 }
 
 async function resumeJob(

@@ -102,8 +102,8 @@ export class BulkLedger implements Disposable {
   }
 
   /**
-   * Every failed object waits again, with all its attempts before it, and every section that could not be listed; a job that
-   * was over goes on. Returns how many there are.
+   * Every failed object waits again, with all its attempts before it, and every section that could not be listed. A job that
+   * is done goes on: also without any, for what it has moved may have been kept at its source. Returns how many there are.
    */
   retryFailed(): number {
     const fresh = { attempts: 0, code: undefined, message: undefined };
@@ -116,7 +116,7 @@ export class BulkLedger implements Disposable {
       }
       return sections.length + this.#rows.move('failed', { state: 'pending', ...fresh });
     });
-    if (count > 0 && this.job.state !== 'running') this.reopen();
+    if (this.job.state === 'done' || (count > 0 && this.job.state !== 'running')) this.reopen();
     return count;
   }
 

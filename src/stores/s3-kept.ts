@@ -7,6 +7,7 @@ import { SealiftError } from '../errors.ts';
 import { encryptionOf } from './encryption.ts';
 import type { S3Calls } from './s3-calls.ts';
 import { fullObjectCrc32, required } from './s3-fields.ts';
+import { explainRefusal } from './s3-refusals.ts';
 import type { CallOptions, InheritedHeaders, KeptHeaders } from './store.ts';
 
 /** Throws `cannot-carry`, `object-not-found`. */
@@ -17,7 +18,10 @@ export async function readKept(
 ): Promise<KeptHeaders> {
   const version = { ...calls.object(key), VersionId: options.versionId };
   const encrypted = { ...calls.encrypted(key), VersionId: options.versionId, ChecksumMode: 'ENABLED' as const };
-  const head = await calls.send('HeadObject', key, options, new HeadObjectCommand(encrypted));
+  const looking = calls.send('HeadObject', key, options, new HeadObjectCommand(encrypted));
+  const head = await looking.catch(async (refusal) => {
+    throw await explainRefusal(calls, key, { ...options, refusal });
+  });
   const { TagSet = [] } = await calls.send('GetObjectTagging', key, options, new GetObjectTaggingCommand(version));
   refuseLost(head, calls.url(key));
   const { Metadata = {}, ContentType, StorageClass } = head;

@@ -43,7 +43,7 @@ afterAll(async () => {
   await sandbox?.stop();
   vi.unstubAllEnvs();
   rmSync(folder, { recursive: true, force: true });
-});
+}, 600_000);
 
 /** So many files in folders of a hundred. Returns their names. */
 function writeFiles(tree: string, kind: string, count: number, content: (index: number) => string | Buffer): string[] {

@@ -1,8 +1,11 @@
 /** `migrate --delete-source`: what is deleted is what the object that proved itself was made of, and nothing else. */
-import { existsSync, mkdirSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { programFor } from '../../src/cli/main.ts';
+import { Output } from '../../src/cli/output.ts';
+import { writeKeyFile } from '../../src/keys/key-file.ts';
 import { BulkLedger } from '../../src/ledger/bulk.ts';
 import { BUCKET, openStage, PART_SIZE, type Stage } from '../support/stage.ts';
 
@@ -84,4 +87,30 @@ test('objects of a bucket go likewise, small, large and sealed ones; one that wa
   const { Contents = [] } = await stage.s3.send(new ListObjectsV2Command({ Bucket: BUCKET, Prefix: 'from/' }));
   expect(Contents.map(({ Key }) => Key)).toEqual(['from/anew']);
   expect(warnings).toEqual([expect.stringMatching(/^1 of what was moved was not deleted.*anew/)]);
+});
+
+test('what was kept for a doubt goes by `resume --failed` once there is none, of a job that is over', async () => {
+  const source = join(stage.folder, 'doubted');
+  mkdirSync(source);
+  for (const name of ['a', 'b']) writeFileSync(join(source, name), name);
+  const [key, state] = [join(stage.folder, 'doubted.key'), join(stage.folder, 'doubted state')];
+  await writeKeyFile(key);
+  const sealift = async (...args: string[]) => {
+    await programFor(new Output({})).parseAsync([...args, '--state-dir', state, '-q'], { from: 'user' });
+    const exit = process.exitCode;
+    process.exitCode = undefined;
+    return exit;
+  };
+  stage.sandbox.setFaults('GetObject(key=doubted/a):*=corrupt@20');
+  const flags = ['--raw-key', key, '--delete-source', '--yes'];
+  expect(await sealift('migrate', source, `s3://${BUCKET}/doubted/`, ...flags)).toBe(3);
+  expect(readdirSync(source)).toEqual(['a']);
+  stage.sandbox.setFaults('');
+  const job = readdirSync(state)
+    .find((name) => name.endsWith('.db'))!
+    .replace('.db', '');
+  expect(await sealift('resume', job)).toBe(0);
+  expect(readdirSync(source)).toEqual(['a']);
+  expect(await sealift('resume', job, '--failed')).toBe(0);
+  expect(readdirSync(source)).toEqual([]);
 });

@@ -100,6 +100,17 @@ test("a plan of a directory is what then happens, S3's own calls of KMS included
   expect(readdirSync(plot.stateDir).filter((name) => name.startsWith('plan-'))).toEqual([]);
 });
 
+test('what migrate does not take is not planned of many', async () => {
+  await using engine = engineWith('on');
+  for (const options of [{ seal: 'none' }, { format: 's3ec', instructionFile: true }] as const) {
+    const planning = engine.plan({ source: folder, target: `s3://${BUCKET}/many/`, ...options });
+    await expect(planning).rejects.toMatchObject({
+      code: 'usage',
+      hint: expect.stringContaining('one file or object'),
+    });
+  }
+});
+
 test("a plan of a bucket's objects is as of the same files, and lists them without reading any", async () => {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name !== 'deeper');
   for (const name of [...names, '../unplanned']) {

@@ -6,7 +6,7 @@ import { createSecretKey, type KeyObject } from 'node:crypto';
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { CopyObjectCommand, PutBucketEncryptionCommand } from '@aws-sdk/client-s3';
+import { CopyObjectCommand, PutBucketEncryptionCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { PutRequest } from '../../src/index.ts';
 import { readCustomerKey } from '../../src/keys/customer-key.ts';
@@ -161,6 +161,41 @@ test('an instruction file is not rewrapped from one key to another, nor to none:
     await expect(rewrapped).rejects.toMatchObject({ code: 'bad-option', exit: 2 });
   }
   await expectEqual(plot, customerKey);
+});
+
+test('what is under it is a source, of a put and of a migration, with the very key alone', async () => {
+  const SSECustomerKey = customerKey.export() as unknown as string;
+  const bodies = { small: Buffer.from('one'), large: Buffer.alloc(SHORT, 'two') };
+  for (const [name, Body] of Object.entries(bodies)) {
+    const fields = { Bucket: BUCKET, SSECustomerAlgorithm: 'AES256', SSECustomerKey };
+    await stage.s3.send(new PutObjectCommand({ ...fields, Key: `from/${name}`, Body }));
+    writeFileSync(join(stage.folder, name), Body);
+  }
+  const plotOf = (name: string, folder: string): Plot => ({
+    ...stage.plot(`${folder} ${name}`, 1),
+    source: join(stage.folder, name),
+    target: `s3://${BUCKET}/${folder}/${name}`,
+  });
+  const source = `s3://${BUCKET}/from/`;
+  for (const name of Object.keys(bodies)) {
+    const plot = plotOf(name, 'put');
+    const copy = (key: KeyObject | undefined) =>
+      put(
+        { source: source + name, target: plot.target },
+        { customerKey: undefined, sourceOptions: { customerKey: key } },
+      );
+    await expect(copy(undefined)).rejects.toMatchObject({ code: 'sse-c-missing-key' });
+    await expect(copy(other)).rejects.toMatchObject({ code: 'sse-c-wrong-key' });
+    await copy(customerKey);
+    await expectEqual(plot, undefined);
+  }
+  const request = { source, target: `s3://${BUCKET}/moved/`, partSize: PART_SIZE };
+  await using engine = stage.engine({ stateDir: join(stage.folder, 'moving') });
+  const denied = await engine.migrate({ ...request, sourceOptions: { customerKey: other } });
+  expect(denied).toMatchObject({ objects: 0, failed: 2, failures: { 'sse-c-wrong-key': 2 } });
+  const moved = await engine.migrate({ ...request, sourceOptions: { customerKey }, retryFailed: true });
+  expect(moved).toMatchObject({ objects: 2, failed: 0 });
+  for (const name of Object.keys(bodies)) await expectEqual(plotOf(name, 'moved'), undefined);
 });
 
 test('resume gives it to the jobs that were begun with it, and to no other', async () => {

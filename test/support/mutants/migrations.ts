@@ -124,6 +124,14 @@ export const migrations: Mutant[] = [
     only: 'sources are deleted',
   },
   {
+    breaks: 'a key that is disabled in the middle pauses the job',
+    file: 'src/migrate/key-watch.ts',
+    find: '    if (AGAINST_KEY.has(error.code)) pause.because(error);\n',
+    replace: '    void [AGAINST_KEY, pause, error];\n',
+    test: 'test/migrate/key-watch.test.ts',
+    only: 'disabled pauses the job',
+  },
+  {
     breaks: 'a state folder in the source is not moved',
     file: 'src/migrate/filter.ts',
     find: 'return this.#leftOut !== undefined && name.startsWith(this.#leftOut);',
