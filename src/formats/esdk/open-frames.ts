@@ -29,6 +29,8 @@ export interface FrameOpenerInput {
   /** Takes the frames' plain bytes, from `offset`. What is not verified in it is not the caller's to read. */
   plain: Buffer;
   offset: number;
+  /** The opener of the frames before these, of the same message: what it has made ready for many frames is used again. */
+  before?: FrameOpener | undefined;
 }
 
 /**
@@ -57,7 +59,7 @@ export class FrameOpener {
   #runCapacity: number;
   #runs: RunOpener | undefined;
 
-  constructor({ keys, messageId, layout, firstFrame, lastFrame, plain, offset }: FrameOpenerInput) {
+  constructor({ keys, messageId, layout, firstFrame, lastFrame, plain, offset, before }: FrameOpenerInput) {
     const { plainSize } = frameRange(layout, { firstFrame, lastFrame });
     checkRoom({ name: 'plain', buffer: plain, offset, size: plainSize });
     this.#frameKey = keys.frameKey;
@@ -69,6 +71,7 @@ export class FrameOpener {
     this.#plain = plain;
     this.#start = this.#position = this.#verified = offset;
     this.#runCapacity = RunOpener.capacityFor(layout.frameSize);
+    if (before) this.#runs = before.#runs;
   }
 
   /** Plain bytes proven so far, counted from `offset`. They are whole frames. */

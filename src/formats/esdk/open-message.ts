@@ -216,7 +216,7 @@ export class MessageOpener {
     const { frameSize, messageId } = this.#header;
     const cut = frameSize === 0 ? { frameSize: plainSize, singleBlock: true as const } : { frameSize };
     const layout = layoutOf({ plainSize, headerSize: 0, frameCount, partFrameCount: frameCount, ...cut });
-    const place = { firstFrame: this.#number, lastFrame, plain, offset: 0 };
+    const place = { firstFrame: this.#number, lastFrame, plain, offset: 0, before: this.#opener };
     return new FrameOpener({ keys: this.#keys, messageId, layout, ...place });
   }
 
