@@ -1,14 +1,13 @@
 /**
  * Whose keys an engine uses, and how: the user's keyring behind the data-key cache, and for KMS a client and a limiter of
- * the region's quota, made when the first key is asked for.
+ * the region's quota, made when the first key is asked for. What speaks to KMS is loaded where KMS is meant: its SDK takes
+ * a twentieth of a second.
  */
 import type { KMSClient } from '@aws-sdk/client-kms';
 import { SealiftError } from '../errors.ts';
 import { type CacheStats, type CachingKeyring, cachingKeyring } from '../keys/cache.ts';
 import type { DataKey, Keyring, KeyringRequest, OpenKeyRequest, WrappingKeyring } from '../keys/keyring.ts';
-import { kmsKeyring as keyringOverKms } from '../keys/kms.ts';
 import type { DiscoveryFilter } from '../keys/kms-arn.ts';
-import { createKmsClient } from '../keys/kms-client.ts';
 import { multiKeyring as keyringOfSeveral } from '../keys/multi.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import { kmsQuota } from '../limits/quotas.ts';
@@ -177,11 +176,19 @@ export class EngineKeys implements WrappingKeyring {
 
   async #overKms(options: KmsKeyringOptions): Promise<WrappingKeyring> {
     const { keyIds, discovery, grantTokens } = options;
-    const client = await this.#client.get(createKmsClient);
+    const client = await this.#kmsClient();
     const region = await client.config.region();
     const limiter = await this.#limiter.get(() => this.#limiterFor(options, region));
     const access = { client, limiter, onRetry: this.#hearers.onRetry };
-    return keyringOverKms({ ...access, keyIds, discovery, region, grantTokens });
+    const { kmsKeyring } = await import('../keys/kms.ts');
+    return kmsKeyring({ ...access, keyIds, discovery, region, grantTokens });
+  }
+
+  #kmsClient(): Promise<KMSClient> {
+    return this.#client.get(async () => {
+      const { createKmsClient } = await import('../keys/kms-client.ts');
+      return createKmsClient();
+    });
   }
 
   async #limiterFor(options: KmsKeyringOptions, region: string): Promise<Limiter> {
@@ -197,7 +204,7 @@ export class EngineKeys implements WrappingKeyring {
     if (!keyring) throw noKey();
     const wishes = kmsWishesIn(keyring);
     if (wishes.length === 0) return undefined;
-    const client = await this.#client.get(createKmsClient);
+    const client = await this.#kmsClient();
     const region = await client.config.region();
     return {
       quota: await this.#readQuota(region),

@@ -5,12 +5,7 @@
  * each of its steps is taken by whoever asked for the upload.
  */
 import { ReadableStream } from 'node:stream/web';
-import {
-  CompleteMultipartUploadCommand,
-  CreateMultipartUploadCommand,
-  type S3Client,
-  UploadPartCommand,
-} from '@aws-sdk/client-s3';
+import type { S3Client } from '@aws-sdk/client-s3';
 import { SealiftError } from '../errors.ts';
 import { release } from '../formats/release.ts';
 import { MiB } from '../units.ts';
@@ -50,7 +45,7 @@ export function memoryOfUpload({ partSize, queueSize }: Pick<StreamUpload, 'part
 export async function uploadStream({ body, partSize, queueSize, steps }: StreamUpload): Promise<void> {
   const { Upload } = await import('@aws-sdk/lib-storage');
   const upload = new Upload({
-    client: clientOf(steps),
+    client: await clientOf(steps),
     // The steps know where to.
     params: { Bucket: 'bucket', Key: 'key', Body: ReadableStream.from(gathered(body, partSize)) },
     partSize,
@@ -79,7 +74,10 @@ async function* gathered(pieces: AsyncIterable<Uint8Array>, partSize: number): A
 }
 
 /** All that an `Upload` of several parts knows of a client. */
-function clientOf(steps: UploadSteps): S3Client {
+async function clientOf(steps: UploadSteps): Promise<S3Client> {
+  const { CreateMultipartUploadCommand, UploadPartCommand, CompleteMultipartUploadCommand } = await import(
+    '@aws-sdk/client-s3'
+  );
   const client = {
     config: { requestChecksumCalculation: async () => 'WHEN_REQUIRED' },
     async send(command: unknown) {
