@@ -1,13 +1,10 @@
 /**
  * Requests that carry an object's bytes, made without the SDK, over connections of our own (http1/): the SDK's way to a
  * socket costs a thread more than sealing a part does, and its start and its garbage as much again (bench/peers.ts). What
- * it knows is kept: the signer and the loop of retries are its own, and what comes of an error is judged by the same
- * fields of it.
+ * it knows is kept: the loop of retries is its own, and what comes of an error is judged by the same fields of it.
  */
 import { createHash } from 'node:crypto';
-import { Sha256 } from '@smithy/core/checksum';
 import { extendedEncodeURIComponent as encode } from '@smithy/core/protocols';
-import { SignatureV4 } from '@smithy/signature-v4';
 import { tlsOptions, unbracket } from '../network.ts';
 import type { DirectEndpoint } from './aws-settings.ts';
 import type { Answer } from './http1/connection.ts';
@@ -15,6 +12,7 @@ import { formatHead, type Headers, type RequestHead } from './http1/head.ts';
 import { ConnectionPool } from './http1/pool.ts';
 import { retry, watchRetries } from './retries.ts';
 import type { S3Access } from './s3-client.ts';
+import { Signer } from './sigv4.ts';
 import { isPartBody, slicesOf } from './sliced-body.ts';
 import type { PartBody } from './store.ts';
 
@@ -36,7 +34,7 @@ export class DirectCalls {
   readonly #access: S3Access;
   readonly #pool: ConnectionPool;
   readonly #url: URL;
-  readonly #signer: SignatureV4;
+  readonly #signer: Signer;
   #clockOffsetMs = 0;
 
   /** Opens no connection yet. */
@@ -50,7 +48,7 @@ export class DirectCalls {
     const address = { host: unbracket(hostname), port: Number(port) || (isHttps ? 443 : 80) };
     const tls = isHttps ? tlsOptions(caBundle) : undefined;
     this.#pool = new ConnectionPool({ ...address, tls, stallMs }, { maxCount: maxSockets });
-    this.#signer = new SignatureV4({ service, region, credentials, sha256: Sha256, uriEscapePath: false });
+    this.#signer = new Signer({ service, region, credentials });
   }
 
   /**
@@ -74,23 +72,15 @@ export class DirectCalls {
   }
 
   async #signed({ method, key, query, headers, body }: DirectRequest, clockOffsetMs: number): Promise<RequestHead> {
-    const { protocol, hostname, host, pathname } = this.#url;
+    const { protocol, host, pathname } = this.#url;
     const path = `${pathname.replace(/\/$/, '')}/${key.split('/').map(encode).join('/')}`;
     const fixed = { host, 'user-agent': 'sealift', 'x-amz-content-sha256': payloadHash(protocol, body) };
     const size = body && { 'content-length': String(body.byteLength) };
-    const request = {
-      method,
-      protocol,
-      hostname,
-      path,
-      query: given(query),
-      headers: given({ ...headers, ...fixed, ...size }),
-    };
-    const signingDate = new Date(Date.now() + clockOffsetMs);
-    const signed = await this.#signer.sign(request, { signingDate });
-    const pairs = Object.entries(request.query).map((pair) => pair.map(encode).join('='));
-    const target = pairs.length === 0 ? path : `${path}?${pairs.join('&')}`;
-    return { method, target, headers: signed.headers };
+    const pairs = Object.entries(given(query)).map(([name, value]) => [encode(name), encode(value)] as const);
+    const request = { method, path, query: pairs, headers: given({ ...headers, ...fixed, ...size }) };
+    const signed = await this.#signer.sign(request, Date.now() + clockOffsetMs);
+    const target = pairs.length === 0 ? path : `${path}?${pairs.map((pair) => pair.join('=')).join('&')}`;
+    return { method, target, headers: signed };
   }
 
   close(): void {
