@@ -1,6 +1,7 @@
 /** `sealift sandbox`: a local S3 and KMS to try things on, for as long as it is wanted. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
+import v8 from 'node:v8';
 import type { Command } from 'commander';
 import { SealiftError } from '../errors.ts';
 import type { Sandbox, SandboxOptions } from '../sandbox/server.ts';
@@ -46,6 +47,8 @@ export function addSandbox(program: Command, output: Output): void {
   outputOptions(command);
   command.action(async (cmd: string[]) => {
     const { bucket: buckets, ...flags } = flagsOf<SandboxFlags>(command);
+    // No budget of memory is kept here (cli/bin.ts), and with each request comes garbage.
+    v8.setFlagsFromString('--semi-space-growth-factor=2');
     const { startSandbox } = await import('../sandbox/server.ts');
     const isServing = cmd.length === 0;
     // Before anyone hears that it serves: who hears may stop it at once.

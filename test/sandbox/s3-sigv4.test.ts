@@ -1,4 +1,4 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHash, createHmac, createSecretKey } from 'node:crypto';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ChunkedDecoder } from '../../src/sandbox/chunked.ts';
@@ -113,8 +113,8 @@ describe("the S3 API Reference's examples", () => {
   ] as const;
   const signer = () => {
     const key = ['20130524', 'us-east-1', 's3', 'aws4_request'].reduce(
-      (secret, text) => createHmac('sha256', secret).update(text).digest(),
-      Buffer.from(`AWS4${EXAMPLE.credentials.secretAccessKey}`),
+      (secret, text) => createSecretKey(createHmac('sha256', secret).update(text).digest()),
+      createSecretKey(`AWS4${EXAMPLE.credentials.secretAccessKey}`, 'utf8'),
     );
     return new ChunkSigner({ key, time: '20130524T000000Z', scope: SCOPE, seed: SEED });
   };
