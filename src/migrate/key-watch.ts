@@ -7,10 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorCode, SealiftError } from '../errors.ts';
 import type { MigrateRun } from '../migrate.ts';
 
-/** Small migrations are over by then. */
-export const FIRST_MS = 10_000;
-/** Of a job of days, for some thousand calls a month. */
-const LONGEST_MS = 120_000;
+/** Small migrations are over by then, and of one of a hundred thousand objects these are half a dozen calls. */
+const FIRST_MS = 12_000;
+const LONGEST_MS = 300_000;
 
 /** What passes by itself is none of it: whoever needs a data key meets that. */
 const AGAINST_KEY: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
