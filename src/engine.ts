@@ -98,6 +98,7 @@ class Workshop implements Engine {
       plan: (needs) => this.#crews.plan(needs),
       crew: async (needs, onChange) => this.#crews.crew(needs, onChange),
       budget: this.#crews.budget,
+      kmsPerSecond: () => this.#keys.callsPerSecond,
       change: (changes) => this.#change(changes),
     };
   }

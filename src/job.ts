@@ -93,6 +93,10 @@ export interface ObjectsProgress {
   skipped: number;
   /** More may be found. */
   listing: boolean;
+  /** On their way at this moment: how many small ones, and the names of large ones. Of a migration. */
+  moving?: { small: number; large: readonly string[] };
+  /** Calls a second that KMS is asked at most, once it was asked. */
+  kmsPerSecond?: number | undefined;
 }
 
 /** What a job came to. */
@@ -199,6 +203,8 @@ export interface Tools {
   plan: (needs: LaneNeeds) => CrewPlan;
   /** Tickets for parts handled on the main thread. */
   budget: MemoryBudget;
+  /** Calls a second that KMS is asked at most. Undefined as long as nobody has asked. */
+  kmsPerSecond: () => number | undefined;
   /** Takes what a running job is told to change. Throws what it refuses. */
   change: (changes: JobChanges) => void;
 }

@@ -131,7 +131,7 @@ async function moveInto<Goal extends MigrateTarget>(
   using _control = await JobControl.open(tools.stateDir, ledger.job.id, tools.change);
   const pause = new Pause(request.signal, ledger.job.id);
   const queue = new Queue(ledger, pause.signal);
-  const outcomes = new Outcomes({ ledger, progress, pause, queue });
+  const outcomes = new Outcomes({ ledger, progress, pause, queue, kmsPerSecond: tools.kmsPerSecond });
   const run: MigrateRun<Goal> = {
     ...job,
     tools,

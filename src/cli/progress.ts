@@ -1,11 +1,11 @@
 /**
  * What people and machines hear of a job while it runs. Machines get a line for every event, and one of progress on
  * every beat of a timer; people one line on a terminal that changes in place, and nothing elsewhere. Of a job of many objects,
- * which may take days, they get two lines on a terminal, and elsewhere one now and then.
+ * which may take days, they get three lines on a terminal, and elsewhere one now and then.
  */
 import type { JobEvent, ObjectsProgress } from '../index.ts';
 import { formatDuration, formatRate, formatSize } from '../units.ts';
-import { type ObjectsStanding, objectsLine, objectsLineWithin } from './objects-progress.ts';
+import { movingLineWithin, type ObjectsStanding, objectsLine, objectsLineWithin } from './objects-progress.ts';
 import type { Output } from './output.ts';
 import { Rate } from './rate.ts';
 
@@ -44,6 +44,8 @@ export class ProgressReport implements Disposable {
   #openedBytes = 0;
   reusedBytes = 0;
   #objects: ObjectsProgress | undefined;
+  #kmsCalls = 0;
+  readonly #kmsRate = new Rate(RATE_WINDOW_MS);
   readonly #failures = new Map<string, number>();
   #throttles = 0;
   #throttledMs = Number.NEGATIVE_INFINITY;
@@ -66,6 +68,7 @@ export class ProgressReport implements Disposable {
         this.#totalBytes = event.totalBytes;
         this.reusedBytes = event.reusedBytes;
         this.#objects = event.objects;
+        this.#kmsCalls = event.kmsCalls;
         return;
       case 'proof':
         this.#openedBytes = event.openedBytes;
@@ -124,9 +127,12 @@ export class ProgressReport implements Disposable {
 
     this.#rate.add(openedBytes + ackedBytes - reusedBytes, ms);
     const throttled = ms - this.#throttledMs < THROTTLED_SHOWN_MS;
-    const rate = this.#rate.bytesPerSecond;
+    const rate = this.#rate.perSecond;
     const now = { ackedBytes, totalBytes, reusedBytes, openedBytes, rate, throttled };
-    this.#show(now, objects && { ...objects, failures: this.#failures, throttles: this.#throttles });
+    this.#kmsRate.add(this.#kmsCalls, ms);
+    const seen = { failures: this.#failures, throttles: this.#throttles };
+    const kms = { calls: this.#kmsCalls, perSecond: this.#kmsRate.perSecond };
+    this.#show(now, objects && { ...objects, ...seen, kms });
   }
 
   #show(now: Standing, objects: ObjectsStanding | undefined): void {
@@ -134,8 +140,8 @@ export class ProgressReport implements Disposable {
     if (this.#output.hasStatusLine) {
       const width = this.#output.statusWidth;
       const lines = now.totalBytes > 0 || now.ackedBytes > 0 ? [progressLine(now, width)] : [];
-      if (objects) lines.push(objectsLineWithin(objects, width));
-      if (lines.length > 0) this.#output.status(lines.join('\n'));
+      if (objects) lines.push(objectsLineWithin(objects, width), movingLineWithin(objects, width));
+      if (lines.length > 0) this.#output.status(lines.filter((line) => line !== '').join('\n'));
     } else if (objects && ms - this.#loggedMs >= LOG_MS) {
       this.#loggedMs = ms;
       this.#output.say(`${progressText(now)}; ${objectsLine(objects)}`);

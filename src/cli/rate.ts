@@ -1,9 +1,9 @@
-/** How fast bytes move: over the last seconds, because older ones say nothing about the time left. */
+/** How fast something moves: over the last seconds, because older ones say nothing about the time left. */
 
-/** Bytes that have moved, at a moment. */
+/** What has moved, at a moment. */
 interface Sample {
   ms: number;
-  bytes: number;
+  count: number;
 }
 
 export class Rate {
@@ -14,9 +14,9 @@ export class Rate {
     this.#windowMs = windowMs;
   }
 
-  /** So many bytes have moved by now. */
-  add(bytes: number, ms = performance.now()): void {
-    this.#samples.push({ ms, bytes });
+  /** So many bytes, or calls, have moved by now. */
+  add(count: number, ms = performance.now()): void {
+    this.#samples.push({ ms, count });
     while (ms - this.#samples[0]!.ms > this.#windowMs) this.#samples.shift();
   }
 
@@ -26,9 +26,9 @@ export class Rate {
   }
 
   /** 0 where there is nothing to tell yet. */
-  get bytesPerSecond(): number {
+  get perSecond(): number {
     const [first, last] = [this.#samples[0], this.#samples.at(-1)];
     if (!first || !last || first.ms === last.ms) return 0;
-    return ((last.bytes - first.bytes) / (last.ms - first.ms)) * 1000;
+    return ((last.count - first.count) / (last.ms - first.ms)) * 1000;
   }
 }

@@ -55,7 +55,7 @@ function linesOf(job: JobSummary, now: Standing, width: number): string[] {
   return [progressLine(now, width), ...objectsOf(job).map((objects) => objectsLineWithin(objects, width))];
 }
 
-function standingOf({ bytesDone, bytesTotal }: JobSummary, { bytesPerSecond: rate }: Rate): Standing {
+function standingOf({ bytesDone, bytesTotal }: JobSummary, { perSecond: rate }: Rate): Standing {
   const bytes = { ackedBytes: bytesDone, totalBytes: bytesTotal, reusedBytes: 0, openedBytes: 0 };
   return { ...bytes, rate, throttled: false };
 }

@@ -102,6 +102,8 @@ export class EngineKeys implements WrappingKeyring {
   readonly #client = new Once<KMSClient>();
   readonly #quota = new Once<KmsQuota>();
   #cache: CachingKeyring | undefined;
+  /** That KMS is asked at most. Undefined as long as nobody has asked. */
+  callsPerSecond: number | undefined;
   /** All that are to be closed. */
   readonly #caches: CachingKeyring[] = [];
 
@@ -193,6 +195,7 @@ export class EngineKeys implements WrappingKeyring {
 
   async #limiterFor(options: KmsKeyringOptions, region: string): Promise<Limiter> {
     const ratePerSecond = await this.#rateOf(options, region);
+    this.callsPerSecond = ratePerSecond;
     const { limiter: url } = this.#options;
     if (url === undefined) return kmsLimiter({ ratePerSecond });
     return sharedLimiter({ ratePerSecond, url, id: `sealift kms ${region}`, onNotice: this.#hearers.onNotice });

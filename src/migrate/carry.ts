@@ -70,6 +70,7 @@ async function placed(run: MigrateRun, rows: readonly ObjectRow[]): Promise<Batc
 
 async function carry(run: MigrateRun, crew: Crew, { place, objects }: Batch, cut: AbortSignal): Promise<void> {
   using _ticket = await crew.budget.take(crew.laneSize);
+  using _moving = run.outcomes.begin(objects.map(({ row }) => row));
   const from = await prefixOf(run);
   const task = {
     kind: 'carry' as const,

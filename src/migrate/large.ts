@@ -68,6 +68,7 @@ async function move<Goal extends MigrateTarget>(
   object: ObjectRow,
   story: Story<Goal>,
 ): Promise<void> {
+  using _moving = run.outcomes.begin([object]);
   const bytes = new CountedBytes(run.progress);
   let outcome: Outcome;
   try {

@@ -1,8 +1,10 @@
 /** What becomes of each object: written down, counted, told, and where it has failed decided whether it is tried again. */
 import { type ErrorCode, SealiftError } from '../errors.ts';
+import type { Tools } from '../job.ts';
 import type { BulkLedger } from '../ledger/bulk.ts';
 import type { ObjectRow, TargetFacts } from '../ledger/types.ts';
 import type { Progress } from '../progress.ts';
+import { Moving } from './moving.ts';
 import { failsAll, type Pause } from './pause.ts';
 import type { Queue } from './queue.ts';
 
@@ -37,6 +39,7 @@ export class Outcomes {
   readonly #ledger: BulkLedger;
   readonly #progress: Progress;
   readonly #pause: Pause;
+  readonly #moving = new Moving();
   readonly #counts = { listed: 0, done: 0, failed: 0, skipped: 0 };
   #streak: { code: ErrorCode; count: number } | undefined;
 
@@ -46,7 +49,8 @@ export class Outcomes {
     progress,
     pause,
     queue,
-  }: { ledger: BulkLedger; progress: Progress; pause: Pause; queue: Queue }) {
+    kmsPerSecond,
+  }: { ledger: BulkLedger; progress: Progress; pause: Pause; queue: Queue } & Pick<Tools, 'kmsPerSecond'>) {
     this.#ledger = ledger;
     this.#progress = progress;
     this.#pause = pause;
@@ -56,7 +60,17 @@ export class Outcomes {
     for (const state of ['done', 'failed', 'skipped'] as const) this.#counts[state] = counts[state].count;
     progress.totalBytes = all.reduce((sum, { bytes }) => sum + bytes, 0);
     progress.ackedBytes = progress.reusedBytes = counts.done.bytes + counts.skipped.bytes;
-    progress.objects = () => ({ ...this.#counts, listing: !queue.isListed });
+    progress.objects = () => ({
+      ...this.#counts,
+      listing: !queue.isListed,
+      moving: this.#moving.standing,
+      kmsPerSecond: kmsPerSecond(),
+    });
+  }
+
+  /** As `Moving.begin`. */
+  begin(objects: readonly ObjectRow[]): Disposable {
+    return this.#moving.begin(objects);
   }
 
   /** Objects that are new in the ledger. */

@@ -65,6 +65,7 @@ async function* batches(run: RestoreRun, attempts: number, most: number): AsyncG
 async function restore(run: RestoreRun, crew: Crew, started: readonly Started[], cut: AbortSignal): Promise<void> {
   const { request, target, opener, pause, progress } = run;
   using _ticket = await crew.budget.take(crew.laneSize);
+  using _moving = run.outcomes.begin(started.map(({ row }) => row));
   const place = await prefixOf(run);
   const rules = { ...request.sourceOptions, signal: pause.signal, onCall: progress.countKmsCall };
   const task = {

@@ -42,6 +42,7 @@ export async function moveSmall(run: MigrateRun, attempts: number): Promise<void
 
 async function send(run: MigrateRun, crew: Crew, { place, prepared }: Batch, cut: AbortSignal): Promise<void> {
   using _ticket = await crew.budget.take(crew.laneSize);
+  using _moving = run.outcomes.begin(prepared.map(({ object }) => object));
   const objects = prepared.map(({ toSend }) => toSend);
   const size = prepared.reduce((sum, { target }) => sum + target.sealedSize, 0);
   const task = { kind: 'send' as const, store: await accessTo(place), objects, profiled: false };

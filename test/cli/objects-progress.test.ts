@@ -1,6 +1,6 @@
 /** What people see of a job of many objects, on a terminal and in a log. */
 import { afterEach, expect, test, vi } from 'vitest';
-import { objectsLine, objectsLineWithin } from '../../src/cli/objects-progress.ts';
+import { movingLineWithin, objectsLine, objectsLineWithin } from '../../src/cli/objects-progress.ts';
 import { Output } from '../../src/cli/output.ts';
 import { ProgressReport } from '../../src/cli/progress.ts';
 import { MiB } from '../../src/units.ts';
@@ -28,6 +28,19 @@ test('what has no room is left away, the last facts first', () => {
   expect(objectsLineWithin(full, 60)).toBe('1,234 of 5,000 objects so far done, 3 skipped, 1,201 failed');
   expect(objectsLineWithin(full, 36)).toBe('1,234 of 5,000 objects so far done');
   expect(objectsLineWithin(full, 10)).toBe('');
+});
+
+test('what is on its way is told by number and name, and KMS calls against what is allowed', () => {
+  const large = ['db.tar', `${'deep/'.repeat(10)}a\u202e\n.mov`];
+  const seen = { ...full, moving: { small: 1280, large }, kms: { calls: 4, perSecond: 0.4567 }, kmsPerSecond: 2000 };
+  const line =
+    '4 KMS calls (0.46 of 2,000 a second), on their way 1,280 small objects, db.tar, …ep/deep/deep/deep/a\\u202e\\n.mov';
+  expect(movingLineWithin(seen, 200)).toBe(line);
+  expect(movingLineWithin(seen, 80)).toBe(line.slice(0, line.lastIndexOf(',')));
+  expect(movingLineWithin({ ...seen, kmsPerSecond: undefined, moving: { small: 0, large: ['a'] } }, 80)).toBe(
+    'on their way a',
+  );
+  expect(movingLineWithin(full, 80)).toBe('');
 });
 
 test('where there is no terminal a line comes every 30 seconds, and none of a job of one object', () => {

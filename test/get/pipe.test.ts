@@ -51,6 +51,7 @@ async function toolsWith({ ticketCount, laneCount }: { ticketCount: number; lane
     keyring,
     place: async (url) => ({ url, key: url.split('/').at(-1)!, store, ...settings }),
     prefix: () => expect.unreachable('an object is named whole'),
+    kmsPerSecond: () => undefined,
     change: () => {},
     plan,
     crew: async (needs) => ({ ...plan(needs), threads, budget, lanes: fixedLanes(laneCount) }),

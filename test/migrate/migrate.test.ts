@@ -63,6 +63,9 @@ test('small and large files of a tree become objects that open to what they were
       .map((name) => `${name} done`)
       .sort(),
   );
+  const moving = events.flatMap((event) => (event.type === 'progress' ? [event.objects?.moving] : []));
+  expect(moving.some((seen) => seen!.small > 0)).toBe(true);
+  expect(moving.some((seen) => seen!.large.join() === 'large file')).toBe(true);
 });
 
 const jobOf = ({ source, target }: Tree) => jobIdOf({ command: 'migrate', source, target });

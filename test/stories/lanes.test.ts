@@ -56,6 +56,7 @@ test('a put halves its lanes when the server asks to slow down, and comes back',
     keyring,
     place: async (url) => ({ url, key: plot.key, store, ...access }),
     prefix: () => expect.unreachable('an object is named whole'),
+    kmsPerSecond: () => undefined,
     change: () => {},
     plan,
     crew: async (needs, onChange) => {

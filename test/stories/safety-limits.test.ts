@@ -44,6 +44,7 @@ describe('a ticket is taken before anything is read', () => {
       keyring,
       place: async (url) => ({ url, key: parseObjectUrl(url).key, store, settings, credentials }),
       prefix: () => expect.unreachable('an object is named whole'),
+      kmsPerSecond: () => undefined,
       change: () => {},
       plan,
       crew: async (needs) => ({ ...plan(needs), threads, budget, lanes: fixedLanes(1) }),

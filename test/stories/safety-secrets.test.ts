@@ -66,6 +66,7 @@ async function toolsOf({ stateDir, key }: Plot, keyring: Keyring): Promise<Tools
     keyring,
     place: async () => place,
     prefix: () => expect.unreachable('an object is named whole'),
+    kmsPerSecond: () => undefined,
     change: () => {},
     plan: () => expect.unreachable('no threads for one part'),
     crew: () => expect.unreachable('no threads for one part'),
