@@ -15,8 +15,11 @@ let scratch: Scratch;
 let folder: string;
 let source: string;
 
+/** Two parts. */
+const SIZE = 9 * MiB;
+
 beforeAll(async () => {
-  scratch = await openScratch({ sourceSize: 24 * MiB });
+  scratch = await openScratch({ sourceSize: SIZE });
   ({ folder, source } = scratch);
 });
 
@@ -59,7 +62,7 @@ describe('many jobs at once', () => {
     const target = 's3://bucket/region';
     await expect(engine.put({ source, target })).rejects.toMatchObject({ code: 'no-region' });
     vi.stubEnv('AWS_REGION', 'us-east-1');
-    expect(await engine.put({ source, target })).toMatchObject({ plainBytes: 24 * MiB });
+    expect(await engine.put({ source, target })).toMatchObject({ plainBytes: SIZE, parts: 2 });
   });
 });
 

@@ -1,9 +1,19 @@
 /**
- * The package as its users get it: packed, installed from the tarball into an empty folder, run from there. TypeScript
- * is compiled to `dist/` for it, where paths and extensions are others than in the checkout.
+ * The package as its users get it: packed, unpacked into an empty folder as npm does, with what it depends on beside it,
+ * and run from there. TypeScript is compiled to `dist/` for it, where paths and extensions are others than in the
+ * checkout. (npm itself would ask a registry for the dependencies, and copy them all.)
  */
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -14,7 +24,9 @@ import { sha256Of, writeRandomFile } from '../support/files.ts';
 const root = join(import.meta.dirname, '../..');
 const folder = mkdtempSync(join(tmpdir(), 'sealift-package-'));
 const app = join(folder, 'app');
-const bin = join(app, 'node_modules/.bin');
+const modules = join(app, 'node_modules');
+const installed = join(modules, 'sealift');
+const bin = join(modules, '.bin');
 /** The installed command and this Node come first, whatever else the machine has. */
 const env = { ...process.env, PATH: [bin, dirname(process.execPath), process.env.PATH].join(delimiter) };
 
@@ -25,14 +37,33 @@ async function runIn(cwd: string, file: string, ...args: string[]): Promise<stri
 }
 
 beforeAll(async () => {
-  mkdirSync(app);
+  mkdirSync(installed, { recursive: true });
   await runIn(root, 'npm', 'pack', '--pack-destination', folder);
   const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))!;
-  // The prefix is said because a package.json of some folder above, or of the npm that runs these tests, must not win.
-  const flags = ['--prefix', app, '--prefer-offline', '--no-audit', '--no-fund'];
-  await runIn(app, 'npm', 'install', ...flags, join('..', tarball));
+  await runIn(installed, 'tar', '-xzf', join(folder, tarball), '--strip-components=1');
+  linkDependencies();
+  linkCommand();
   writeRandomFile(join(app, 'source'), SIZE);
 }, 120_000);
+
+/** What the package says it depends on, and nothing else of what is there for the tests. */
+function linkDependencies(): void {
+  for (const name of Object.keys(packed().dependencies)) {
+    mkdirSync(dirname(join(modules, name)), { recursive: true });
+    symlinkSync(join(root, 'node_modules', name), join(modules, name));
+  }
+}
+
+function linkCommand(): void {
+  mkdirSync(bin);
+  const command = join(installed, packed().bin.sealift);
+  chmodSync(command, 0o755);
+  symlinkSync(command, join(bin, 'sealift'));
+}
+
+function packed(): { bin: { sealift: string }; man: string; dependencies: Record<string, string> } {
+  return JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
+}
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -50,9 +81,7 @@ test('the installed command puts and gets, with its threads', async () => {
 });
 
 test('the manual page is where npm looks for it', () => {
-  const installed = join(app, 'node_modules/sealift');
-  const { man } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
-  expect(readFileSync(join(installed, man), 'utf8')).toMatch(/^\.TH SEALIFT 1 /);
+  expect(readFileSync(join(installed, packed().man), 'utf8')).toMatch(/^\.TH SEALIFT 1 /);
 });
 
 const PROGRAM = `
