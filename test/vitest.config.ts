@@ -16,6 +16,9 @@ export default defineConfig({
     // What files have in common, the SDK above all, is loaded once a worker, not once a file.
     isolate: false,
     maxWorkers: 3,
+    // The sandbox lets go of buffers by the GiB. V8 would collect all garbage for each 64 MiB of them, and mark what the
+    // SDK and the tests have loaded each time anew, which took a fifth of the CPU; so it waits for more.
+    execArgv: ['--external-memory-accounted-in-global-limit', '--initial-heap-size=256'],
     fileParallelism: !long,
     testTimeout: long ? 1_800_000 : 90_000,
     hookTimeout: 60_000,
