@@ -263,7 +263,7 @@ export const completion: Mutant[] = [
     breaks: 'and before a key is asked for',
     file: 'src/put/attempt.ts',
     find: '  const intended = await intend(run, format, source',
-    replace: `  (await tools.keyring.makeDataKey(format.keyNeeds))[Symbol.dispose]();
+    replace: `  (await tools.keyring.makeDataKey(format.keyNeeds!))[Symbol.dispose]();
   const intended = await intend(run, format, source`,
     test: WITNESSES,
     only: 'there already',

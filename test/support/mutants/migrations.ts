@@ -111,7 +111,7 @@ export const migrations: Mutant[] = [
     breaks: "an object under somebody else's key stops no other",
     file: 'src/migrate.ts',
     find: 'opener: openerOfMany(opener), source }',
-    replace: 'opener: openerOfMany && opener, source }',
+    replace: 'opener: openerOfMany(opener) && opener, source }',
     test: CARRY,
     only: 'a key of somebody else',
   },

@@ -56,7 +56,7 @@ export const unsealed: Mutant[] = [
     breaks: 'what a seal shows is not demanded of what has none',
     file: 'src/get/unsealed.ts',
     find: '  if (demanded !== undefined) {\n',
-    replace: '  if (demanded === undefined) {\n',
+    replace: '  if (demanded !== undefined && names.length === 0) {\n',
     test: TEST,
     only: 'is what only a seal can show',
   },
