@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { SealiftError } from '../errors.ts';
 import { plainSpanOf, sealedRangeOf, sliceSizeOf, unitOpener } from '../formats/units.ts';
+import { writeAt } from '../stores/directory-files.ts';
 import { slicesOf } from '../stores/object-stream.ts';
 import type { PartStore } from '../stores/store.ts';
 import type { BufferPool } from './buffers.ts';
@@ -38,7 +39,7 @@ export async function openPart(
     const receipt = { plainSize: wanted.length, hash };
     if ('path' in target) {
       watch.enter('disk');
-      await writeAt(target.path, wanted, plainOffset + first - range.first);
+      await writeInto(target.path, wanted, plainOffset + first - range.first);
       watch.enter('checksum');
       return { ...receipt, crc32: crc32(wanted) };
     }
@@ -84,13 +85,10 @@ async function fetchAndOpen(
   }
 }
 
-async function writeAt(path: string, bytes: Buffer, position: number): Promise<void> {
+async function writeInto(path: string, bytes: Buffer, position: number): Promise<void> {
   try {
     await using file = await open(path, 'r+');
-    for (let done = 0; done < bytes.length; ) {
-      const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
-      done += bytesWritten;
-    }
+    await writeAt(file, bytes, position);
   } catch (error) {
     throw targetError(path, error as NodeJS.ErrnoException);
   }

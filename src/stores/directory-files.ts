@@ -3,6 +3,7 @@ import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, link, lstat, open, rename, rm } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { type ErrorCode, SealiftError } from '../errors.ts';
+import { MiB } from '../units.ts';
 import type { ObjectPlace } from './directory-names.ts';
 import type { PartBody } from './store.ts';
 
@@ -39,10 +40,17 @@ export async function writeBody(file: FileHandle, body: Uint8Array | PartBody, o
   return { size, crc32: checksum };
 }
 
+/**
+ * Bytes written at once. For more, Linux looks for larger pages in a row than memory has for long: a GiB in calls of 8 MiB
+ * took the system 0.2 s on an idle machine, and 0.8 to 2 s on a busy one; in calls of 1 MiB 0.2 s on both.
+ */
+const WRITE_SIZE = MiB;
+
 /** Writes all of `bytes` at `position`: the system may take less at a time. */
 export async function writeAt(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
+    const size = Math.min(WRITE_SIZE, bytes.length - done);
+    const { bytesWritten } = await file.write(bytes, done, size, position + done);
     done += bytesWritten;
   }
 }
