@@ -1,6 +1,6 @@
 /**
  * The threads' work from a file to nowhere, in one thread and in two: sealed and opened, in both formats. In the same
- * rounds what none of it can go below, read, cipher and CRC32 each alone; and what AWS's client for JavaScript takes.
+ * rounds what none of it can go below, read, cipher and CRC32 each alone and in one loop; and what AWS's client takes.
  */
 import { execFileSync } from 'node:child_process';
 import { statSync } from 'node:fs';
@@ -46,6 +46,8 @@ export function pipelineGroup({ folder, size }: Setting): Group {
     const engine = engineOf(threads);
     return [
       bareCase(`cipher, ${count}`, 'cipher', threads),
+      bareCase(`all three in a loop, ${count}`, 'dropped', threads),
+      bareCase(`all three in a loop, held, ${count}`, 'held', threads),
       ...FORMATS.flatMap((format) => [
         of(`seal ${format}, ${count}`, () => sealing().seal(source(), format)),
         {
