@@ -8,7 +8,7 @@
  *
  * One caller's abort is his own. The call goes on for the others, and is given up when the last of them is gone.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { SealiftError } from '../errors.ts';
 import { encodeContext } from '../formats/esdk/context.ts';
 import type { EncryptedDataKey } from '../formats/esdk/header.ts';
@@ -164,9 +164,8 @@ function cacheId(
   for (const { providerId, providerInfo, ciphertext } of encryptedDataKeys) {
     fields.push(providerId, providerInfo, ciphertext);
   }
-  const hash = createHash('sha256');
-  for (const field of fields) hash.update(`${Buffer.byteLength(field)}:`).update(field);
-  return hash.digest('base64');
+  const pieces = fields.flatMap((field) => [Buffer.from(`${Buffer.byteLength(field)}:`), Buffer.from(field)]);
+  return hash('sha256', Buffer.concat(pieces), 'base64');
 }
 
 function closedError(): SealiftError {

@@ -3,7 +3,7 @@
  * which no other file of this machine holds. The rows that are needed before there is a key, those of the job and of
  * its attempts, carry a checksum too: against a bad disk, not against a bad person.
  */
-import { createHash, createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { createHmac, hash, type KeyObject, timingSafeEqual } from 'node:crypto';
 
 type Field = string | number | null | Uint8Array;
 
@@ -14,7 +14,7 @@ export type Row = readonly [table: string, ...Field[]];
 const LABEL = 'sealift ledger row 1';
 
 export function checksumOf(row: Row): Buffer {
-  return createHash('sha256').update(textOf(row)).digest();
+  return hash('sha256', textOf(row), 'buffer');
 }
 
 export function tagOf(key: KeyObject, row: Row): Buffer {

@@ -3,7 +3,7 @@
  * because KMS binds all of the context; the message id costs nothing, and key derivation authenticates it. Half of it
  * is random, and the other half proves for which name it was made. Other readers see 32 random bytes.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 export const MESSAGE_ID_SIZE = 32;
 const RANDOM_SIZE = 16;
@@ -16,8 +16,8 @@ export const NAME_MARKER = ['sealift-name', '1'] as const;
 export function boundMessageId({ random, objectKey }: { random: Uint8Array; objectKey: string }): Buffer {
   if (random.length !== RANDOM_SIZE)
     throw new RangeError(`random: expected ${RANDOM_SIZE} bytes, got ${random.length}`);
-  const hash = createHash('sha256').update(LABEL).update(random).update(objectKey, 'utf8').digest();
-  return Buffer.concat([random, hash.subarray(0, MESSAGE_ID_SIZE - RANDOM_SIZE)]);
+  const proof = hash('sha256', Buffer.concat([LABEL, random, Buffer.from(objectKey)]), 'buffer');
+  return Buffer.concat([random, proof.subarray(0, MESSAGE_ID_SIZE - RANDOM_SIZE)]);
 }
 
 /** Whether the message id was made for the object `objectKey`. */

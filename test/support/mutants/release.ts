@@ -135,8 +135,8 @@ export const release: Mutant[] = [
   {
     breaks: 'the message id binds the name',
     file: 'src/formats/esdk/message-id.ts',
-    find: ".update(objectKey, 'utf8')",
-    replace: '',
+    find: ', Buffer.from(objectKey)])',
+    replace: '])',
     test: 'test/formats/keys.test.ts',
     only: 'message ids',
   },
