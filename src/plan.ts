@@ -1,12 +1,14 @@
 /**
  * `plan`: what a `put` of a file or an object, or a `migrate` of a directory or a prefix will need, before anything of it
  * happens. Parts, requests and KMS calls are counted by the code that these cut by, and so exact; time is an estimate from
- * what was measured here (plan/rehearsal.ts), for one object after the other; cost follows from a table of prices.
+ * what was measured here (plan/rehearsal.ts); cost follows from a table of prices.
  */
 import { basename, resolve } from 'node:path';
 import { SealiftError } from './errors.ts';
 import type { RunOptions, Tools } from './job.ts';
 import type { KmsQuota } from './limits/service-quotas.ts';
+import { BATCH_COUNT } from './migrate/small.ts';
+import { IN_FLIGHT_COUNT } from './parts/each-of.ts';
 import { type AtRest, atRestOf } from './plan/at-rest.ts';
 import { type Cost, costOf, PRICES, type PriceTable } from './plan/prices.ts';
 import { rehearse } from './plan/rehearsal.ts';
@@ -99,8 +101,9 @@ export async function plan(request: PlanRequest, tools: Tools, { bwlimit, kmsUse
   const { largest, smallest } = tally;
   if (first === undefined || !largest || !smallest) throw nothingThere(source);
 
-  if (first !== '') refuseOfOne(options);
-  const isNamed = first === '' && !target.endsWith('/');
+  const isMany = first !== '';
+  if (isMany) refuseOfOne(options);
+  const isNamed = !isMany && !target.endsWith('/');
   const place = await tools.place(isNamed ? target : beneath(target, first || basename(source)));
   // As a put does before it sends anything, for what it throws.
   const asked = encryptionAsked(options);
@@ -108,12 +111,13 @@ export async function plan(request: PlanRequest, tools: Tools, { bwlimit, kmsUse
   const isRemote = place.store.copies !== undefined;
   const whole = tally.wholeObjects > 0 ? smallest : undefined;
   const { reading } = tally;
-  const speeds = await rehearse({ largest, whole, areFiles: !reading, place, options, tools });
+  const speeds = await rehearse({ largest, whole, isMany, areFiles: !reading, place, options, tools });
   const use = options.seal === 'none' ? undefined : await kmsUse();
   const requests = isRemote ? tally.requests : undefined;
   const atRest = requests && (await atRestOf({ place, asked, requests, confirmations: tally.confirmations }, signal));
   const callsOfS3 = atRest?.encryption ? atRest.kmsCalls : 0;
   const crew = largest.crew?.plan;
+  const lanes = crew?.lanes.start ?? 1;
   const timeWith = (kmsCalls: number) =>
     estimate(
       {
@@ -126,7 +130,8 @@ export async function plan(request: PlanRequest, tools: Tools, { bwlimit, kmsUse
       speeds,
       {
         threads: crew?.threadCount ?? 1,
-        lanes: crew?.lanes.start ?? 1,
+        lanes,
+        together: isMany ? { sent: lanes * IN_FLIGHT_COUNT, written: BATCH_COUNT } : { sent: 1, written: 1 },
         isRemote,
         comesFromBucket: reading !== undefined,
         bytesPerSecond: slowest(bwlimit, request.bandwidth),

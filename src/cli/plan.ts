@@ -38,8 +38,8 @@ Examples:
 Nothing is sealed or sent. It reads some of SOURCE, or lists it where it is a bucket's and reads none of it; asks S3 for HEAD of
 DEST and the bucket's default encryption, Service Quotas for the KMS quota; and measures this machine for two seconds. Of one file or
 object it is the plan of a put, of a directory or a prefix that of a migrate. Objects, parts, requests and KMS calls are exact where
-nothing fails and DEST is empty, and of a bucket's objects where these are plain; the time is an estimate, for one object after the
-other; the cost is of list prices, or of --prices.`;
+nothing fails and DEST is empty, and of a bucket's objects where these are plain; the time is an estimate; the cost is of
+list prices, or of --prices.`;
 
 export function addPlan(program: Command, output: Output): void {
   const command = program
@@ -97,16 +97,17 @@ function planText(plan: Plan): string {
 }
 
 function partSizeText({ largest }: Plan): string {
-  const { partSize, parts, crew } = largest;
-  if (!crew) return 'every object goes up whole, in one request';
+  const { partSize, parts, isWhole } = largest;
+  if (isWhole) return 'every object goes up whole, in one request';
   const why = parts > 9_000 ? `what ${parts} parts need, of 10,000` : 'so that many go up at once';
   return `${formatSize(partSize)} of the largest object, in ${counted(parts, 'part')}: ${why}`;
 }
 
-function memoryText({ maxMemory, largest: { crew } }: Plan): string {
+function memoryText({ maxMemory, largest: { isWhole, crew } }: Plan): string {
   const most = `${formatSize(maxMemory)} at most`;
   if (!crew) return `${most}: one object at a time, on one thread`;
   const { threadCount, lanes } = crew.plan;
+  if (isWhole) return `${most}: ${counted(threadCount, 'thread')}, ${lanes.start} to ${lanes.most} batches in flight`;
   const held = crew.held ? 'held' : 'read twice, not held';
   return `${most}: ${counted(threadCount, 'thread')}, ${lanes.start} to ${lanes.most} parts in flight, ${held}`;
 }

@@ -14,7 +14,7 @@ import type { Outcome, Settled } from './outcomes.ts';
 import { restBefore } from './rest.ts';
 
 /** Objects of a batch: enough that its messages and its two syncs of the ledger cost each of them little. */
-const BATCH_COUNT = 64;
+export const BATCH_COUNT = 64;
 
 interface Batch {
   place: Place;

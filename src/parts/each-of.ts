@@ -3,7 +3,7 @@ import { type ErrorData, SealiftError } from '../errors.ts';
 import { runLanes } from './lanes.ts';
 
 /** Requests of a task in flight, and files being written: while some wait another is opened or sealed. */
-const IN_FLIGHT_COUNT = 4;
+export const IN_FLIGHT_COUNT = 4;
 
 export interface FailedObject {
   outcome: 'failed';

@@ -22,7 +22,7 @@ import type { PlannedObject } from './sources.ts';
 import type { LargestObject } from './tally.ts';
 import type { Speeds } from './time.ts';
 
-/** Each of the four trials ends after so long. */
+/** Each of the trials ends after so long. */
 const TRIAL_MS = 500;
 const READ_SIZE = 4 * MiB;
 /** Enough for several parts; what lies behind is sealed no slower. */
@@ -34,6 +34,8 @@ export interface Stage {
   /** The largest source, and one that goes whole, where there are such. */
   largest: Pick<LargestObject, 'path' | 'plainBytes'>;
   whole: PlannedObject | undefined;
+  /** They are moved by one migration. */
+  isMany: boolean;
   /** Else they are objects of a bucket. */
   areFiles: boolean;
   place: Place;
@@ -42,16 +44,21 @@ export interface Stage {
 }
 
 /** Throws what `put` would throw of a source that cannot be read, or a bucket that is not there. */
-export async function rehearse({ largest, whole, areFiles, place, options, tools }: Stage): Promise<Speeds> {
+export async function rehearse(stage: Stage): Promise<Speeds> {
+  const { largest, whole, isMany, areFiles, place, options, tools } = stage;
   const folder = await mkdtemp(join(tools.stateDir, 'plan-'));
   try {
     const fileOf = async (path: string, size: number) => (areFiles ? path : await standIn(folder, size));
     const file = await fileOf(largest.path, Math.min(largest.plainBytes, MOST_SEALED));
+    const small = whole && (await fileOf(whole.path, whole.size));
+    const { secondsPerByte } = await sealFor(file, options);
+    const { secondsPerMessage, messageSize } = await (small && isMany ? sealFor(small, options) : NOTHING_SEALED);
     return {
       roundTripSeconds: await timeRoundTrip(place),
       readBytesPerSecond: areFiles ? await readFor(file) : Number.POSITIVE_INFINITY,
-      sealSecondsPerByte: await sealFor(file, options),
-      secondsPerObject: whole ? await putFor(await fileOf(whole.path, whole.size), folder, { options, tools }) : 0,
+      sealSecondsPerByte: secondsPerByte,
+      sealSecondsPerObject: Math.max(0, secondsPerMessage - messageSize * secondsPerByte),
+      secondsPerObject: small ? await putFor(small, folder, { options, tools }) : 0,
     };
   } finally {
     await rm(folder, { recursive: true });
@@ -95,12 +102,14 @@ async function readFor(path: string): Promise<number> {
   return size === 0 ? Number.POSITIVE_INFINITY : (size * 1000) / (performance.now() - startMs);
 }
 
-/** Seconds a plain byte: read, sealed, summed up, beside whatever else this machine is at. */
-async function sealFor(path: string, options: SealOptions): Promise<number> {
+const NOTHING_SEALED = { secondsPerByte: 0, secondsPerMessage: 0, messageSize: 0 };
+
+/** What it takes to read, seal and sum up, beside whatever else this machine is at. */
+async function sealFor(path: string, options: SealOptions): Promise<typeof NOTHING_SEALED> {
   const { file, identity: source } = await openSource(path);
   await file.close();
   const size = Math.min(source.size, MOST_SEALED);
-  if (size === 0) return 0;
+  if (size === 0) return NOTHING_SEALED;
   // Also for what is not to be sealed: how fast a machine seals tells how fast it sends, and sending is most of it.
   const format = formatFor({ format: options.format });
   const cut = format.cutFile(size);
@@ -108,7 +117,8 @@ async function sealFor(path: string, options: SealOptions): Promise<number> {
   const startMs = performance.now();
   const endMs = startMs + TRIAL_MS;
   let sealed = 0;
-  while (performance.now() < endMs) {
+  let count = 0;
+  for (; performance.now() < endMs; count++) {
     using materials = await throwawayKeyring().makeDataKey(format.keyNeeds!);
     const { dataKey, encryptedDataKeys } = materials;
     const { message, header } = format.begin({ dataKey: dataKey.bytes, encryptedDataKeys, cut, objectKey: '' });
@@ -118,7 +128,8 @@ async function sealFor(path: string, options: SealOptions): Promise<number> {
       sealed += intent.sealedSize;
     }
   }
-  return (performance.now() - startMs) / 1000 / sealed;
+  const seconds = (performance.now() - startMs) / 1000;
+  return { secondsPerByte: seconds / sealed, secondsPerMessage: seconds / count, messageSize: sealed / count };
 }
 
 /** Seconds an object that goes whole takes here, its ledger's disk among them. */

@@ -6,6 +6,7 @@ import { type Cut, partOf } from '../formats/message.ts';
 import type { CrewPlan, Tools } from '../job.ts';
 import { DEFAULT_KEY_LIMITS } from '../keys/cache.ts';
 import type { KeyLimits } from '../keys/cache-entry.ts';
+import { laneNeedsOf } from '../migrate/small.ts';
 import { goesWhole, type SealOptions } from '../put/attempt.ts';
 import { formatFor, type PutFormat } from '../put/format.ts';
 import { needsOf } from '../put/parts.ts';
@@ -46,7 +47,9 @@ export interface LargestObject {
   parts: number;
   /** Plain bytes of its largest part. */
   partSize: number;
-  /** Threads and lanes for it. Undefined where it goes up in one request, on the main thread. */
+  /** It goes up in one request. */
+  isWhole: boolean;
+  /** Threads and lanes for it, or for many that are no larger. Undefined where one goes up whole, on the main thread. */
   crew: CrewPlan | undefined;
 }
 
@@ -104,7 +107,7 @@ export class Tally {
 
   /** Throws as `put` would: `too-many-parts`, `memory-too-small` and their like. */
   add(object: PlannedObject): void {
-    const { path, name, size, storageClass } = object;
+    const { name, size, storageClass } = object;
     const isPut = name === '';
     const cut = this.#format.cutFile(size);
     const { sealedSize, partCount } = cut.layout;
@@ -127,7 +130,7 @@ export class Tally {
     }
     // Where the first object that is looked for is not there yet, the bucket might not be either.
     if (this.requests.HeadObject > 0) this.requests.HeadBucket = 1;
-    if (!this.largest || size > this.largest.plainBytes) this.largest = this.#describe(path, cut, isWhole);
+    if (!this.largest || size > this.largest.plainBytes) this.largest = this.#describe(object, cut, isWhole);
     if (!this.smallest || size < this.smallest.size) this.smallest = object;
   }
 
@@ -167,11 +170,12 @@ export class Tally {
     for (const [name, count] of Object.entries(requests)) this.requests[name as keyof Requests] += count;
   }
 
-  #describe(path: string, cut: Cut, isWhole: boolean): LargestObject {
+  #describe({ path, name }: PlannedObject, cut: Cut, isWhole: boolean): LargestObject {
     const { plainSize, partCount } = cut.layout;
     const partSize = Math.max(...[1, Math.min(2, partCount)].map((number) => partOf(cut, number).plainSize));
-    const crew = isWhole ? undefined : this.#tools.plan(needsOf(cut, this.#options));
-    return { path, plainBytes: plainSize, parts: partCount, partSize, crew };
+    const needs = isWhole ? name !== '' && laneNeedsOf(this.#format) : needsOf(cut, this.#options);
+    const crew = needs ? this.#tools.plan(needs) : undefined;
+    return { path, plainBytes: plainSize, parts: partCount, partSize, isWhole, crew };
   }
 }
 

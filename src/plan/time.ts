@@ -1,6 +1,6 @@
 /**
  * How long it will take, from what there is to do and how fast things are: what flows at once is as fast as the slowest
- * of it, and objects come one after the other. Arithmetic only; an estimate, good to a factor of two.
+ * of it, and large objects come one after the other. Arithmetic only; an estimate, good to a factor of two.
  */
 
 /** How fast this machine and the way to the store are. */
@@ -9,7 +9,9 @@ export interface Speeds {
   sealSecondsPerByte: number;
   /** Bytes a second that the source can be read. Infinity, in JSON null, where it is a bucket's: none of that is read. */
   readBytesPerSecond: number;
-  /** What the ledger and all else take on this machine for an object that goes whole. */
+  /** Likewise, what a small object of many takes beyond its bytes: its message, its file. */
+  sealSecondsPerObject: number;
+  /** What a ledger of its own and all else take on this machine for an object that goes whole. */
   secondsPerObject: number;
   /** From a small request to its answer. */
   roundTripSeconds: number;
@@ -35,6 +37,8 @@ export interface Means {
   /** Threads at work, each on a core of its own if there are as many. */
   threads: number;
   lanes: number;
+  /** Objects that go whole: requests of them that are under way at once, and how many a transaction of the ledger has. */
+  together: { sent: number; written: number };
   /** The store is across a network: sending costs CPU. */
   isRemote: boolean;
   /** What is put comes out of a bucket: receiving costs CPU as well. */
@@ -69,17 +73,21 @@ export const PREFIX_READS_PER_SECOND = 5_500;
 
 export function estimate(work: Work, speeds: Speeds, means: Means): Estimate {
   const { objects, wholeObjects, parts, turns, plainBytes, sealedBytes, writes, reads, kmsCalls, callsOfS3 } = work;
-  const { sealSecondsPerByte, readBytesPerSecond, secondsPerObject, roundTripSeconds } = speeds;
-  const { threads, lanes, isRemote, comesFromBucket, bytesPerSecond, kmsPerSecond, kmsQuota } = means;
+  const { sealSecondsPerByte, sealSecondsPerObject, readBytesPerSecond, secondsPerObject, roundTripSeconds } = speeds;
+  const { threads, lanes, together, isRemote, comesFromBucket, bytesPerSecond, kmsPerSecond, kmsQuota } = means;
   const cpuFactor = (isRemote ? REMOTE_CPU_FACTOR : LOCAL_CPU_FACTOR) + (comesFromBucket ? RECEIVE_CPU_FACTOR : 0);
   // Before whatever is sent there is a GET.
   const fetches = comesFromBucket ? 1 : 0;
+  const sealSeconds = plainBytes * sealSecondsPerByte + wholeObjects * sealSecondsPerObject;
+  const wholeShare = wholeObjects / objects;
+  const ledgers = objects - wholeObjects + wholeObjects / together.written;
+  const turnsInRow = turns * (1 - wholeShare + wholeShare / together.sent);
   const each = {
-    cpu: (plainBytes * sealSecondsPerByte * cpuFactor) / (1 + NEXT_CORE_GAIN * (threads - 1)),
+    cpu: (sealSeconds * cpuFactor) / (1 + NEXT_CORE_GAIN * (threads - 1)),
     disk: (isRemote ? plainBytes : plainBytes + sealedBytes) / readBytesPerSecond,
     bandwidth: timeFor(sealedBytes + fetches * plainBytes, bytesPerSecond),
     latency: ((parts - wholeObjects) * (1 + fetches) * roundTripSeconds) / lanes,
-    objects: objects * secondsPerObject + turns * roundTripSeconds,
+    objects: ledgers * secondsPerObject + turnsInRow * roundTripSeconds,
     kms: Math.max(timeFor(kmsCalls, kmsPerSecond), timeFor(kmsCalls + callsOfS3, kmsQuota)),
     's3-rate': isRemote ? Math.max(writes / PREFIX_WRITES_PER_SECOND, reads / PREFIX_READS_PER_SECOND) : 0,
   };

@@ -53,12 +53,14 @@ describe('time', () => {
   const speeds: Speeds = {
     sealSecondsPerByte: 0.5 / GiB,
     readBytesPerSecond: 10 * GiB,
+    sealSecondsPerObject: 0,
     secondsPerObject: 0.01,
     roundTripSeconds: 0.001,
   };
   const means: Means = {
     threads: 2,
     lanes: 6,
+    together: { sent: 1, written: 1 },
     isRemote: true,
     comesFromBucket: false,
     bytesPerSecond: undefined,
@@ -93,6 +95,20 @@ describe('time', () => {
     expect(limitedBy).toBe(limit);
     expect(seconds).toBeGreaterThanOrEqual(each[limit]);
     expect(seconds).toBeLessThan(2 * each[limit]);
+  });
+
+  test('small objects of many wait for each other no longer, and cost what their bytes do not', () => {
+    const some = { ...work, ...small };
+    const together = { sent: 32, written: 64 };
+    const alone = estimate(some, speeds, means).each;
+    const many = estimate(some, { ...speeds, sealSecondsPerObject: 0.001 }, { ...means, together }).each;
+    expect(many.objects).toBeCloseTo((1000 / 64) * 0.01 + (3000 / 32) * 0.001);
+    expect(alone.objects).toBeCloseTo(1000 * 0.01 + 3000 * 0.001);
+    expect(many.cpu).toBeGreaterThan(1);
+    expect(alone.cpu).toBeLessThan(0.001);
+    // The large one among them has a ledger of its own, and a turn for each of its requests.
+    const mixed = estimate({ ...some, objects: 1001 }, speeds, { ...means, together }).each;
+    expect(mixed.objects).toBeGreaterThan(many.objects + 0.01);
   });
 
   test('what comes out of a bucket is received first', () => {
