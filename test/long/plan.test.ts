@@ -13,6 +13,7 @@ import { MEMORY_FOLDER } from '../support/files.ts';
 
 const OBJECT_COUNT = 20_000;
 const TIMEOUT_MS = 3_600_000;
+const LOOK_SECONDS = 10;
 /** The machine is measured before the job, and others may be at work on it at the one time and not at the other. */
 const TRY_COUNT = 3;
 
@@ -49,7 +50,10 @@ async function compare(source: string, target: string, more: Pick<PutRequest, 's
   const seconds = (performance.now() - startMs) / 1000;
   const requests = sandbox.log().slice(before);
   tell(plan, seconds);
-  expect(kmsCalls).toBe(plan.kms!.calls);
+  // Where it takes long enough, a migration looks after its key, no more often than this.
+  const looks = Math.floor(seconds / LOOK_SECONDS);
+  expect(kmsCalls).toBeGreaterThanOrEqual(plan.kms!.calls);
+  expect(kmsCalls).toBeLessThanOrEqual(plan.kms!.calls + (target.endsWith('/') ? looks : 0));
   const counted = Object.fromEntries(Object.keys(plan.requests!).map((name) => [name, 0]));
   let callsOfS3 = 0;
   for (const { service, operation, kmsCalls: calls } of requests) {
