@@ -48,7 +48,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await sandbox?.stop();
   rmSync(folder, { recursive: true, force: true });
-});
+}, 3_600_000);
 
 /** One hash over all files of a tree, with their names, times and permissions. */
 async function hashOf(root: string): Promise<{ count: number; digest: string }> {
@@ -64,7 +64,10 @@ async function hashOf(root: string): Promise<{ count: number; digest: string }> 
   return { count: lines.length, digest };
 }
 
-/** How long small objects, and parts of large ones, had no answer at most while there was more to come of both. */
+/**
+ * How long small objects, and parts of large ones, had no answer at most while both were under way: a listing may come to the
+ * large ones late.
+ */
 function longestWaits(requests: readonly LogEntry[], operations: { small: string; part: string }): number[] {
   const answered = (operation: string, isLarge: boolean) =>
     requests
@@ -72,10 +75,10 @@ function longestWaits(requests: readonly LogEntry[], operations: { small: string
       .map(({ time, ms }) => time + ms)
       .sort((one, other) => one - other);
   const kinds = [answered(operations.small, false), answered(operations.part, true)];
-  const begin = Math.min(...kinds.map((times) => times[0]!));
+  const begin = Math.max(...kinds.map((times) => times[0]!));
   const end = Math.min(...kinds.map((times) => times.at(-1)!));
   return kinds.map((times) => {
-    const marks = [begin, ...times.filter((time) => time < end), end];
+    const marks = [begin, ...times.filter((time) => time > begin && time < end), end];
     return Math.max(...marks.slice(1).map((time, index) => Math.round(time - marks[index]!)));
   });
 }
