@@ -2,11 +2,12 @@
  * `--metrics`: what a job has come to, for a Prometheus that asks. Counts alone are told, no names; and only on this machine,
  * because nobody who asks is known.
  */
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Counter, Gauge, Registry } from 'prom-client';
 import { SealiftError } from '../errors.ts';
 import type { JobEvent, ObjectsProgress } from '../index.ts';
+import { http } from '../network.ts';
 import type { Address } from './flag-values.ts';
 
 type ObjectState = 'waiting' | 'done' | 'failed' | 'skipped';
@@ -56,7 +57,7 @@ export class Metrics implements AsyncDisposable {
     // Loaded where it is wanted: most jobs are not asked.
     const { default: client } = await import('prom-client');
     const registry = new client.Registry();
-    const server = createServer(async ({ url, method }, response) => {
+    const server = http.createServer(async ({ url, method }, response) => {
       if (url !== '/metrics' || method !== 'GET') return response.writeHead(404).end('Ask for /metrics.\n');
       return response.writeHead(200, { 'content-type': registry.contentType }).end(await registry.metrics());
     });
