@@ -3,25 +3,9 @@ import { expect, test } from 'vitest';
 import { Output } from '../../src/cli/output.ts';
 import { runJob } from '../../src/cli/run.ts';
 import type { JobResult } from '../../src/job.ts';
+import { emptyResult } from '../support/result.ts';
 
-const done: JobResult = {
-  command: 'verify',
-  job: 'migrate-aaaaaaaaaa',
-  object: null,
-  objects: 1,
-  failed: 0,
-  skipped: 0,
-  plainBytes: 0,
-  sealedBytes: 0,
-  parts: 1,
-  partsReused: 0,
-  seconds: 0,
-  cpuSeconds: 0,
-  peakRssBytes: 0,
-  kmsCalls: 0,
-  kmsRequestIds: [],
-  warnings: [],
-};
+const done: JobResult = { ...emptyResult, command: 'verify', objects: 1, parts: 1 };
 
 test.each<[exit: number, result: Partial<JobResult>]>([
   [0, {}],

@@ -8,8 +8,9 @@ import { memoOf } from '../../src/cli/options.ts';
 import { Output } from '../../src/cli/output.ts';
 import { runJob } from '../../src/cli/run.ts';
 import { SealiftError } from '../../src/errors.ts';
-import type { JobEvent, JobResult } from '../../src/job.ts';
+import type { JobEvent } from '../../src/job.ts';
 import { MiB } from '../../src/units.ts';
+import { emptyResult } from '../support/result.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sealift-test-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -160,22 +161,3 @@ test('a log that cannot be is told before the job begins', async () => {
 test('a job does not remember who followed it', () => {
   expect(memoOf({ metrics: { host: '::1', port: 1 }, logJson: 'a', lanes: 2 })).toEqual({ flags: { lanes: 2 } });
 });
-
-const emptyResult: JobResult = {
-  command: 'migrate',
-  job: '',
-  object: null,
-  objects: 0,
-  failed: 0,
-  skipped: 0,
-  plainBytes: 0,
-  sealedBytes: 0,
-  parts: 0,
-  partsReused: 0,
-  seconds: 0,
-  cpuSeconds: 0,
-  peakRssBytes: 0,
-  kmsCalls: 0,
-  kmsRequestIds: [],
-  warnings: [],
-};
