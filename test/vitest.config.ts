@@ -18,7 +18,7 @@ export default defineConfig({
     maxWorkers: 3,
     // The sandbox lets go of buffers by the GiB. V8 would collect all garbage for each 64 MiB of them, and mark what the
     // SDK and the tests have loaded each time anew, which took a fifth of the CPU; so it waits for more.
-    execArgv: ['--external-memory-accounted-in-global-limit', '--initial-heap-size=256'],
+    execArgv: ['--external-memory-accounted-in-global-limit', '--initial-heap-size=96'],
     fileParallelism: !long,
     testTimeout: long ? 1_800_000 : 90_000,
     hookTimeout: 60_000,
