@@ -234,6 +234,18 @@ test('nothing is sent to a server that has not proven itself', async () => {
   expect(Buffer.concat(got).toString()).toBe(`${HEAD}body`);
 });
 
+test('a further connection goes on with the session of the one before', async () => {
+  const { ca, cert, key } = await createCertificate();
+  const reused: boolean[] = [];
+  const server = createTlsServer({ cert, key }, (socket) => {
+    reused.push(socket.isSessionReused());
+    sockets.add(socket.on('error', () => {}).on('data', () => socket.end(OK.replace('OK', 'OK\r\nConnection: close'))));
+  });
+  const pool = await poolTo(server, { tls: { secureContext: createSecureContext({ ca }) } });
+  for (let count = 0; count < 2; count++) expect((await ask(pool)).body.toString()).toBe('ok');
+  expect(reused).toEqual([false, true]);
+});
+
 test.each(['a\r\nb', 'a\nb', 'a\0', 'a\u{1f600}'])('a header cannot break out of its line: %j', (value) => {
   expect(() => formatHead({ method: 'GET', target: '/', headers: { 'x-a': value } })).toThrow(/Invalid character/);
   expect(() => formatHead({ method: 'GET', target: '/', headers: { [value]: 'a' } })).toThrow(/valid HTTP token/);
