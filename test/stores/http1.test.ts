@@ -4,14 +4,19 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { setImmediate } from 'node:timers/promises';
 import { createSecureContext, createServer as createTlsServer } from 'node:tls';
 import fc from 'fast-check';
-import { afterEach, describe, expect, it, test } from 'vitest';
-import { createCertificate } from '../../src/sandbox/tls.ts';
+import { afterEach, beforeAll, describe, expect, it, test } from 'vitest';
+import { createCertificate, type ServerCertificate } from '../../src/sandbox/tls.ts';
 import type { Answer } from '../../src/stores/http1/connection.ts';
 import { formatHead } from '../../src/stores/http1/head.ts';
 import { ConnectionPool } from '../../src/stores/http1/pool.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 const HEAD = formatHead({ method: 'GET', target: '/x', headers: { host: 'here' } });
+
+let certificate: ServerCertificate;
+beforeAll(async () => {
+  certificate = await createCertificate();
+});
 
 const servers: Server[] = [];
 const pools: ConnectionPool[] = [];
@@ -216,7 +221,7 @@ test('requests beyond the most connections wait in a row, and leave it with thei
 });
 
 test('nothing is sent to a server that has not proven itself', async () => {
-  const { ca, cert, key } = await createCertificate();
+  const { ca, cert, key } = certificate;
   const got: Buffer[] = [];
   const serve = (socket: Socket) => {
     sockets.add(socket);
@@ -235,7 +240,7 @@ test('nothing is sent to a server that has not proven itself', async () => {
 });
 
 test('a further connection goes on with the session of the one before', async () => {
-  const { ca, cert, key } = await createCertificate();
+  const { ca, cert, key } = certificate;
   const reused: boolean[] = [];
   const server = createTlsServer({ cert, key }, (socket) => {
     reused.push(socket.isSessionReused());
