@@ -218,6 +218,8 @@ export interface LaneNeeds {
   streamedSize?: number | undefined;
   /** The message is signed: there must be a hashing thread, and parts must be held for it. */
   signed?: boolean | undefined;
+  /** Of small objects that are carried from store to store. */
+  carried?: boolean | undefined;
 }
 
 export interface CrewPlan {

@@ -24,6 +24,7 @@ export class Crews {
   readonly #surroundings: Surroundings;
   #threads: Threads | undefined;
   #hashThread: HashThread | undefined;
+  #isCarrying = false;
 
   constructor(options: EngineOptions, surroundings: Surroundings) {
     this.#options = options;
@@ -32,10 +33,11 @@ export class Crews {
   }
 
   /** As `Tools.plan`. */
-  plan({ partSize, plainSize, streamedSize, signed }: LaneNeeds): CrewPlan {
+  plan({ partSize, plainSize, streamedSize, signed, carried }: LaneNeeds): CrewPlan {
     const { maxMemory, threads, lanes } = this.#options;
     const signs = signed || this.#hashThread !== undefined;
-    const request = { maxMemory, signs, threadCount: this.#threads?.count ?? threads, laneCount: lanes };
+    const carries = carried || this.#isCarrying;
+    const request = { maxMemory, signs, carries, threadCount: this.#threads?.count ?? threads, laneCount: lanes };
     const wholeSize = plainSize === undefined ? laneSizeOf(partSize) : pipeLaneSizeOf(plainSize);
     const held = streamedSize === undefined || fits(() => planMemory(request, wholeSize));
     const laneSize = held ? wholeSize : streamedSize;
@@ -51,6 +53,10 @@ export class Crews {
     if (!this.#threads) {
       budget.startThreads(threadCount);
       this.#threads = new Threads({ count: threadCount, laneCount: lanes.most, onRetry, limit });
+    }
+    if (needs.carried && !this.#isCarrying) {
+      budget.startCarrying();
+      this.#isCarrying = true;
     }
     if (needs.signed && !this.#hashThread) {
       budget.startHashThread();

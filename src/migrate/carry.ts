@@ -32,7 +32,7 @@ export async function carrySmall(run: MigrateRun, attempts: number): Promise<voi
   await restBefore(run, { isLarge: false, attempts });
   const { partSize } = laneNeedsOf(format);
   // What was fetched is held beside what is sealed.
-  const crew = await tools.crew({ partSize, plainSize: partSize }, progress.tellLanes);
+  const crew = await tools.crew({ partSize, plainSize: partSize, carried: true }, progress.tellLanes);
   await runLanes({
     items: batches(run, attempts, partSize),
     lanes: crew.lanes,

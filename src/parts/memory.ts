@@ -14,6 +14,11 @@ export const BASE_SIZE = 134 * MiB;
 export const THREAD_SIZE = 42 * MiB;
 /** The hashing thread: an isolate with nothing but Node's own modules. */
 export const HASH_THREAD_SIZE = 30 * MiB;
+/**
+ * Very many small objects carried from store to store beside large ones: the SDK's HEADs and tags in each thread, and what
+ * the main thread is asked and answers (test/long/migrate-round.test.ts).
+ */
+export const CARRY_SIZE = 32 * MiB;
 /** A lane holds its part; what TLS and the SDK hold of it at a time, and its share of the garbage, is less. */
 const LANE_FACTOR = 1.5;
 
@@ -38,8 +43,8 @@ export function pipeLaneSizeOf(plainSize: number): number {
 }
 
 /** What neither threads nor lanes take. */
-function baseSizeOf({ signs }: Pick<MemoryRequest, 'signs'>): number {
-  return signs ? BASE_SIZE + HASH_THREAD_SIZE : BASE_SIZE;
+function baseSizeOf({ signs, carries }: Pick<MemoryRequest, 'signs' | 'carries'>): number {
+  return BASE_SIZE + (signs ? HASH_THREAD_SIZE : 0) + (carries ? CARRY_SIZE : 0);
 }
 
 /**
@@ -61,6 +66,8 @@ export interface MemoryRequest {
   laneCount?: number | undefined;
   /** There is a hashing thread, or will be. */
   signs?: boolean | undefined;
+  /** Small objects are carried from store to store. */
+  carries?: boolean | undefined;
 }
 
 export interface MemoryPlan {
@@ -128,6 +135,11 @@ export class MemoryBudget {
   /** As `startThreads`. */
   startHashThread(): void {
     this.#shrink(HASH_THREAD_SIZE);
+  }
+
+  /** As `startThreads`. */
+  startCarrying(): void {
+    this.#shrink(CARRY_SIZE);
   }
 
   #shrink(taken: number): void {
