@@ -1,7 +1,7 @@
 /** Our own client of HTTP/1.1, against servers that write their answers byte by byte as they like. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { createSecureContext, createServer as createTlsServer } from 'node:tls';
 import fc from 'fast-check';
 import { afterEach, beforeAll, describe, expect, it, test } from 'vitest';
@@ -9,6 +9,7 @@ import { createCertificate, type ServerCertificate } from '../../src/sandbox/tls
 import type { Answer } from '../../src/stores/http1/connection.ts';
 import { formatHead } from '../../src/stores/http1/head.ts';
 import { ConnectionPool } from '../../src/stores/http1/pool.ts';
+import { KiB } from '../../src/units.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 const HEAD = formatHead({ method: 'GET', target: '/x', headers: { host: 'here' } });
@@ -29,20 +30,26 @@ afterEach(() => {
 });
 
 /** A pool to a server that calls `serve` with each head of a request, and the number of its connection, from 1. */
-async function startServer(serve: (socket: Socket, connection: number) => void, { maxCount = 4 } = {}) {
+async function startServer(
+  serve: (socket: Socket, connection: number) => void,
+  options: { maxCount?: number; stallMs?: number } = {},
+) {
   const server = createServer({ noDelay: true }, (socket) => {
     const connection = sockets.add(socket).size;
     socket.on('error', () => {}).on('data', (bytes) => bytes.includes('\r\n\r\n') && serve(socket, connection));
   });
-  return { pool: await poolTo(server, { maxCount }), seen: sockets };
+  return { pool: await poolTo(server, options), seen: sockets };
 }
 
-async function poolTo(server: Server, { maxCount = 4, tls }: { maxCount?: number; tls?: object } = {}) {
+async function poolTo(
+  server: Server,
+  { maxCount = 4, stallMs = 10_000, tls }: { maxCount?: number; stallMs?: number; tls?: object } = {},
+) {
   servers.push(server.listen(0, '127.0.0.1'));
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const options = tls === undefined ? undefined : { minVersion: 'TLSv1.2' as const, ...tls };
-  const pool = new ConnectionPool({ host: '127.0.0.1', port, tls: options, stallMs: 10_000 }, { maxCount });
+  const pool = new ConnectionPool({ host: '127.0.0.1', port, tls: options, stallMs }, { maxCount });
   pools.push(pool);
   return pool;
 }
@@ -218,6 +225,29 @@ test('requests beyond the most connections wait in a row, and leave it with thei
   }
   expect(order).toEqual(['a', 'c']);
   expect(seen.size).toBe(1);
+});
+
+test.each([
+  ['is longer than anybody needs to be told', framed('chunked', [Buffer.alloc(300 * KiB, 'a')])],
+  ['breaks its own framing', Buffer.from('Transfer-Encoding: chunked\r\n\r\n-2\r\nok\r\n0\r\n\r\n')],
+])('an answer of words that %s holds its connection no longer', async (_, rest) => {
+  const refusal = Buffer.concat([Buffer.from('HTTP/1.1 502 Bad Gateway\r\n'), rest]);
+  const { pool, seen } = await startServer((socket, connection) => socket.write(connection === 1 ? refusal : OK), {
+    maxCount: 1,
+  });
+  const { body } = await pool.exchange({ head: HEAD });
+  await body.text().catch(() => '');
+  expect((await ask(pool)).body.toString()).toBe('ok');
+  expect(seen.size).toBe(2);
+});
+
+test('a server that is silent is given up also where a body took its time to end', async () => {
+  const { pool } = await startServer(() => {}, { stallMs: 20 });
+  async function* body() {
+    yield Buffer.from('all of it');
+    await setTimeout(100);
+  }
+  await expect(pool.exchange({ head: HEAD, body: body() })).rejects.toMatchObject({ code: 'ETIMEDOUT' });
 });
 
 test('nothing is sent to a server that has not proven itself', async () => {

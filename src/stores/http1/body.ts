@@ -59,8 +59,9 @@ export class AnswerBody implements Body {
     return done;
   }
 
-  /** All of it, or as much as anybody needs to be told. */
+  /** All of it, or as much as anybody needs to be told: the rest of it nobody wants. */
   async text(): Promise<string> {
+    using _held = this;
     if (this.#isDone) return '';
     const bytes = Buffer.allocUnsafe(Math.min(this.#left || MAX_TEXT_SIZE, MAX_TEXT_SIZE));
     let size = 0;

@@ -211,7 +211,9 @@ export class Connection {
   /** Of a body that is sent, Node counts as movement what the kernel took: a stall is noticed after one to two `stallMs`. */
   #onTimeout(): void {
     if (this.#isIdle) this.destroy();
-    if (this.#isMaking || (this.#isReady && !this.#inlet.isWaiting)) return;
+    // A body's last slice may be followed by nothing that would start the clock again.
+    if (this.#isMaking) return void this.#socket.setTimeout(this.#stallMs);
+    if (this.#isReady && !this.#inlet.isWaiting) return;
     this.destroy(Object.assign(new Error(`No byte moved for ${this.#stallMs} ms`), { code: 'ETIMEDOUT' }));
   }
 
