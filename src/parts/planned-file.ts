@@ -66,8 +66,9 @@ export class PlannedFile implements Disposable {
     const startMs = performance.now();
     const bytesRead = this.readNow(buffer, { ...wanted, size: Math.min(wanted.size, SMALL_READ_SIZE) });
     this.#readMs += performance.now() - startMs;
+    const turns = Math.floor(this.#readSize / READ_SIZE);
     this.#readSize += bytesRead;
-    if (this.#readSize % READ_SIZE === 0) await setImmediate();
+    if (Math.floor(this.#readSize / READ_SIZE) > turns) await setImmediate();
     return bytesRead;
   }
 

@@ -47,6 +47,22 @@ describe('a file', () => {
     },
   );
 
+  it('lets in who waits for its thread, in pieces of whatever size it is read', async () => {
+    const path = join(folder, 'odd');
+    await writeFile(path, Buffer.alloc(3 * MiB));
+    using file = new PlannedFile(await lookAtSource(path));
+    vi.spyOn(performance, 'now').mockReturnValue(0);
+    let isLetIn = false;
+    const size = 100_000;
+    setImmediate(() => {
+      isLetIn = true;
+    });
+    for (let position = 0; position + size <= 2 * MiB; position += size) {
+      await file.read(Buffer.alloc(size), { offset: 0, size, position });
+    }
+    expect(isLetIn).toBe(true);
+  });
+
   it('whose reads wait is read by the pool from then on, in larger pieces', async () => {
     expect(await readAll({ size: 3 * MiB, lookMs: 10 })).toEqual([256 * KiB, MiB, MiB, 768 * KiB]);
   });
