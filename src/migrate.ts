@@ -162,8 +162,11 @@ async function moveInto<Goal extends MigrateTarget>(
 async function moveAll<Goal extends MigrateTarget>(run: MigrateRun<Goal>, way: Way<Goal>): Promise<void> {
   const through = new AbortController();
   const watching = way.watch?.(run, through.signal);
-  await listAndMove(run, way);
-  through.abort();
+  try {
+    await listAndMove(run, way);
+  } finally {
+    through.abort();
+  }
   await watching;
 }
 

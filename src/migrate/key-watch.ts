@@ -30,7 +30,7 @@ export async function watchKey(run: Watched, through: AbortSignal, firstMs = FIR
   }
 }
 
-/** Asks once. False where no service was asked: such a key cannot be taken away. */
+/** Asks once. False where a key is made without a service: such a one cannot be taken away. */
 async function isService({ tools, format, pause, progress }: Watched, signal: AbortSignal): Promise<boolean> {
   let isAsked = false;
   const onCall = (requestId?: string) => {
@@ -42,6 +42,7 @@ async function isService({ tools, format, pause, progress }: Watched, signal: Ab
   } catch (thrown) {
     const error = SealiftError.from(thrown);
     if (AGAINST_KEY.has(error.code)) pause.because(error);
+    return true;
   }
   return isAsked;
 }

@@ -2,6 +2,7 @@
 import { DisableKeyCommand, EnableKeyCommand } from '@aws-sdk/client-kms';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { EngineKeys } from '../../src/engine/keys.ts';
+import { SealiftError } from '../../src/errors.ts';
 import { kmsKeyring } from '../../src/index.ts';
 import type { Tools } from '../../src/job.ts';
 import { watchKey } from '../../src/migrate/key-watch.ts';
@@ -64,4 +65,15 @@ test('a key that may be used, or of which KMS does not tell, pauses nothing', as
 test('a key of our own is asked for once, and then no more', async () => {
   const pause = await watch(rawKeyring, never);
   expect(() => pause.check()).not.toThrow();
+});
+
+test('a failure before KMS was asked ends no watch: the next time it may be asked', async () => {
+  let count = 0;
+  const makeDataKey: typeof rawKeyring.makeDataKey = async (request) => {
+    count++;
+    if (count === 1) throw new SealiftError('limiter-unavailable', 'No word from the limiter');
+    return await rawKeyring.makeDataKey(request);
+  };
+  await watch({ ...rawKeyring, makeDataKey }, never);
+  expect(count).toBe(2);
 });
