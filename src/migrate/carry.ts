@@ -17,7 +17,7 @@ import { type Moved, placeOf, prefixOf, settleMoved } from './object.ts';
 import type { Outcome, Settled } from './outcomes.ts';
 import { failsAll } from './pause.ts';
 import { restBefore } from './rest.ts';
-import { groupsOf, laneNeedsOf, outcomeOf } from './small.ts';
+import { carryNeedsOf, groupsOf, outcomeOf } from './small.ts';
 import { unlocker } from './unlock.ts';
 
 interface Batch {
@@ -30,11 +30,10 @@ interface Batch {
 export async function carrySmall(run: MigrateRun, attempts: number): Promise<void> {
   const { tools, format, progress, pause } = run;
   await restBefore(run, { isLarge: false, attempts });
-  const { partSize } = laneNeedsOf(format);
-  // What was fetched is held beside what is sealed.
-  const crew = await tools.crew({ partSize, plainSize: partSize, carried: true }, progress.tellLanes);
+  const needs = carryNeedsOf(format);
+  const crew = await tools.crew(needs, progress.tellLanes);
   await runLanes({
-    items: batches(run, attempts, partSize),
+    items: batches(run, attempts, needs.partSize),
     lanes: crew.lanes,
     stop: pause.signal,
     work: (batch, cut) => carry(run, crew, batch, cut),

@@ -9,7 +9,7 @@ import { encryptionAsked } from '../stores/encryption.ts';
 import { formatObjectUrl } from '../stores/object-url.ts';
 import { checkFilter } from './filter.ts';
 import { RestoreFolder } from './folder.ts';
-import { laneNeedsOf } from './small.ts';
+import { carryNeedsOf, laneNeedsOf } from './small.ts';
 import type { MigrateSource } from './source.ts';
 import { openMigrateSource } from './sources/open.ts';
 import { Target } from './target.ts';
@@ -29,7 +29,10 @@ export async function openEnds(request: MigrateOptions, tools: Tools): Promise<E
     return { source, target: new RestoreFolder(request.target) };
   }
   const target = await Target.open(request, tools);
-  await checkOptions({ ...request, sse: encryptionAsked(request) }, target, tools);
+  // With what is wrong here no object could be made.
+  const format = formatFor(request);
+  headersFor({ request: { ...request, sse: encryptionAsked(request) }, place: await tools.prefix(target.url) }, format);
+  tools.plan('prefix' in source.reads ? carryNeedsOf(format) : laneNeedsOf(format));
   return { source, target };
 }
 
@@ -39,13 +42,6 @@ function sourceOf({ source, names, sourceOptions }: MigrateOptions, tools: Tools
     customerKey: sourceOptions?.customerKey,
     storeOf: async (place) => (await tools.prefix(formatObjectUrl(place))).store,
   });
-}
-
-/** With these no object could be made. Throws usage errors. */
-async function checkOptions(request: MigrateOptions, target: Target, tools: Tools): Promise<void> {
-  const format = formatFor(request);
-  headersFor({ request, place: await tools.prefix(target.url) }, format);
-  tools.plan(laneNeedsOf(format));
 }
 
 function keepsObjects(): SealiftError {

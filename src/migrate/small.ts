@@ -26,6 +26,12 @@ export function laneNeedsOf(format: PutFormat): LaneNeeds {
   return { partSize: format.cutFile(format.firstPartSize).layout.sealedSize };
 }
 
+/** As `laneNeedsOf`, of one that is carried from store to store: what was fetched is held beside what is sealed. */
+export function carryNeedsOf(format: PutFormat): LaneNeeds {
+  const { partSize } = laneNeedsOf(format);
+  return { partSize, plainSize: partSize, carried: true };
+}
+
 /** Resolves once none waits that has been tried so many times, and none will. */
 export async function moveSmall(run: MigrateRun, attempts: number): Promise<void> {
   const { tools, format, progress, pause } = run;

@@ -14,6 +14,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type JobEvent, kmsKeyring, type MigrateRequest } from '../../src/index.ts';
 import { BulkLedger } from '../../src/ledger/bulk.ts';
 import { jobIdOf } from '../../src/ledger/ledger.ts';
+import { BASE_SIZE, CARRY_SIZE, THREAD_SIZE } from '../../src/parts/memory.ts';
 import { BUCKET, openStage, PART_SIZE, type Stage } from '../support/stage.ts';
 
 const OLD = 'old';
@@ -72,6 +73,17 @@ test('plain objects are sealed, small and large, with what is kept with them', a
     expect(TagSet).toEqual([{ Key: 'team', Value: 'archive' }]);
   }
   expect((await opened('plain/large')) === LARGE.toString()).toBe(true);
+});
+
+test('memory in which nothing could be carried is refused before there is a job', async () => {
+  await store('memory/a', 'one');
+  // A file as small would have room.
+  const maxMemory = BASE_SIZE + THREAD_SIZE + CARRY_SIZE;
+  const keyring = kmsKeyring({ keyIds: [stage.sandbox.kmsKeyId] });
+  await using small = stage.engine(stage.plot('memory', 0), { keyring, maxMemory });
+  const ends = { source: `s3://${OLD}/memory/`, target: `s3://${BUCKET}/memory/` };
+  await expect(small.migrate(ends)).rejects.toMatchObject({ code: 'memory-too-small', exit: 2 });
+  expect(await small.jobs()).not.toContainEqual(expect.objectContaining({ source: ends.source }));
 });
 
 test('the same is skipped without being fetched, another is replaced only if asked', async () => {

@@ -61,12 +61,15 @@ export class AnswerBody implements Body {
 
   /** All of it, or as much as anybody needs to be told: the rest of it nobody wants. */
   async text(): Promise<string> {
-    using _held = this;
     if (this.#isDone) return '';
     const bytes = Buffer.allocUnsafe(Math.min(this.#left || MAX_TEXT_SIZE, MAX_TEXT_SIZE));
     let size = 0;
-    for (let count = -1; count !== 0 && size < bytes.length; size += count) {
-      count = await this.readInto(bytes.subarray(size));
+    try {
+      for (let count = -1; count !== 0 && size < bytes.length; size += count) {
+        count = await this.readInto(bytes.subarray(size));
+      }
+    } finally {
+      this.#done({ isWhole: false });
     }
     return bytes.toString('utf8', 0, size);
   }
