@@ -18,7 +18,7 @@ export const HASH_THREAD_SIZE = 30 * MiB;
  * Very many small objects carried from store to store beside large ones: the SDK's HEADs and tags in each thread, and what
  * the main thread is asked and answers (test/long/migrate-round.test.ts).
  */
-export const CARRY_SIZE = 64 * MiB;
+export const CARRY_SIZE = 96 * MiB;
 /** A lane holds its part; what TLS and the SDK hold of it at a time, and its share of the garbage, is less. */
 const LANE_FACTOR = 1.5;
 
