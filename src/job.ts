@@ -143,6 +143,23 @@ export interface JobResult {
   seal?: 'none' | undefined;
 }
 
+/** What came of a job that had nothing to do. */
+export const nothingDone: Omit<JobResult, 'command' | 'job' | 'object'> = {
+  objects: 0,
+  failed: 0,
+  skipped: 0,
+  plainBytes: 0,
+  sealedBytes: 0,
+  parts: 0,
+  partsReused: 0,
+  seconds: 0,
+  cpuSeconds: 0,
+  peakRssBytes: 0,
+  kmsCalls: 0,
+  kmsRequestIds: [],
+  warnings: [],
+};
+
 /** How a job is stopped and heard. */
 export interface RunOptions {
   /**

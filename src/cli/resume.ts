@@ -4,7 +4,8 @@
  */
 import type { Command } from 'commander';
 import { EXIT, SealiftError } from '../errors.ts';
-import type { DamagedJob, JobResult, JobSummary, ServerEncryption } from '../index.ts';
+import type { DamagedJob, JobSummary, ServerEncryption } from '../index.ts';
+import { nothingDone } from '../job.ts';
 import { encryptionAsked } from '../stores/encryption.ts';
 import { type ChoiceFlags, namesOf } from './choice.ts';
 import { type CustomerKeyFlags, customerKeyOptions, customerKeysOf } from './encryption.ts';
@@ -192,20 +193,5 @@ async function endPipe(flags: ResumeFlags, output: Output, { id, target }: JobSu
 /** A script that reads the last line finds a result here too. */
 function tellNothingToDo(output: Output, id: string | undefined): void {
   output.say(id === undefined ? 'Nothing is unfinished.' : `Job ${id} is over already.`);
-  const nothing: Omit<JobResult, 'command' | 'job' | 'object'> = {
-    objects: 0,
-    failed: 0,
-    skipped: 0,
-    plainBytes: 0,
-    sealedBytes: 0,
-    parts: 0,
-    partsReused: 0,
-    seconds: 0,
-    cpuSeconds: 0,
-    peakRssBytes: 0,
-    kmsCalls: 0,
-    kmsRequestIds: [],
-    warnings: [],
-  };
-  output.json({ type: 'result', command: 'resume', job: id ?? null, object: null, ...nothing });
+  output.json({ type: 'result', command: 'resume', job: id ?? null, object: null, ...nothingDone });
 }
